@@ -1,0 +1,1 @@
+"""Pneumonia burden on chest CT: networks, pipeline, measurements. Plain Python: no slicer, qt, vtk."""

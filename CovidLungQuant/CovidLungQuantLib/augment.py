@@ -1,0 +1,105 @@
+"""Random views of training sequences: one geometric warp and one intensity change for all slices of a sequence."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .datasets import Sequence
+from .frames import FRAME, window
+
+
+def random_view(sequence: Sequence, length: int, rng: np.random.Generator, frame: tuple[int, int] = FRAME) -> dict:
+    """``length`` neighbouring slices, warped and with changed intensities.
+
+    Returns tensors: image (t, 1, h, w) float 0..1, lesion and lung (t, h, w) int64, infected (t); weight: float.
+    """
+    import torch
+
+    chosen = _neighbours(len(sequence.image), length, rng)
+    image = sequence.image[chosen]
+    grey = _random_window(image, rng) if sequence.is_hu else image.astype(np.float32) / 255.0
+    grid = warp_grid(image.shape[1:], frame, rng).expand(length, -1, -1, -1)
+    grey = torch.nn.functional.grid_sample(
+        torch.from_numpy(grey)[:, None], grid, mode="bilinear", padding_mode="border", align_corners=False
+    )
+    labels = np.stack([sequence.lesion[chosen], sequence.lung[chosen]], 1).astype(np.float32)
+    labels = torch.nn.functional.grid_sample(
+        torch.from_numpy(labels), grid, mode="nearest", padding_mode="border", align_corners=False
+    )
+    labels = labels.round().long()
+    return {
+        "image": change_intensity(grey, rng),
+        "lesion": labels[:, 0],
+        "lung": labels[:, 1],
+        "infected": torch.from_numpy(sequence.infected[chosen]),
+        "weight": sequence.weight,
+    }
+
+
+def _neighbours(total: int, length: int, rng: np.random.Generator) -> np.ndarray:
+    """Indices of neighbouring slices; every second or third one at times (thicker slices), repeated when too few."""
+    step = int(rng.choice([1, 1, 2, 3])) if length > 1 else 1
+    start = int(rng.integers(max(1, total - (length - 1) * step)))
+    return np.minimum(start + step * np.arange(length), total - 1)
+
+
+def _random_window(hu: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The lung window that inference uses, or, six times in ten, another one."""
+    if rng.random() < 0.4:
+        return window(hu)
+    centre, width = rng.uniform(-720, -420), rng.uniform(1100, 2200)
+    return window(hu, centre - width / 2, centre + width / 2)
+
+
+def warp_grid(source: tuple[int, int], frame: tuple[int, int], rng: np.random.Generator):
+    """Sampling grid (1, h, w, 2) for grid_sample: rotation, zoom, stretch, shift, mirror and a smooth elastic warp."""
+    import torch
+
+    angle = rng.normal(0, 6) * np.pi / 180
+    zoom = np.exp(rng.uniform(-0.28, 0.28))
+    stretch = np.exp(rng.uniform(-0.12, 0.12))
+    rows, columns = np.meshgrid(np.arange(frame[0]) + 0.5, np.arange(frame[1]) + 0.5, indexing="ij")
+    y, x = rows - frame[0] / 2, columns - frame[1] / 2
+    if rng.random() < 0.5:
+        x = -x
+    elastic = torch.from_numpy(rng.normal(0, rng.uniform(0, 3.5), (1, 2, 6, 8)).astype(np.float32))
+    elastic = torch.nn.functional.interpolate(elastic, size=frame, mode="bicubic", align_corners=True)[0].numpy()
+    y, x = y + elastic[0], x + elastic[1]
+    turned_y = (np.cos(angle) * y + np.sin(angle) * x) * zoom * stretch + rng.normal(0, 8)
+    turned_x = (np.cos(angle) * x - np.sin(angle) * y) * zoom / stretch + rng.normal(0, 10)
+    grid = np.stack([turned_x * 2 / source[1], turned_y * 2 / source[0]], -1)
+    return torch.from_numpy(grid.astype(np.float32))[None]
+
+
+def change_intensity(grey, rng: np.random.Generator):
+    """Contrast, brightness, gamma, blur, coarse pixels and noise on (t, 1, h, w), clipped to 0..1."""
+    import torch
+
+    grey = grey * float(np.exp(rng.normal(0, 0.12))) + float(rng.normal(0, 0.05))
+    grey = grey.clamp(0, 1) ** float(np.exp(rng.normal(0, 0.2)))
+    if rng.random() < 0.3:
+        grey = _blur(grey, rng.uniform(0.3, 1.3))
+    elif rng.random() < 0.2:
+        grey = grey + 0.7 * (grey - _blur(grey, 1.0))
+    if rng.random() < 0.15:
+        size = grey.shape[-2:]
+        small = torch.nn.functional.interpolate(grey, scale_factor=float(rng.uniform(0.4, 0.8)), mode="bilinear", antialias=True)
+        grey = torch.nn.functional.interpolate(small, size=size, mode="bilinear")
+    if rng.random() < 0.5:
+        noise = torch.from_numpy(rng.standard_normal(grey.shape, np.float32))
+        if rng.random() < 0.5:
+            noise = 2.2 * _blur(noise, 0.8)
+        grey = grey + float(rng.uniform(0, 0.08)) * noise
+    return grey.clamp(0, 1)
+
+
+def _blur(x, sigma: float):
+    import torch
+
+    reach = np.arange(-3, 4)
+    kernel = torch.from_numpy(np.exp(-(reach**2) / (2 * sigma**2)).astype(np.float32))
+    kernel = kernel / kernel.sum()
+    x = torch.nn.functional.conv2d(x, kernel.view(1, 1, 1, -1), padding=(0, 3))
+    return torch.nn.functional.conv2d(x, kernel.view(1, 1, -1, 1), padding=(3, 0))
+
+

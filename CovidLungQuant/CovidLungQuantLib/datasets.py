@@ -1,0 +1,273 @@
+"""Training and evaluation images in the formats of the public data sets (see docs/data.md).
+
+A Sequence holds neighbouring slices of one patient, feet to head, in frames somewhat larger than the network's, so that
+augmentation can move them. Label values: lesion 0 none, 1-3 the classes, 4 lesion of unknown class, 255 unknown; lung 0, 1,
+255 unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .frames import FRAME, MODEL_MM, FramePlacement, place_frame
+from .greylung import MIN_AREA, enclosed_air
+
+UNKNOWN = 255
+ANY_LESION = 4
+ROOM = (256, 320)  # frame size in a Sequence
+RESIDUE_PIXELS = 100  # an effusion smaller than this in sirm100 is registration residue, not effusion
+NOT_FULLY_LABELLED = ("022", "048")  # slices of sirm100 without ground-glass and consolidation labels
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """image (t, h, w): grey 0..255 (uint8) or HU (int16); lesion and lung (t, h, w) uint8; infected (t): 1, 0 or -1 unknown."""
+
+    source: str
+    image: np.ndarray
+    lesion: np.ndarray
+    lung: np.ndarray
+    infected: np.ndarray
+    weight: float = 1.0
+
+    @property
+    def is_hu(self) -> bool:
+        return self.image.dtype == np.int16
+
+
+@dataclass(frozen=True)
+class LabelledSlice:
+    """One picture of an evaluation set at its own resolution: grey uint8 (h, w), label uint8 (h, w).
+
+    typed: the label tells ground glass, consolidation and effusion apart; otherwise it is 0 / 1 infection.
+    """
+
+    source: str
+    name: str
+    patient: str
+    grey: np.ndarray
+    label: np.ndarray
+    typed: bool
+
+
+def read_picture(path: Path) -> np.ndarray:
+    """8-bit grey values (h, w) of a PNG or JPEG."""
+    from PIL import Image
+
+    with Image.open(path) as image:
+        return np.array(image.convert("L"))
+
+
+def labelled_slices(folder: Path, split: str) -> Iterator[LabelledSlice]:
+    """The slices of sirm100, pseudo1600 or mosmed_eval. split: "train", "val", or "all" for every row.
+
+    Raises UnusableInput when the folder has no index or no image of that split.
+    """
+    import pandas as pd
+
+    from LesionKitLib.errors import UnusableInput
+
+    index = next((folder / name for name in ("split.csv", "index.csv") if (folder / name).exists()), None)
+    if index is None:
+        raise UnusableInput("The data folder holds neither split.csv nor index.csv.")
+    table = pd.read_csv(index, dtype={"id": str, "study": str, "group": str, "patient": str})
+    names = table[table.columns[0]] if "id" not in table else table["id"]
+    typed = "ggo_px" in table
+    rows = table if split == "all" else table[table["split"] == split]
+    if not len(rows):
+        raise UnusableInput(f"The data folder has no image of the split '{split}'.")
+    patient_column = next((c for c in ("patient", "group") if c in table), None)
+    for n in rows.index:
+        name = names[n]
+        if typed and name in NOT_FULLY_LABELLED:
+            continue
+        patient = str(table[patient_column][n]) if patient_column else name
+        grey, label = read_picture(_find(folder / "img", name)), read_picture(_find(folder / "lab", name))
+        yield LabelledSlice(folder.name, name, patient, grey, label, typed)
+
+
+def _find(folder: Path, name: str) -> Path:
+    from LesionKitLib.errors import UnusableInput
+
+    for ending in (".png", ".jpg", ".jpeg"):
+        if (folder / (name + ending)).exists():
+            return folder / (name + ending)
+    raise UnusableInput(f"The picture {name} that the index names is missing.")
+
+
+def sirm_sequences(folder: Path, split: str = "train") -> list[Sequence]:
+    """Single slices with ground glass, consolidation and effusion. Lungs are derived from grey values and lesions."""
+    sequences = []
+    for item in labelled_slices(folder, split):
+        label = item.label.copy()
+        if (label == 3).sum() < RESIDUE_PIXELS:
+            label[label == 3] = UNKNOWN
+        place = _roomy(place_frame(item.grey / 255.0))
+        lung = lung_label(item.grey / 255.0, (label > 0) & (label != UNKNOWN))
+        grey = place.cut(item.grey).round().astype(np.uint8)[None]
+        lesion, lung = place.cut_labels(label)[None], place.cut_labels(lung)[None]
+        infected = np.array([int(((lesion > 0) & (lesion < UNKNOWN)).any())])
+        sequences.append(Sequence("sirm100", grey, lesion, lung, infected))
+    return sequences
+
+
+def pseudo_sequences(folder: Path, split: str = "train", weight: float = 0.3) -> list[Sequence]:
+    """Series whose masks a model made (infection yes / no), down-weighted."""
+    import pandas as pd
+
+    table = pd.read_csv(folder / "index.csv")
+    sequences = []
+    for name, rows in table[table["split"] == split].groupby("series"):
+        rows = rows.sort_values("order_in_series")
+        greys = [read_picture(folder / "img" / f"{i}.jpg") for i in rows["id"]]
+        masks = [read_picture(folder / "lab" / f"{i}.png") > 0 for i in rows["id"]]
+        if name == "radiop7_85703_0":  # the one series that runs from head to feet
+            greys, masks = greys[::-1], masks[::-1]
+        place = _roomy(_common_placement(greys))
+        image = np.stack([place.cut(g) for g in greys]).round().astype(np.uint8)
+        lesion = np.stack([place.cut_labels(m) for m in masks]).astype(np.uint8) * ANY_LESION
+        lung = np.full_like(lesion, UNKNOWN)
+        infected = np.full(len(image), -1)
+        sequences.append(Sequence("pseudo1600", image, lesion, lung, infected, weight))
+    return sequences
+
+
+def hu_sequences(folder: Path) -> list[Sequence]:
+    """The HU volumes with a radiologist's yes / no for each slice: what is not infected has no lesion, the rest is unknown."""
+    import pandas as pd
+
+    from LesionKitLib.imageio import read_volume
+    from LesionKitLib.volume import reorient_to_lps
+
+    labels = pd.read_csv(folder / "labels.csv")
+    sequences = []
+    for name, rows in labels[labels["split"] == "train"].groupby("id"):
+        volume, _ = reorient_to_lps(read_volume(folder / f"{name}.nii.gz"))
+        infected = rows.sort_values("k")["infected"].to_numpy().astype(int)
+        hu = np.asarray(volume.array, np.int16)
+        lung = lungs_by_threshold(hu, volume.spacing)
+        lesion = np.where(lung > 0, UNKNOWN, 0).astype(np.uint8)
+        lesion[infected == 0] = 0
+        sequences.append(hu_sequence(f"volumes/{name}", hu, lesion, lung, volume.spacing, infected))
+    return sequences
+
+
+def hu_sequence(source, hu, lesion, lung, spacing, infected) -> Sequence:
+    """A Sequence from LPS arrays (k, j, i) of millimetres known, brought to MODEL_MM in plane."""
+    step = (MODEL_MM / spacing[1], MODEL_MM / spacing[0])
+    rows, columns = np.flatnonzero((lung == 1).any((0, 2))), np.flatnonzero((lung == 1).any((0, 1)))
+    middle = ((rows[0] + rows[-1]) / 2, (columns[0] + columns[-1]) / 2)
+    place = FramePlacement(middle[0] - step[0] * ROOM[0] / 2, middle[1] - step[1] * ROOM[1] / 2, step, ROOM)
+    image = np.stack([place.cut(s) for s in hu]).round().astype(np.int16)
+    return Sequence(source, image, place.cut_labels(lesion), place.cut_labels(lung), np.asarray(infected))
+
+
+def phantom_sequences(count: int, seed: int) -> list[Sequence]:
+    """Procedural chests with known lesions; one in eight is healthy."""
+    return [phantom_sequence(seed, n) for n in range(count)]
+
+
+def phantom_sequence(seed: int, number: int) -> Sequence:
+    """The phantom of that number in the series that a seed stands for."""
+    from .phantom import make_phantom
+
+    rng = np.random.default_rng([seed, number])
+    spacing = (1.25, 1.25, float(rng.choice([2.0, 2.5, 3.0, 4.0, 5.0])))
+    case = make_phantom(int(rng.integers(2**31)), spacing, lesions=() if number % 8 == 7 else None)
+    infected = (case.lesions > 0).any((1, 2)).astype(int)
+    lung = (case.lungs > 0).astype(np.uint8)
+    return hu_sequence("phantom", case.volume.array, case.lesions, lung, case.volume.spacing, infected)
+
+
+def lung_label(grey: np.ndarray, lesion: np.ndarray) -> np.ndarray:
+    """Lungs (h, w) uint8 0 / 1 of a slice from enclosed air and the expert's lesions, small vessels closed."""
+    from scipy import ndimage
+
+    air = enclosed_air(grey) & ~_airway(grey)
+    radius = max(1, round(grey.shape[1] / 100))
+    lung = ndimage.binary_closing(np.pad(air | lesion, 4 * radius), iterations=2 * radius)
+    lung = ndimage.binary_fill_holes(lung[4 * radius : -4 * radius, 4 * radius : -4 * radius])
+    return lung.astype(np.uint8)
+
+
+def _airway(grey: np.ndarray) -> np.ndarray:
+    """Trachea and main bronchi: small round air near the midline."""
+    from scipy import ndimage
+
+    labels, count = ndimage.label(enclosed_air(grey))
+    airway = np.zeros(grey.shape, bool)
+    columns = np.flatnonzero((labels > 0).any(0))
+    for n in range(1, count + 1):
+        piece = labels == n
+        middle = (ndimage.center_of_mass(piece)[1] - columns[0]) / max(1, len(columns))
+        if piece.mean() < 4 * MIN_AREA and abs(middle - 0.5) < 0.15:
+            airway |= piece
+    return airway
+
+
+def lungs_by_threshold(hu: np.ndarray, spacing) -> np.ndarray:
+    """Lungs (k, j, i) uint8 of a CT in LPS order: 1 air below -400 HU inside the body, closed by 6 mm; UNKNOWN around airways.
+
+    Good where little of the lung is consolidated; used for training labels only.
+    """
+    from scipy import ndimage
+
+    inside = _lung_air(hu < -400, float(np.prod(spacing)))
+    airways = airways_by_threshold(hu, inside, spacing)
+    radius = np.maximum(1, np.round(6.0 / np.asarray(spacing)[::-1])).astype(int)
+    ball = np.sqrt(sum((np.arange(-r, r + 1).reshape(s) / r) ** 2 for r, s in zip(radius, _SHAPES, strict=True))) <= 1
+    closed = ndimage.binary_closing(np.pad(inside & ~airways, [(r, r) for r in radius]), ball)
+    lung = closed[tuple(slice(r, -r) for r in radius)].astype(np.uint8)
+    lung[ndimage.binary_dilation(airways, iterations=max(1, round(3.0 / spacing[0])))] = UNKNOWN
+    lung[airways] = 0
+    return lung
+
+
+def _lung_air(air: np.ndarray, voxel_mm3: float) -> np.ndarray:
+    """Air that does not reach the picture's sides, in pieces of 0.3 l or more that rise above the lungs' middle (no bowel)."""
+    from scipy import ndimage
+
+    labels, _ = ndimage.label(air)
+    rim = np.concatenate([labels[:, 0].ravel(), labels[:, -1].ravel(), labels[:, :, 0].ravel(), labels[:, :, -1].ravel()])
+    sizes = np.bincount(labels.ravel())
+    sizes[np.unique(rim)] = 0
+    sizes[0] = 0
+    boxes = ndimage.find_objects(labels)
+    main = boxes[np.argmax(sizes) - 1][0]
+    large = [n for n in np.flatnonzero(sizes * voxel_mm3 > 3e5) if boxes[n - 1][0].stop > (main.start + main.stop) / 2]
+    return np.isin(labels, large)
+
+
+_SHAPES = ((-1, 1, 1), (1, -1, 1), (1, 1, -1))
+
+
+def airways_by_threshold(hu: np.ndarray, inside: np.ndarray, spacing) -> np.ndarray:
+    """Trachea and main bronchi (k, j, i): very dark, thick, of a tube's section and volume."""
+    from scipy import ndimage
+
+    core = ndimage.binary_opening(inside & (hu < -940), iterations=max(1, round(3.0 / spacing[0])))
+    labels, count = ndimage.label(core)
+    chosen = np.zeros_like(core)
+    for n in range(1, count + 1):
+        piece = labels == n
+        areas = piece.sum((1, 2)) * spacing[0] * spacing[1]
+        if 500 < piece.sum() * np.prod(spacing) < 9e4 and areas.max() < 1500:
+            chosen |= piece
+    return ndimage.binary_dilation(chosen, iterations=max(2, round(4.0 / spacing[0]))) & (hu < -600)
+
+
+def _roomy(place: FramePlacement) -> FramePlacement:
+    """The same scale with ROOM around it."""
+    extra = [(ROOM[n] - FRAME[n]) / 2 * place.step[n] for n in range(2)]
+    return FramePlacement(place.top - extra[0], place.left - extra[1], place.step, ROOM)
+
+
+def _common_placement(greys: list[np.ndarray]) -> FramePlacement:
+    """One frame for a series whose pictures are cropped to the lungs: the whole picture."""
+    height, width = np.median([g.shape for g in greys], axis=0)
+    step = (width / 232, width / 232)
+    return FramePlacement(height / 2 - step[0] * FRAME[0] / 2, width / 2 - step[1] * FRAME[1] / 2, step)

@@ -1,0 +1,106 @@
+"""The slice format that the CT networks see, and the moves of slices into it.
+
+A *frame* is an axial slice, anterior up, the patient's right at the left, grey 0..1 (lung window -600/1500 HU), in which
+the lungs have about the size that they have at MODEL_MM per pixel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from LesionKitLib.resample import apply_plane, linear_weights
+
+from .greylung import lung_box
+
+WINDOW = (-1350.0, 150.0)  # HU shown as 0 and 1: level -600, width 1500
+MODEL_MM = 1.25
+MODEL_SLICE_MM = 2.0  # thinner slices are averaged to about this
+FRAME = (192, 256)  # height and width that the network is trained on
+LUNGS_IN_FRAME = (150, 212)  # height and width that the lungs of a slice without millimetres are brought to
+USUAL_ASPECT = 0.70  # height / width of the lungs on a mid-level slice
+STRETCH = 1.3  # a picture may have been squeezed by this much
+
+
+def window(hu: np.ndarray, low: float = WINDOW[0], high: float = WINDOW[1]) -> np.ndarray:
+    """HU to grey 0..1, float32."""
+    return np.clip((np.asarray(hu, np.float32) - low) / (high - low), 0, 1)
+
+
+@dataclass(frozen=True)
+class FramePlacement:
+    """Where a frame lies in a picture: picture row = top + (row + 0.5) * step[0] - 0.5, columns alike (pixels)."""
+
+    top: float
+    left: float
+    step: tuple[float, float]
+    shape: tuple[int, int] = FRAME
+
+    def moved(self, rows: float, columns: float) -> FramePlacement:
+        """The same frame seen from a picture whose corner lies elsewhere."""
+        return FramePlacement(self.top + rows, self.left + columns, self.step, self.shape)
+
+    def covered(self, shape: tuple[int, int]) -> tuple[slice, slice]:
+        """Rows and columns of a picture of that shape that the frame reaches."""
+        return tuple(
+            slice(max(0, int(start)), min(size, int(np.ceil(start + step * length))))
+            for size, length, start, step in zip(shape, self.shape, (self.top, self.left), self.step, strict=True)
+        )
+
+    def cut(self, picture: np.ndarray) -> np.ndarray:
+        """The frame from a picture (..., h, w), linear and anti-aliased; beyond the picture is its edge."""
+        weights = [
+            linear_weights(size, length, start, step)
+            for size, length, start, step in zip(
+                picture.shape[-2:], self.shape, (self.top, self.left), self.step, strict=True
+            )
+        ]
+        return apply_plane(*weights, picture)
+
+    def cut_labels(self, labels: np.ndarray) -> np.ndarray:
+        """The frame from a label map (..., h, w), nearest neighbour; beyond the picture is 0."""
+        rows, columns = (
+            np.floor(start + (np.arange(length) + 0.5) * step).astype(int)
+            for length, start, step in zip(self.shape, (self.top, self.left), self.step, strict=True)
+        )
+        padded = np.pad(labels, [(0, 0)] * (labels.ndim - 2) + [(1, 1), (1, 1)])
+        rows, columns = np.clip(rows, -1, labels.shape[-2]) + 1, np.clip(columns, -1, labels.shape[-1]) + 1
+        return padded[..., rows[:, None], columns[None]]
+
+    def paste(self, frame: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+        """Values of a frame (..., h, w) on the pixels of a picture of that shape (linear); outside the frame 0."""
+        weights = [
+            linear_weights(length, size, -start / step, 1 / step, "zero")
+            for size, length, start, step in zip(shape, self.shape, (self.top, self.left), self.step, strict=True)
+        ]
+        return apply_plane(*weights, frame)
+
+
+def place_frame(grey: np.ndarray, shape: tuple[int, int] = FRAME) -> FramePlacement:
+    """A frame around the lungs of a slice (h, w; grey 0..1) whose pixel size is not known.
+
+    Dependent consolidation hides the back of a lung, so a flat box is extended towards posterior.
+    """
+    box = lung_box(grey) or _tissue_box(grey)
+    top, bottom, left, right = box
+    width = right - left
+    missing = max(0.0, USUAL_ASPECT * width - (bottom - top))
+    bottom, top = bottom + 0.75 * missing, top - 0.25 * missing
+    steps = [(bottom - top) / LUNGS_IN_FRAME[0], width / LUNGS_IN_FRAME[1]]
+    steps = [max(s, max(steps) / STRETCH) for s in steps]
+    centre = ((top + bottom) / 2, (left + right) / 2)
+    return FramePlacement(
+        centre[0] - steps[0] * shape[0] / 2, centre[1] - steps[1] * shape[1] / 2, (steps[0], steps[1]), shape
+    )
+
+
+def _tissue_box(grey: np.ndarray) -> tuple[float, float, float, float]:
+    """The inner part of whatever is not black, or of the picture."""
+    bright = grey > 0.2
+    rows, columns = np.flatnonzero(bright.mean(1) > 0.1), np.flatnonzero(bright.mean(0) > 0.1)
+    if not len(rows) or not len(columns):
+        rows, columns = np.arange(grey.shape[0]), np.arange(grey.shape[1])
+    top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
+    down, across = 0.12 * (bottom - top), 0.12 * (right - left)
+    return top + down, bottom - down, left + across, right - across

@@ -1,0 +1,101 @@
+"""The classes that CovidLungQuant knows: numbers in label maps, names, colours and DICOM codes, and how they overlap.
+
+A code is (coding scheme, code value, meaning). Where each was found, by pydicom 3.0.2's tables of DICOM PS3.16:
+
+- SCT 123037004 Anatomical Structure: 3D Slicer's terminology lists, and what SRT T-D000A of earlier DICOM became.
+  DICOM's CID 7150 now says SCT 91723000; Slicer's older code is kept, because Slicer finds Lung only under it.
+- SCT 49755003 Morphologically Abnormal Structure: CID 7150 segmentation property categories (Slicer's lists say
+  "Morphologically Altered Structure").
+- SCT 39607008 Lung: CID 7155 thoracic segmentation types; Slicer's general anatomy list.
+- SCT 3120008 Pleura: CID 7155; Slicer's lists.
+- SCT 24028007 Right, SCT 7771000 Left: CID 244 laterality; Slicer's lists, as modifiers of Lung.
+- DCM 112120 Ground glass opacity: CID 6102 and 6104, chest findings.
+- SCT 60046008 Pleural effusion: CID 645 and 8134.
+- SCT 95436008 Lung consolidation: in none of DICOM's groups; OHDSI's vocabulary (concept 4318404) and the HL7 guide
+  ig-lt-lung list it, as a disorder.
+
+Ground glass opacity has a younger SNOMED CT code too, 1217294009 (HL7 guides); DICOM's own is taken because every
+DICOM reader can look it up. SCT 50196008, sometimes given for it, is perialveolar fibrosis of lung.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from LesionKitLib.measure import bounding_box
+
+Code = tuple[str, str, str]
+
+ANATOMICAL_STRUCTURE: Code = ("SCT", "123037004", "Anatomical Structure")
+MORPHOLOGICALLY_ABNORMAL_STRUCTURE: Code = ("SCT", "49755003", "Morphologically Abnormal Structure")
+LUNG: Code = ("SCT", "39607008", "Lung")
+PLEURA: Code = ("SCT", "3120008", "Pleura")
+RIGHT: Code = ("SCT", "24028007", "Right")
+LEFT: Code = ("SCT", "7771000", "Left")
+
+
+@dataclass(frozen=True)
+class SegmentClass:
+    """One segment: its value in the label map it belongs to, and how it is shown and coded."""
+
+    key: str  # used in measurement names, e.g. ggo -> ggo_ml
+    value: int
+    name: str
+    color: tuple[int, int, int]  # sRGB 0-255
+    category: Code
+    type: Code
+    modifier: Code | None = None
+    region: Code | None = None  # anatomic region of a finding
+
+
+# values in the lung label map
+RIGHT_LUNG = SegmentClass("right_lung", 1, "Right lung", (128, 174, 128), ANATOMICAL_STRUCTURE, LUNG, RIGHT)
+LEFT_LUNG = SegmentClass("left_lung", 2, "Left lung", (111, 184, 210), ANATOMICAL_STRUCTURE, LUNG, LEFT)
+LUNGS = (RIGHT_LUNG, LEFT_LUNG)
+
+# values in the lesion label map; 0 is none
+GGO = SegmentClass(
+    "ggo", 1, "Ground-glass opacity", (255, 214, 10), MORPHOLOGICALLY_ABNORMAL_STRUCTURE,
+    ("DCM", "112120", "Ground glass opacity"), region=LUNG,
+)  # fmt: skip
+CONSOLIDATION = SegmentClass(
+    "consolidation", 2, "Consolidation", (235, 64, 52), MORPHOLOGICALLY_ABNORMAL_STRUCTURE,
+    ("SCT", "95436008", "Lung consolidation"), region=LUNG,
+)  # fmt: skip
+EFFUSION = SegmentClass(
+    "effusion", 3, "Pleural effusion", (52, 120, 246), MORPHOLOGICALLY_ABNORMAL_STRUCTURE,
+    ("SCT", "60046008", "Pleural effusion"), region=PLEURA,
+)  # fmt: skip
+LESIONS = (GGO, CONSOLIDATION, EFFUSION)
+
+
+def lungs_with_lesions(lungs: np.ndarray, lesions: np.ndarray, spacing) -> np.ndarray:
+    """Lung label map (k, j, i) in which every lesion voxel is lung, as the definition of burden asks.
+
+    The networks' lesions lie in the lungs by construction; what a person draws need not. A lesion voxel outside both
+    lungs goes to the lung whose centre is nearer. spacing: mm along (i, j, k). Returns ``lungs`` itself when nothing
+    lies outside or there is no lung at all, else a copy.
+    """
+    box = bounding_box(lesions)
+    if box is None:
+        return lungs
+    outside = np.argwhere((lesions[box] > 0) & (lungs[box] == 0)) + [part.start for part in box]
+    if not len(outside):
+        return lungs
+    step = np.asarray(spacing, float)[::-1]
+    centres = {c.value: _centre(lungs == c.value) for c in LUNGS}
+    present = [value for value, centre in centres.items() if centre is not None]
+    if not present:
+        return lungs
+    distances = [np.linalg.norm((outside - centres[value]) * step, axis=1) for value in present]
+    result = lungs.copy()
+    result[tuple(outside.T)] = np.array(present, lungs.dtype)[np.argmin(distances, axis=0)]
+    return result
+
+
+def _centre(mask: np.ndarray) -> np.ndarray | None:
+    """Mean index (k, j, i) of the voxels set; None when there are none."""
+    counts = [mask.sum(axis=other) for other in ((1, 2), (0, 2), (0, 1))]
+    return np.array([np.average(np.arange(len(n)), weights=n) for n in counts]) if counts[0].any() else None

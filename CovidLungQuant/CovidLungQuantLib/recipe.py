@@ -1,0 +1,105 @@
+"""Training the ConvLSTM network from the public sets to a model folder with its card."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from LesionKitLib.catalogue import Model, save_model
+from LesionKitLib.progress import Progress
+from LesionKitLib.training import TrainingPlan, draw_curve
+
+from .datasets import labelled_slices
+from .evaluation import metrics_of, score_slices
+from .frames import FRAME, MODEL_MM, WINDOW
+from .slicewise import picture_segmenter
+from .training import Mixture, train_convlstm
+
+VERSION = "1.0.0"
+
+
+def default_plan() -> TrainingPlan:
+    """The plan of the bundled model."""
+    return TrainingPlan(steps=2200)
+
+
+def train_and_describe(
+    data: Path, output: Path, plan: TrainingPlan, device: str = "cpu", progress: Progress | None = None
+) -> Model:
+    """Train, draw the curve, evaluate once on the validation patients and write ``output/covid-convlstm``."""
+    mixture = Mixture()
+    validation = list(labelled_slices(data / "sirm100", "val"))
+
+    def check(network) -> dict[str, float]:
+        metrics = metrics_of(score_slices(picture_segmenter(network, device), validation))
+        return {f"val {name}": metrics[name]["dice"]["mean"] for name in ("infection", "ggo", "high_opacity")}
+
+    network = train_convlstm(data, output, plan, mixture, device, check, progress)
+    draw_curve(output, output / "curve.png")
+    # the card's figures belong to the stored (half precision) weights
+    model = save_model(network, describe(plan, mixture, {}), output / "covid-convlstm")
+    from LesionKitLib.catalogue import load_weights
+
+    load_weights(model, network)
+    metrics = metrics_of(score_slices(picture_segmenter(network, device), validation))
+    return save_model(network, describe(plan, mixture, metrics), output / "covid-convlstm")
+
+
+def describe(plan: TrainingPlan, mixture: Mixture, metrics: dict) -> dict:
+    """The model card, less the sha256."""
+    return {
+        "name": "covid-convlstm",
+        "version": VERSION,
+        "task": "lungs, ground-glass opacity, consolidation and pleural effusion on chest CT",
+        "network": "ConvLSTMNet",
+        "arguments": {},
+        "reference": "Grodecki, Killekar et al. 2021, arXiv 2104.00138 (architecture idea; written anew, encoder EfficientNet-Lite0)",
+        "input": {
+            "modality": "CT",
+            "orientation": "axial slices in LPS order (anterior up, the patient's right at the left), feet to head",
+            "spacing_mm": [MODEL_MM, MODEL_MM, "slices as they are; thinner than 1.5 mm are averaged to 2 mm"],
+            "window_hu": list(WINDOW),
+            "training_frame": list(FRAME),
+        },
+        "labels": {"1": "ground-glass opacity", "2": "consolidation", "3": "pleural effusion"},
+        "training_data": [
+            {
+                "name": "SIRM-100 (COVID-19 CT segmentation dataset), 59 slices of the training groups",
+                "licence": "not stated; research use assumed",
+                "labels": "expert ground glass, consolidation, effusion; lungs derived from grey values",
+            },
+            {
+                "name": "20-case COVID-19 CT slices with Semi-Inf-Net pseudo-labels, 1190 slices of 12 patients",
+                "licence": "not stated; assumed non-commercial",
+                "labels": "infection yes / no made by a model, weighted 0.3",
+            },
+            {
+                "name": "COVID-CT-MD sample, 3 volumes (one COVID-19, one other pneumonia, one normal)",
+                "licence": "not stated",
+                "labels": "infected yes / no per slice; lungs by threshold",
+            },
+            {
+                "name": f"{mixture.phantom_count} procedural chest phantoms of this project",
+                "licence": "Apache-2.0",
+                "labels": "exact",
+            },
+            {"name": "ImageNet (encoder's starting weights, EfficientNet-Lite0)", "licence": "Apache-2.0 (weights)"},
+        ],
+        "split": "by visual patient group (sirm100/split.csv) and patient (pseudo1600/index.csv); validation rows never trained on",
+        "training": {
+            "command": f"lesionkit train covid-convlstm --data DIR --output DIR --steps {plan.steps} --seed {plan.seed}",
+            "steps": plan.steps,
+            "seed": plan.seed,
+            "selection": "none: the averaged weights of the last step",
+        },
+        "metrics": metrics,
+        "metrics_command": "lesionkit evaluate covid --data ct/sirm100 --split val",
+        "metrics_data": "sirm100, 19 slices of 9 visual patient groups not trained on",
+        "intended_use": "Research and education only. Not a medical device: do not use it for diagnosis or treatment.",
+        "limits": [
+            "Trained on few patients (COVID-19 in Italy and China, 2020); other diseases, children and other scanners are untested.",
+            "Consolidation and pleural effusion are confused where both are homogeneous; effusion was seen on 16 slices only.",
+            "Tumours, fibrosis, atelectasis and motion may be marked as ground glass or consolidation.",
+            "A lung without any air may be cut off; a chest with less than 0.2 l of air-filled lung is refused.",
+        ],
+        "licence": "Research and education only (terms of the training data)",
+    }

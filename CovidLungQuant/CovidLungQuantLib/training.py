@@ -1,0 +1,100 @@
+"""The training recipe of the CT networks: which images, in what mixture, for how long."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from LesionKitLib.progress import Progress
+from LesionKitLib.training import TrainingPlan, fit
+
+from .augment import random_view
+from .datasets import Sequence, hu_sequences, phantom_sequences, pseudo_sequences, sirm_sequences
+
+DEFAULT_STEPS = 2200
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """A batch: ``singles`` sirm100 slices and one run of ``length`` slices drawn from the other sources by their shares."""
+
+    singles: int = 8
+    length: int = 4
+    pseudo: float = 0.3
+    volumes: float = 0.35
+    phantoms: float = 0.35
+    phantom_count: int = 32
+
+
+def covid_sources(data: Path, mixture: Mixture, seed: int) -> dict[str, list[Sequence]]:
+    """Training sequences by source; only rows whose split is train. data: folder holding sirm100, pseudo1600, volumes."""
+    sources = {"sirm": sirm_sequences(data / "sirm100")}
+    if mixture.pseudo and (data / "pseudo1600").exists():
+        sources["pseudo"] = pseudo_sequences(data / "pseudo1600")
+    if mixture.volumes and (data / "volumes").exists():
+        sources["volumes"] = hu_sequences(data / "volumes")
+    if mixture.phantoms:
+        sources["phantoms"] = phantom_sequences(mixture.phantom_count, seed)
+    return sources
+
+
+def draw_batch(sources: dict[str, list[Sequence]], mixture: Mixture, rng: np.random.Generator) -> tuple[dict, list[int]]:
+    """Tensors of all slices one after the other, and the length of each sequence."""
+    import torch
+
+    views = [random_view(sources["sirm"][rng.integers(len(sources["sirm"]))], 1, rng) for _ in range(mixture.singles)]
+    others = {name: getattr(mixture, name) for name in ("pseudo", "volumes", "phantoms") if name in sources}
+    if others:
+        shares = np.array(list(others.values())) / sum(others.values())
+        pool = sources[list(others)[rng.choice(len(others), p=shares)]]
+        views.append(random_view(pool[rng.integers(len(pool))], mixture.length, rng))
+    lengths = [len(v["image"]) for v in views]
+    batch = {key: torch.cat([v[key] for v in views]) for key in ("image", "lesion", "lung", "infected")}
+    batch["weight"] = torch.cat([torch.full((len(v["image"]),), float(v["weight"])) for v in views])
+    return batch, lengths
+
+
+def train_convlstm(
+    data: Path,
+    output: Path,
+    plan: TrainingPlan | None = None,
+    mixture: Mixture | None = None,
+    device: str = "cpu",
+    check: Callable | None = None,
+    progress: Progress | None = None,
+):
+    """Train the ConvLSTM network on the public sets and phantoms; returns the averaged model in eval mode.
+
+    output: folder for the resumable state and the curve. check(model) -> figures for the curve.
+    """
+    import torch
+
+    from LesionKitLib.networks.efficientnet_lite import load_imagenet_weights
+
+    from .losses import segmentation_loss
+    from .networks.convlstm import ConvLSTMNet
+
+    plan, mixture = plan or TrainingPlan(DEFAULT_STEPS), mixture or Mixture()
+    torch.manual_seed(plan.seed)
+    model = ConvLSTMNet()
+    load_imagenet_weights(model.encoder)
+    model = model.to(device, memory_format=torch.channels_last)
+    sources = covid_sources(data, mixture, plan.seed)
+    pretrained = list(model.encoder.parameters())
+    fresh = [p for n, p in model.named_parameters() if not n.startswith("encoder.")]
+
+    def loss_of(network, drawn):
+        batch, lengths = drawn
+        batch = {k: v.to(device) for k, v in batch.items()}
+        heads = network(batch["image"].contiguous(memory_format=torch.channels_last), lengths)
+        return segmentation_loss(heads, batch["lesion"], batch["lung"], batch["infected"], batch["weight"])
+
+    groups = [{"params": pretrained, "scale": 0.4}, {"params": fresh}]
+
+    def draw(rng):
+        return draw_batch(sources, mixture, rng)
+
+    return fit(model, groups, draw, loss_of, plan, output, device, check, progress)

@@ -1,0 +1,7 @@
+"""``python -m LesionKitCLI``."""
+
+import sys
+
+from .main import main
+
+sys.exit(main())

@@ -1,0 +1,39 @@
+"""``lesionkit train``: train a bundled network anew from the public data sets."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+from .console import cancellable_progress, figure
+from .covid import DEVICES
+
+
+def add_parser(commands) -> None:
+    parser = commands.add_parser("train", help="train a network anew; a stopped run goes on where it stopped")
+    parser.add_argument("name", choices=("covid-convlstm",), metavar="NAME", help="covid-convlstm")
+    parser.add_argument("--data", required=True, type=Path, metavar="DIR", help="folder with sirm100, pseudo1600, volumes")
+    parser.add_argument("--output", required=True, type=Path, metavar="DIR")
+    parser.add_argument("--steps", type=int, help="optimiser steps (default: the recipe's)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", choices=DEVICES, default="auto")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    from CovidLungQuantLib.recipe import default_plan, train_and_describe
+    from LesionKitLib.errors import UnusableInput
+    from LesionKitLib.inference import choose_runtime
+
+    if not (options.data / "sirm100").is_dir():
+        raise UnusableInput(f"'{options.data}' holds no folder sirm100.")
+    plan = replace(default_plan(), seed=options.seed)
+    if options.steps:
+        plan = replace(plan, steps=options.steps, warmup=min(plan.warmup, options.steps // 10))
+    device = choose_runtime(options.device).device
+    with cancellable_progress() as progress:
+        model = train_and_describe(options.data, options.output, plan, device, progress)
+    print(f"The model lies in {model.folder}.")
+    for name, figures in model.card["metrics"].items():
+        print(f"  {name:14} Dice {figure(figures['dice'])}")

@@ -1,0 +1,332 @@
+"""Label maps as segments, and back, without ever touching what a person has drawn.
+
+A label map whose values exclude each other becomes one layer, shared by its segments; several label maps (lungs,
+lesions inside the lungs) become several layers and may overlap. Every segment written here carries a fingerprint of
+its voxels. A segment whose voxels no longer match it was edited; one without a fingerprint was drawn by a person.
+
+Writing again into the same segmentation:
+
+- Nothing of it was edited or deleted: its segments get the new voxels and keep their IDs, names, colours and display
+  settings. Segments that a person added stay as they are.
+- Anything was edited or deleted, or it belongs to another volume: it stays as it is, whole, and the result becomes a
+  new segmentation beside it. One segmentation thus always holds one coherent state, which can be measured.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import slicer
+import vtk
+from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+
+from LesionKitLib.measure import bounding_box
+
+from .volumes import local_ijk_to_ras, matrix_from_array
+
+ALGORITHM_TYPE_TAG = "DICOM.SegmentAlgorithmType"
+ALGORITHM_NAME_TAG = "DICOM.SegmentAlgorithmName"
+FINGERPRINT_TAG = "LesionKit.Fingerprint"
+CLASS_TAG = "LesionKit.Class"
+TERMINOLOGY_TAG = "TerminologyEntry"
+SEGMENTS_ATTRIBUTE = "LesionKit.Segments"  # of the node: IDs written, so that a deleted one is missed
+
+TYPE_CONTEXT = "Segmentation category and type - 3D Slicer General Anatomy list"
+REGION_CONTEXT = "Anatomic codes - DICOM master list"
+FILL_OPACITY = 0.2  # of findings; organs show their outline only, so that the image stays readable
+
+_BINARY = "Binary labelmap"  # vtkSegmentationConverter's names
+_SURFACE = "Closed surface"
+
+Code = tuple[str, str, str]
+
+
+class SegmentClass(Protocol):
+    """What a segment is; the modules' own label classes fit. Codes are (scheme, value, meaning)."""
+
+    key: str
+    value: int
+    name: str
+    color: tuple[int, int, int]
+    category: Code
+    type: Code
+    modifier: Code | None
+    region: Code | None
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A label map uint8 [k, j, i] on the volume's grid, and what its values mean. filled: shown as areas."""
+
+    labels: np.ndarray
+    classes: Sequence[SegmentClass]
+    filled: bool = True
+
+
+def write_segmentation(layers: Sequence[Layer], volume_node, algorithm: str, segmentation=None):
+    """The vtkMRMLSegmentationNode that now holds the layers: ``segmentation`` if can_update allows it, else a new one.
+
+    It has the volume's voxel grid and stands under the volume's transform. algorithm: "LesionKit <model> <version>".
+    Raises ValueError when a layer's shape is not the volume's.
+    """
+    shape = volume_node.GetImageData().GetDimensions()[::-1]
+    for layer in layers:
+        if layer.labels.shape != shape:
+            raise ValueError("The result does not fit the volume; was the volume changed in the meantime?")
+    if segmentation is None or not can_update(segmentation, volume_node):
+        segmentation = _new_node(volume_node, again=segmentation is not None)
+    modifying = segmentation.StartModify()
+    _adopt_geometry(segmentation, volume_node)
+    had_surface = segmentation.GetSegmentation().ContainsRepresentation(_SURFACE)
+    matrix = local_ijk_to_ras(volume_node)
+    segment_ids = [_write_layer(segmentation, layer, matrix, algorithm) for layer in layers]
+    segmentation.SetAttribute(SEGMENTS_ATTRIBUTE, " ".join(sum(segment_ids, [])))
+    segmentation.EndModify(modifying)
+    if had_surface:
+        segmentation.RemoveClosedSurfaceRepresentation()
+        segmentation.CreateClosedSurfaceRepresentation()
+    return segmentation
+
+
+def can_update(segmentation, volume_node) -> bool:
+    """Whether new results may be written into this segmentation: empty, or of this volume and unedited."""
+    ids = segmentation.GetSegmentation().GetSegmentIDs()
+    if not ids:
+        return True
+    role = segmentation.GetReferenceImageGeometryReferenceRole()
+    if segmentation.GetNodeReference(role) is not volume_node:
+        return False
+    if segmentation.GetParentTransformNode() is not volume_node.GetParentTransformNode():
+        return False
+    written = (segmentation.GetAttribute(SEGMENTS_ATTRIBUTE) or "").split()
+    return set(written) <= set(ids) and not any(is_edited(segmentation, segment_id) for segment_id in ids)
+
+
+def is_edited(segmentation, segment_id: str) -> bool:
+    """Whether a segment that was written here has other voxels now. False for a segment that a person made."""
+    written = get_tag(segmentation.GetSegmentation().GetSegment(segment_id), FINGERPRINT_TAG)
+    return bool(written) and written != _fingerprint(segmentation, segment_id)
+
+
+def refresh_algorithm_types(segmentation) -> dict[str, str]:
+    """Set DICOM.SegmentAlgorithmType by what the voxels say; returns segment ID -> type.
+
+    AUTOMATIC: as the model left it (also again after undo); SEMIAUTOMATIC: edited since; MANUAL: made by a person.
+    """
+    types = {}
+    for segment_id in segmentation.GetSegmentation().GetSegmentIDs():
+        segment = segmentation.GetSegmentation().GetSegment(segment_id)
+        if not get_tag(segment, FINGERPRINT_TAG):
+            types[segment_id] = "MANUAL"
+        else:
+            types[segment_id] = "SEMIAUTOMATIC" if is_edited(segmentation, segment_id) else "AUTOMATIC"
+        if get_tag(segment, ALGORITHM_TYPE_TAG) != types[segment_id]:  # setting a tag fires an event
+            segment.SetTag(ALGORITHM_TYPE_TAG, types[segment_id])
+    return types
+
+
+def read_labels(segmentation, volume_node, classes: Sequence[SegmentClass]) -> np.ndarray:
+    """uint8 [k, j, i] on the volume's grid, from whatever the segments of these classes now hold.
+
+    Segments count by class, whoever made them: by the tag written here or, without it, by terminology (type, and
+    modifier where the class has one). Where segments overlap, the later class in ``classes`` wins. Voxels outside the
+    volume are left out. A segment in another geometry or under another transform is resampled (nearest neighbour).
+    """
+    labels = np.zeros(volume_node.GetImageData().GetDimensions()[::-1], np.uint8)
+    for label in classes:
+        for segment_id in segments_of(segmentation, label):
+            image, value = _image_on_grid(segmentation, segment_id, volume_node)
+            if image is not None:
+                _paste(labels, image, value, label.value)
+    return labels
+
+
+def segments_of(segmentation, label: SegmentClass) -> list[str]:
+    """IDs of the segments of this class."""
+    content = segmentation.GetSegmentation()
+    return [i for i in content.GetSegmentIDs() if _is_class(content.GetSegment(i), label)]
+
+
+def terminology_entry(label: SegmentClass) -> str:
+    """The class's codes in the form of Slicer's TerminologyEntry tag."""
+    none = ("", "", "")
+    codes = ["^".join(code or none) for code in (label.category, label.type, label.modifier, label.region, none)]
+    return "~".join([TYPE_CONTEXT, *codes[:3], REGION_CONTEXT, *codes[3:]])
+
+
+def get_tag(segment, name: str) -> str:
+    """The tag's text, or ""."""
+    value = vtk.reference("")
+    return str(value) if segment.GetTag(name, value) else ""
+
+
+def _new_node(volume_node, again: bool):
+    name = f"{volume_node.GetName()} LesionKit" + (" (AI 2)" if again else "")
+    node = volume_node.GetScene().AddNewNodeByClass("vtkMRMLSegmentationNode", name)
+    node.CreateDefaultDisplayNodes()
+    return node
+
+
+def _adopt_geometry(segmentation, volume_node) -> None:
+    segmentation.SetReferenceImageGeometryParameterFromVolumeNode(volume_node)
+    parent = volume_node.GetParentTransformNode()
+    segmentation.SetAndObserveTransformNodeID(parent.GetID() if parent else None)
+    if segmentation.GetDisplayNode() is None:
+        segmentation.CreateDefaultDisplayNodes()
+
+
+def _write_layer(segmentation, layer: Layer, matrix: np.ndarray, algorithm: str) -> list[str]:
+    """Creates or refills the layer's segments; one event with all voxels in place tells observers in the end."""
+    content = segmentation.GetSegmentation()
+    image = _image_from_labels(layer.labels, matrix)
+    existing = {label.key: _own_segment(segmentation, label) for label in layer.classes}
+    _release([segment_id for segment_id in existing.values() if segment_id], content)
+    segment_ids = []
+    for label in layer.classes:
+        segment_id = existing[label.key]
+        if segment_id:
+            segment = content.GetSegment(segment_id)
+            segment.AddRepresentation(_BINARY, image)
+            segment.SetLabelValue(label.value)
+        else:
+            segment_id = _add_segment(content, label, image)
+            segment = content.GetSegment(segment_id)
+            _style(segmentation.GetDisplayNode(), segment_id, layer.filled)
+        segment.SetTag(CLASS_TAG, label.key)
+        segment.SetTag(ALGORITHM_TYPE_TAG, "AUTOMATIC")
+        segment.SetTag(ALGORITHM_NAME_TAG, algorithm)
+        segment.SetTag(FINGERPRINT_TAG, _fingerprint(segmentation, segment_id))
+        segment_ids.append(segment_id)
+    image.Modified()
+    return segment_ids
+
+
+def _own_segment(segmentation, label: SegmentClass) -> str | None:
+    """The segment of this class that was written here before (can_update has seen to it that it is unedited)."""
+    content = segmentation.GetSegmentation()
+    for segment_id in segments_of(segmentation, label):
+        if get_tag(content.GetSegment(segment_id), FINGERPRINT_TAG):
+            return segment_id
+    return None
+
+
+def _release(segment_ids: Iterable[str], content) -> None:
+    """Take the segments' old voxels out of layers that stay in use by others (Slicer packs segments into layers)."""
+    ours = set(segment_ids)
+    for segment_id in ours:
+        if not set(content.GetSegmentIDsForLayer(content.GetLayerIndex(segment_id))) <= ours:
+            content.SeparateSegmentLabelmap(segment_id)
+
+
+def _add_segment(content, label: SegmentClass, image) -> str:
+    segment = slicer.vtkSegment()
+    segment.SetName(label.name)
+    segment.SetColor(*(channel / 255 for channel in label.color))
+    segment.SetTag(TERMINOLOGY_TAG, terminology_entry(label))
+    segment.AddRepresentation(_BINARY, image)
+    segment.SetLabelValue(label.value)
+    segment_id = content.GenerateUniqueSegmentID(label.key)
+    content.AddSegment(segment, segment_id)
+    return segment_id
+
+
+def _style(display, segment_id: str, filled: bool) -> None:
+    display.SetSegmentVisibility2DOutline(segment_id, True)
+    display.SetSegmentVisibility2DFill(segment_id, filled)
+    display.SetSegmentOpacity2DFill(segment_id, FILL_OPACITY)
+
+
+def _is_class(segment, label: SegmentClass) -> bool:
+    key = get_tag(segment, CLASS_TAG)
+    if key:
+        return key == label.key
+    parts = get_tag(segment, TERMINOLOGY_TAG).split("~")
+    if len(parts) < 4:
+        return False
+    if parts[2].split("^")[:2] != list(label.type[:2]):
+        return False
+    return label.modifier is None or parts[3].split("^")[:2] == list(label.modifier[:2])
+
+
+def _fingerprint(segmentation, segment_id: str) -> str:
+    """Hash of the segment's ID and voxels in the grid, whatever the layer's extent and label value are.
+
+    With the ID, because a duplicated segment takes the tags along and must not count as the model's own.
+    """
+    image, value = _image_of(segmentation, segment_id)
+    digest = hashlib.blake2b(segment_id.encode(), digest_size=16)
+    mask = None if image is None else _array_of(image) == value
+    box = bounding_box(mask) if mask is not None else None
+    if box is not None:
+        corner = np.array(image.GetExtent()[::2])[::-1] + [part.start for part in box]
+        digest.update(np.array([*corner, *mask[box].shape], np.int64).tobytes())
+        digest.update(np.packbits(mask[box]).tobytes())
+    return digest.hexdigest()
+
+
+def _image_of(segmentation, segment_id: str):
+    """(vtkOrientedImageData shared by the layer, label value of the segment), or (None, 0) when it has no voxels."""
+    segment = segmentation.GetSegmentation().GetSegment(segment_id)
+    image, value = segment.GetRepresentation(_BINARY), segment.GetLabelValue()
+    if image is None:  # drawn as a surface
+        image, value = slicer.vtkOrientedImageData(), 1
+        if not segmentation.GetBinaryLabelmapRepresentation(segment_id, image):
+            return None, 0
+    if image.IsEmpty() or image.GetPointData().GetScalars() is None:
+        return None, 0
+    return image, value
+
+
+def _image_on_grid(segmentation, segment_id: str, volume_node):
+    """As _image_of, in the volume's grid, extents counted in the volume's voxels."""
+    image, value = _image_of(segmentation, segment_id)
+    if image is None:
+        return None, 0
+    own, target = segmentation.GetParentTransformNode(), volume_node.GetParentTransformNode()
+    grid = slicer.vtkOrientedImageData()
+    columns, rows, slices = volume_node.GetImageData().GetDimensions()
+    grid.SetExtent(0, columns - 1, 0, rows - 1, 0, slices - 1)
+    grid.SetImageToWorldMatrix(matrix_from_array(local_ijk_to_ras(volume_node)))
+    if own is target and slicer.vtkOrientedImageDataResample.DoGeometriesMatch(image, grid):
+        return image, value
+    transform = vtk.vtkGeneralTransform()
+    slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(own, target, transform)
+    resampled = slicer.vtkOrientedImageData()
+    slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(
+        image, grid, resampled, False, False, transform
+    )
+    return (None, 0) if resampled.IsEmpty() else (resampled, value)
+
+
+def _paste(labels: np.ndarray, image, value: int, label: int) -> None:
+    """labels[...] = label where the image, placed by its extent, has ``value``; what lies outside is left out."""
+    first = np.array(image.GetExtent()[::2])[::-1]
+    source = _array_of(image)
+    low = np.maximum(first, 0)
+    high = np.minimum(first + source.shape, labels.shape)
+    if (high <= low).any():
+        return
+    inside = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+    part = tuple(slice(a, b) for a, b in zip(low - first, high - first, strict=True))
+    labels[inside][source[part] == value] = label
+
+
+def _image_from_labels(labels: np.ndarray, matrix: np.ndarray):
+    """vtkOrientedImageData cropped to the labels set; one background voxel when there are none."""
+    box = bounding_box(labels > 0) or (slice(0, 1),) * 3
+    crop = np.ascontiguousarray(labels[box], np.uint8)
+    image = slicer.vtkOrientedImageData()
+    image.SetExtent([int(edge) for part in box[::-1] for edge in (part.start, part.stop - 1)])
+    scalars = numpy_to_vtk(crop.ravel(), deep=True, array_type=vtk.VTK_UNSIGNED_CHAR)
+    scalars.SetName("ImageScalars")
+    image.GetPointData().SetScalars(scalars)
+    image.SetImageToWorldMatrix(matrix_from_array(matrix))
+    return image
+
+
+def _array_of(image) -> np.ndarray:
+    return vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions()[::-1])

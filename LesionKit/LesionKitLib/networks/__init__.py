@@ -1,0 +1,1 @@
+"""Network parts that several modules use. These files import torch; nothing imports them at start-up."""

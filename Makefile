@@ -1,0 +1,97 @@
+# LesionKit: "make help" lists what can be made.
+#
+# Everything runs in .venv, which is made on first use from the exact versions in requirements/. Once made, it works
+# without a network; it is brought up to date when requirements/ or pyproject.toml change.
+
+PYTHON ?= python3
+TORCH := 2.13.0
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+MODULE_PATHS := "$(CURDIR)/LesionKit" "$(CURDIR)/CovidLungQuant"
+DEBIAN_PACKAGES := python3 python3-venv libstdc++6
+ARGS ?=
+SLICER ?= Slicer
+
+unexport PYTHONPATH PYTHONHOME
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench slicer lock clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+demo: $(VENV)/.demo ## analyse the bundled sample CT and show the result (ARGS=--no-serve ends after the report)
+	@$(BIN)/lesionkit demo $(ARGS)
+
+test: lint ## set up, lint and run all tests (ARGS go to pytest)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 $(ARGS)
+
+lint: $(VENV)/.test ## check style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+bench: $(VENV)/.bench ## print the speed benchmarks
+	@for script in Testing/benchmarks/bench_*.py; do $(BIN)/python "$$script" $(ARGS) || exit 1; done
+
+slicer: ## start 3D Slicer with the modules of this folder (SLICER=/path/to/Slicer)
+	@command -v "$(SLICER)" >/dev/null || { \
+	  echo "3D Slicer was not found at '$(SLICER)'; name its program: make slicer SLICER=/path/to/Slicer" >&2; exit 1; }
+	"$(SLICER)" --additional-module-paths $(MODULE_PATHS)
+
+# The pins: what pip chooses in a clean environment, less the build tag of the processor-only PyTorch.
+# Each file names the one below it and holds only what comes on top.
+HEADER := echo '\# Made by "make lock" on Debian 12 with Python 3.11; edit pyproject.toml, not this file.'
+FREEZE := build/lock/bin/python -m pip list --format=freeze --exclude pip --exclude lesionkit | sed 's/+cpu$$//'
+lock: ## renew the pinned versions in requirements/
+	rm -rf build/lock
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/python -m pip install --upgrade "torch==$(TORCH)"
+	build/lock/bin/python -m pip install .
+	$(FREEZE) > build/lock/demo.txt
+	build/lock/bin/python -m pip install ".[test,train,slicer]"
+	$(FREEZE) > build/lock/test.txt
+	build/lock/bin/python -m pip install ".[test,train,slicer,bench]"
+	$(FREEZE) > build/lock/bench.txt
+	{ $(HEADER); cat build/lock/demo.txt; } > requirements/demo.txt
+	{ $(HEADER); echo "-r demo.txt"; grep -vxFf build/lock/demo.txt build/lock/test.txt; } > requirements/test.txt
+	{ $(HEADER); echo "-r test.txt"; grep -vxFf build/lock/test.txt build/lock/bench.txt; } > requirements/bench.txt
+	rm -rf build/lock
+
+clean: ## remove the environment, caches and build products
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis lesionkit-demo
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- the environment -------------------------------------------------------------------------------------------------
+
+# Fails where Python cannot make an environment or the wheels' C++ library is missing.
+CAN_START := import ctypes, ensurepip, sys; sys.platform == "linux" and ctypes.CDLL("libstdc++.so.6")
+IS_RECENT := import sys; sys.exit(sys.version_info < (3, 11))
+
+$(BIN)/pip:
+	@if ! $(PYTHON) -c '$(CAN_START)' >/dev/null 2>&1; then \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "Installing $(DEBIAN_PACKAGES)"; \
+	    apt-get update -qq && \
+	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(DEBIAN_PACKAGES); \
+	  else \
+	    echo "Python 3.11 with venv is needed; on Debian: sudo apt-get install $(DEBIAN_PACKAGES)" >&2; exit 1; \
+	  fi; \
+	fi
+	@$(PYTHON) -c '$(IS_RECENT)' || { \
+	  echo "Python 3.11 or later is needed; name one that you have: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: requirements/demo.txt pyproject.toml | $(BIN)/pip
+	$(PIP) install --quiet -r requirements/demo.txt
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.test: requirements/test.txt $(VENV)/.demo
+	$(PIP) install --quiet -r requirements/test.txt
+	@touch $@
+
+# Without dependencies, which are all pinned: nothing may exchange the PyTorch that is there.
+$(VENV)/.bench: requirements/bench.txt $(VENV)/.test
+	$(PIP) install --quiet --no-deps -r requirements/bench.txt
+	@touch $@

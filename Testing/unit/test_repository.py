@@ -1,0 +1,261 @@
+"""The manifests, lists and limits of the repository agree with each other and with the files."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+from module_lists import ROOT, listed, modules, packages, resource_files, script_files
+
+MEGABYTE = 1_000_000
+ONE_MODEL_MB, ALL_MODELS_MB = 10, 40
+
+# Joined here so that this file does not hold what it looks for.
+REGISTRY_HOSTS = [
+    ".".join(parts)
+    for parts in (
+        ("pypi", "org"),
+        ("pythonhosted", "org"),
+        ("pypi", "python", "org"),
+        ("download", "pytorch", "org"),
+        ("deb", "debian", "org"),
+        ("registry", "npmjs", "org"),
+        ("anaconda", "org"),
+    )
+]
+MACHINE_PATHS = re.compile(r"(?<![\w./-])/(?:{})/".format("|".join(("work", "root", "tmp", "home", "Users", "opt"))))
+UNFINISHED = re.compile(r"\b(?:{})\b".format("|".join(("TO" + "DO", "FIX" + "ME", "NotImplemented" + "Error"))))
+
+# Slicer's Schemas/slicer-extension-catalog-entry-schema-v1.0.2.json: names, their types, and what must be there
+CATALOG_TYPES = {
+    "$schema": str,
+    "category": str,
+    "scm_url": str,
+    "scm_revision": str,
+    "scm_type": str,
+    "build_dependencies": list,
+    "dicom_support_rule": str,
+    "build_subdirectory": str,
+    "enabled": bool,
+    "tier": int,
+}
+CATALOG_REQUIRED = {"$schema", "category", "scm_url"}
+
+
+@pytest.mark.parametrize("module", modules())
+def test_a_module_lists_exactly_the_scripts_that_it_has(module):
+    assert_same(listed(module, "MODULE_PYTHON_SCRIPTS"), script_files(module), f"{module}/CMakeLists.txt")
+
+
+@pytest.mark.parametrize("module", modules())
+def test_a_module_lists_exactly_the_resources_that_it_has(module):
+    assert_same(listed(module, "MODULE_PYTHON_RESOURCES"), resource_files(module), f"{module}/CMakeLists.txt")
+
+
+@pytest.mark.parametrize("module", modules())
+def test_a_module_is_built_tested_and_has_its_icon(module):
+    text = read(f"{module}/CMakeLists.txt")
+    assert f"set(MODULE_NAME {module})" in text
+    assert "slicerMacroBuildScriptedModule(" in text and "WITH_GENERIC_TESTS" in text
+    assert "slicer_add_python_unittest(SCRIPT ${MODULE_NAME}.py)" in text
+    assert f"class {module}Test(" in read(f"{module}/{module}.py")
+    assert f"Resources/Icons/{module}.png" in resource_files(module)
+
+
+def test_every_test_for_the_desktop_is_registered():
+    for folder in ROOT.glob("*/Testing/Python"):
+        registered = re.findall(r"(?m)^slicer_add_python_unittest\(SCRIPT ([\w.]+)\)", read(folder / "CMakeLists.txt"))
+        assert_same(registered, sorted(path.name for path in folder.glob("*.py")), f"{folder}/CMakeLists.txt")
+
+
+def test_every_module_folder_is_built():
+    with_module_file = [path.parent.name for path in ROOT.glob("*/*.py") if path.stem == path.parent.name]
+    assert_same(modules(), sorted(with_module_file, key=modules().index), "CMakeLists.txt")
+
+
+@pytest.mark.parametrize("icon", ["LesionKit.png", *(f"{name}/Resources/Icons/{name}.png" for name in modules())])
+def test_icons_are_square_and_large_enough(icon):
+    from PIL import Image
+
+    with Image.open(ROOT / icon) as image:
+        assert image.width == image.height >= 128
+
+
+def test_a_wheel_holds_every_package():
+    project = read_pyproject()
+    assert_same(project["tool"]["setuptools"]["packages"], packages(), "pyproject.toml")
+
+
+def test_a_wheel_holds_the_models():
+    setuptools = read_pyproject()["tool"]["setuptools"]
+    for module in modules():
+        models = [name for name in resource_files(module) if name.startswith("Resources/Models/")]
+        if not models:
+            continue
+        package = f"{module}Lib.Resources"
+        folder = ROOT / setuptools["package-dir"][package]
+        packed = {path for pattern in setuptools["package-data"][package] for path in folder.glob(pattern)}
+        assert {ROOT / module / name for name in models} <= packed
+
+
+def test_pins_are_exact_and_cover_every_dependency():
+    project = read_pyproject()["project"]
+    extras = project["optional-dependencies"]
+    pinned = pinned_names("demo.txt")
+    assert required_names(project["dependencies"]) <= pinned
+    pinned |= pinned_names("test.txt")
+    assert required_names(extras["test"] + extras["train"] + extras["slicer"]) <= pinned
+    assert required_names(extras["bench"]) <= pinned_names("bench.txt")
+
+
+def test_the_versions_of_project_and_citation_agree():
+    version = read_pyproject()["project"]["version"]
+    assert str(read_yaml("CITATION.cff")["version"]) == version
+    assert f"## {version}" in read("CHANGELOG.md")
+
+
+def test_the_citation_names_the_five_papers_with_their_authors():
+    citation = read_yaml("CITATION.cff")
+    assert citation["cff-version"] == "1.2.0" and citation["type"] == "software" and citation["authors"]
+    assert len(citation["references"]) == 5
+    for paper in citation["references"]:
+        assert paper["title"] and paper["authors"] and paper["year"] and ("doi" in paper or "url" in paper)
+
+
+def test_the_extensions_index_entry_fits_its_schema():
+    entry = json.loads(read("LesionKit.json"))
+    assert CATALOG_REQUIRED <= set(entry) <= set(CATALOG_TYPES)
+    for key, value in entry.items():
+        assert type(value) is CATALOG_TYPES[key], key
+    assert "catalog-entry-schema-v1.0.2.json" in entry["$schema"]
+    assert entry["scm_type"] == "git" and 1 <= entry["tier"] <= 5
+
+
+def test_the_extensions_index_entry_agrees_with_the_build_files():
+    entry = json.loads(read("LesionKit.json"))
+    assert re.search(r"project\((\w+)\)", read("CMakeLists.txt")).group(1) == "LesionKit"  # the entry's file name
+    assert entry["scm_url"] == cmake_value("EXTENSION_HOMEPAGE") == read_yaml("CITATION.cff")["repository-code"]
+    assert entry["category"] == cmake_value("EXTENSION_CATEGORY")
+    assert entry["build_dependencies"] == cmake_value("EXTENSION_DEPENDS").split()
+
+
+def test_the_pictures_named_to_the_extension_manager_exist():
+    start = f"{cmake_value('EXTENSION_HOMEPAGE')}/raw/main/"
+    urls = [cmake_value("EXTENSION_ICONURL"), *cmake_value("EXTENSION_SCREENSHOTURLS").split()]
+    assert len(urls) >= 2
+    for url in urls:
+        assert url.startswith(start) and (ROOT / url.removeprefix(start)).is_file(), url
+
+
+def test_weights_stay_within_what_the_extensions_index_clones():
+    sizes = {path: (ROOT / path).stat().st_size / MEGABYTE for path in repository_files() if is_weights(path)}
+    assert all(size <= ONE_MODEL_MB for size in sizes.values()), sizes
+    assert sum(sizes.values()) <= ALL_MODELS_MB, sizes
+
+
+def test_no_file_is_large_besides_the_weights():
+    large = [
+        path for path in repository_files() if not is_weights(path) and (ROOT / path).stat().st_size > 2 * MEGABYTE
+    ]
+    assert large == []
+
+
+def test_no_file_names_a_package_registry_or_a_path_of_one_machine():
+    found = []
+    for path, text in text_files():
+        found += [f"{path}: {host}" for host in REGISTRY_HOSTS if host in text]
+        found += [f"{path}: {match.group()}" for match in MACHINE_PATHS.finditer(text)]
+    assert found == []
+
+
+def test_no_code_is_left_unfinished():
+    code = [(path, text) for path, text in text_files() if path.endswith(".py")]
+    found = [f"{path}: {match.group()}" for path, text in code for match in UNFINISHED.finditer(text)]
+    assert found == []
+
+
+def test_yaml_files_parse():
+    hooks = read_yaml(".pre-commit-config.yaml")["repos"]
+    assert [repo["repo"] for repo in hooks] == ["local"]
+
+
+def repository_files() -> list[str]:
+    """Tracked files and those that would be tracked; without git (an unpacked archive) all but the environment's."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    try:
+        out = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+        names = [name for name in out.split("\0") if name]
+    except (OSError, subprocess.CalledProcessError):
+        names = [path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*")]
+        names = [
+            name for name in names if not re.match(r"\.(venv|git|ruff_cache|pytest_cache|hypothesis)/|build/", name)
+        ]
+        names = [name for name in names if "__pycache__" not in name and ".egg-info/" not in name]
+    return [name for name in names if (ROOT / name).is_file()]
+
+
+def text_files() -> list[tuple[str, str]]:
+    """(path, text) of the repository's files that are UTF-8 without NUL."""
+    texts = []
+    for name in repository_files():
+        data = (ROOT / name).read_bytes()
+        if b"\0" not in data:
+            texts.append((name, data.decode("utf-8")))
+    assert len(texts) > 20
+    return texts
+
+
+def is_weights(path: str) -> bool:
+    return Path(path).suffix in (".safetensors", ".pt", ".pth", ".onnx", ".npz")
+
+
+def assert_same(found: list[str], wanted: list[str], where: str) -> None:
+    missing = [name for name in wanted if name not in found]
+    surplus = [name for name in found if name not in wanted]
+    doubled = sorted({name for name in found if found.count(name) > 1})
+    assert (missing, surplus, doubled) == ([], [], []), (
+        f"{where} lacks {missing}, lists {surplus} that are not there and {doubled} twice; "
+        "run: python Testing/module_lists.py"
+    )
+
+
+def pinned_names(lock: str) -> set[str]:
+    """Normalised package names of a file in requirements/; every line must be an exact pin or name another file."""
+    names = set()
+    for line in read(f"requirements/{lock}").splitlines():
+        if line.startswith(("#", "-r ")):
+            continue
+        match = re.fullmatch(r"([A-Za-z0-9_.-]+)==[0-9][0-9a-z.]*", line)
+        assert match, f"requirements/{lock}: {line}"
+        names.add(normalised(match.group(1)))
+    return names
+
+
+def required_names(requirements: list[str]) -> set[str]:
+    return {normalised(re.match(r"[A-Za-z0-9_.-]+", requirement).group()) for requirement in requirements}
+
+
+def normalised(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def cmake_value(variable: str) -> str:
+    return re.search(rf'^set\({variable} "([^"]+)"\)', read("CMakeLists.txt"), re.MULTILINE).group(1)
+
+
+def read(path: str | Path) -> str:
+    return (ROOT / path).read_text("utf-8")
+
+
+def read_pyproject() -> dict:
+    return tomllib.loads(read("pyproject.toml"))
+
+
+def read_yaml(path: str) -> dict:
+    import yaml
+
+    return yaml.safe_load(read(path))
