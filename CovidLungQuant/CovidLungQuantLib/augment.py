@@ -83,7 +83,9 @@ def change_intensity(grey, rng: np.random.Generator):
         grey = grey + 0.7 * (grey - _blur(grey, 1.0))
     if rng.random() < 0.15:
         size = grey.shape[-2:]
-        small = torch.nn.functional.interpolate(grey, scale_factor=float(rng.uniform(0.4, 0.8)), mode="bilinear", antialias=True)
+        small = torch.nn.functional.interpolate(
+            grey, scale_factor=float(rng.uniform(0.4, 0.8)), mode="bilinear", antialias=True
+        )
         grey = torch.nn.functional.interpolate(small, size=size, mode="bilinear")
     if rng.random() < 0.5:
         noise = torch.from_numpy(rng.standard_normal(grey.shape, np.float32))
@@ -101,5 +103,3 @@ def _blur(x, sigma: float):
     kernel = kernel / kernel.sum()
     x = torch.nn.functional.conv2d(x, kernel.view(1, 1, 1, -1), padding=(0, 3))
     return torch.nn.functional.conv2d(x, kernel.view(1, 1, -1, 1), padding=(3, 0))
-
-

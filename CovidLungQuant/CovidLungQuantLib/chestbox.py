@@ -21,7 +21,7 @@ FRAME_MULTIPLE = 32
 class ChestBox:
     """The part of a volume in LPS order that the network sees.
 
-    plane: the frame within each slice; slices: first and last + 1 native slice; model_slices: how many the network sees;
+    plane: the frame within each slice; slices: first and last + 1 native slice; model_slices: how many a network sees;
     step: native slices per model slice (1 unless slices are thin).
     """
 
@@ -52,8 +52,16 @@ def find_chest(volume: Volume) -> ChestBox:
     middle = (body_low[2] + body_high[2]) / 2
     half = max(high[2] - middle, middle - low[2])
     scale = size[::-1]
-    low = np.array([low[0], low[1], middle - half]) * scale - [MARGIN_MM["bottom"], MARGIN_MM["front"], MARGIN_MM["side"]]
-    high = np.array([high[0], high[1], middle + half]) * scale + [MARGIN_MM["top"], MARGIN_MM["back"], MARGIN_MM["side"]]
+    low = np.array([low[0], low[1], middle - half]) * scale - [
+        MARGIN_MM["bottom"],
+        MARGIN_MM["front"],
+        MARGIN_MM["side"],
+    ]
+    high = np.array([high[0], high[1], middle + half]) * scale + [
+        MARGIN_MM["top"],
+        MARGIN_MM["back"],
+        MARGIN_MM["side"],
+    ]
     return _box(volume, low, high)
 
 

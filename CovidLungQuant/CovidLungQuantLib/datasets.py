@@ -1,8 +1,8 @@
 """Training and evaluation images in the formats of the public data sets (see docs/data.md).
 
 A Sequence holds neighbouring slices of one patient, feet to head, in frames somewhat larger than the network's, so that
-augmentation can move them. Label values: lesion 0 none, 1-3 the classes, 4 lesion of unknown class, 255 unknown; lung 0, 1,
-255 unknown.
+augmentation can move them. Label values: lesion 0 none, 1-3 the classes, 4 lesion of unknown class, 255 unknown;
+lung 0, 1, 255 unknown.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ NOT_FULLY_LABELLED = ("022", "048")  # slices of sirm100 without ground-glass an
 
 @dataclass(frozen=True)
 class Sequence:
-    """image (t, h, w): grey 0..255 (uint8) or HU (int16); lesion and lung (t, h, w) uint8; infected (t): 1, 0 or -1 unknown."""
+    """image (t, h, w): grey 0..255 (uint8) or HU (int16); lesion, lung alike, uint8; infected (t): 1, 0, -1 unknown."""
 
     source: str
     image: np.ndarray
@@ -63,7 +63,7 @@ def read_picture(path: Path) -> np.ndarray:
 
 
 def labelled_slices(folder: Path, split: str) -> Iterator[LabelledSlice]:
-    """The slices of sirm100, pseudo1600 or mosmed_eval. split: "train", "val", or "all" for every row.
+    """The slices of sirm100, pseudo1600 or mosmed_eval. split: "train", "val" (also rows "eval_only"), "all".
 
     Raises UnusableInput when the folder has no index or no image of that split.
     """
@@ -77,7 +77,8 @@ def labelled_slices(folder: Path, split: str) -> Iterator[LabelledSlice]:
     table = pd.read_csv(index, dtype={"id": str, "study": str, "group": str, "patient": str})
     names = table[table.columns[0]] if "id" not in table else table["id"]
     typed = "ggo_px" in table
-    rows = table if split == "all" else table[table["split"] == split]
+    wanted = ("val", "eval_only") if split == "val" else (split,)
+    rows = table if split == "all" else table[table["split"].isin(wanted)]
     if not len(rows):
         raise UnusableInput(f"The data folder has no image of the split '{split}'.")
     patient_column = next((c for c in ("patient", "group") if c in table), None)
@@ -85,9 +86,10 @@ def labelled_slices(folder: Path, split: str) -> Iterator[LabelledSlice]:
         name = names[n]
         if typed and name in NOT_FULLY_LABELLED:
             continue
-        patient = str(table[patient_column][n]) if patient_column else name
+        known = patient_column and not pd.isna(table[patient_column][n])
+        patient = str(table[patient_column][n]) if known else name
         grey, label = read_picture(_find(folder / "img", name)), read_picture(_find(folder / "lab", name))
-        yield LabelledSlice(folder.name, name, patient, grey, label, typed)
+        yield LabelledSlice(folder.resolve().name, name, patient, grey, label, typed)
 
 
 def _find(folder: Path, name: str) -> Path:
@@ -137,7 +139,7 @@ def pseudo_sequences(folder: Path, split: str = "train", weight: float = 0.3) ->
 
 
 def hu_sequences(folder: Path) -> list[Sequence]:
-    """The HU volumes with a radiologist's yes / no for each slice: what is not infected has no lesion, the rest is unknown."""
+    """The HU volumes with a radiologist's yes / no for each slice: no lesion where not infected, else unknown."""
     import pandas as pd
 
     from LesionKitLib.imageio import read_volume
@@ -210,7 +212,7 @@ def _airway(grey: np.ndarray) -> np.ndarray:
 
 
 def lungs_by_threshold(hu: np.ndarray, spacing) -> np.ndarray:
-    """Lungs (k, j, i) uint8 of a CT in LPS order: 1 air below -400 HU inside the body, closed by 6 mm; UNKNOWN around airways.
+    """Lungs (k, j, i) uint8 of an LPS CT: 1 air below -400 HU inside the body, closed by 6 mm; UNKNOWN around airways.
 
     Good where little of the lung is consolidated; used for training labels only.
     """
@@ -228,11 +230,13 @@ def lungs_by_threshold(hu: np.ndarray, spacing) -> np.ndarray:
 
 
 def _lung_air(air: np.ndarray, voxel_mm3: float) -> np.ndarray:
-    """Air that does not reach the picture's sides, in pieces of 0.3 l or more that rise above the lungs' middle (no bowel)."""
+    """Air off the picture's sides, in pieces of 0.3 l or more that rise above the lungs' middle (no bowel)."""
     from scipy import ndimage
 
     labels, _ = ndimage.label(air)
-    rim = np.concatenate([labels[:, 0].ravel(), labels[:, -1].ravel(), labels[:, :, 0].ravel(), labels[:, :, -1].ravel()])
+    rim = np.concatenate(
+        [labels[:, 0].ravel(), labels[:, -1].ravel(), labels[:, :, 0].ravel(), labels[:, :, -1].ravel()]
+    )
     sizes = np.bincount(labels.ravel())
     sizes[np.unique(rim)] = 0
     sizes[0] = 0

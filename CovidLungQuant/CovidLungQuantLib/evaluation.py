@@ -63,7 +63,7 @@ def score_slices(
 
 
 def metrics_of(scores: list[ImageScore]) -> dict[str, dict[str, dict]]:
-    """{class: {metric: {mean, low, high}}}; metrics dice, dice_pooled, r (areas), sensitivity and precision (pixels)."""
+    """{class: {metric: {mean, low, high}}}; metrics dice, dice_pooled, r (areas), sensitivity, precision (pixels)."""
     names = [name for name in CLASSES if any(name in s.counts for s in scores)]
     patients = [f"{s.source}/{s.patient}" for s in scores]
     return {name: _class_metrics([s.counts[name] for s in scores], patients) for name in names}
@@ -96,7 +96,9 @@ def by_source(scores: list[ImageScore]) -> dict[str, dict]:
     return {name: metrics_of([s for s in scores if s.source == name]) for name in sorted({s.source for s in scores})}
 
 
-def evaluate_slices(data: Path, split: str, network: str, device: str = "auto", progress: Progress | None = None) -> dict:
+def evaluate_slices(
+    data: Path, split: str, network: str, device: str = "auto", progress: Progress | None = None
+) -> dict:
     """The document of ``lesionkit evaluate covid`` for a folder of labelled slices.
 
     Raises UnusableInput when the folder holds no such data.
@@ -118,7 +120,9 @@ def evaluate_slices(data: Path, split: str, network: str, device: str = "auto", 
     }
 
 
-def evaluate_volumes(data: Path, split: str, network: str, device: str = "auto", progress: Progress | None = None) -> dict:
+def evaluate_volumes(
+    data: Path, split: str, network: str, device: str = "auto", progress: Progress | None = None
+) -> dict:
     """Slices called infected against a radiologist's yes / no (ct/volumes): sensitivity and specificity per slice.
 
     A slice is called infected when it shows at least SLICE_AREA_MM2 of lesion.

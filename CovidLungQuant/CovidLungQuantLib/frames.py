@@ -1,6 +1,6 @@
 """The slice format that the CT networks see, and the moves of slices into it.
 
-A *frame* is an axial slice, anterior up, the patient's right at the left, grey 0..1 (lung window -600/1500 HU), in which
+A *frame* is an axial slice, anterior up, patient's right at the left, grey 0..1 (lung window -600/1500 HU), in which
 the lungs have about the size that they have at MODEL_MM per pixel.
 """
 

@@ -16,7 +16,7 @@ REPORT, OVERLAY = "report.html", "overlay.png"
 
 
 def write_outputs(result: CovidResult, folder: str | os.PathLike) -> None:
-    """Write the five files into a folder. Raises UnusableInput when that is not possible; then nothing is left there."""
+    """Write the five files into a folder. Raises UnusableInput when that is not possible; then nothing is left."""
     from LesionKitLib.catalogue import find_model
     from LesionKitLib.segnrrd import SegmentRecord, write_seg_nrrd
 

@@ -1,4 +1,4 @@
-"""Volumes on phantoms of random spacing and orientation: checks geometry and measures end to end, not accuracy on patients."""
+"""Volumes on phantoms of random spacing and orientation: checks geometry and measures, not accuracy on patients."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MAX_TURN_DEGREES = 20.0
 
 
 def random_grid(rng: np.random.Generator) -> tuple[tuple[float, float, float], np.ndarray]:
-    """Spacing (i, j, k) in mm and direction columns in RAS: any axis order and flips; every second one turned obliquely."""
+    """Spacing (i, j, k) in mm and direction columns in RAS: any axis order and flips; every second one is oblique."""
     spacing = (rng.uniform(0.7, 1.3), rng.uniform(0.7, 1.3), rng.uniform(1.5, 4.0))
     order = rng.permutation(3)
     directions = (LPS_IN_RAS * rng.choice([-1, 1], 3))[:, order]

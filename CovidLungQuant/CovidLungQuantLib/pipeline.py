@@ -41,7 +41,7 @@ def analyse(
     header=None,
     read_seconds: float = 0.0,
 ) -> CovidResult:
-    """Lungs, lesions and measurements of a chest CT in HU, on the grid of ``volume`` (any axis order, flip or rotation).
+    """Lungs, lesions and measurements of a chest CT in HU, on the grid of ``volume`` (any axis order, flip, rotation).
 
     network: a key of NETWORKS. device: auto, cpu, cuda or mps. header: what the DICOM header said, if read from DICOM.
     Raises UnusableInput for an image that cannot be analysed, MissingResource without weights, Cancelled.
@@ -123,7 +123,7 @@ def model_frames(lps: Volume, box: ChestBox, batch: int) -> Iterator[tuple[int, 
 
 
 def _clean(probabilities: np.ndarray, spacing: np.ndarray) -> np.ndarray:
-    """Makes ``probabilities`` agree with cleaned lungs, in place, and returns their labels (n, h, w): 1 right, 2 left."""
+    """Makes ``probabilities`` agree with cleaned lungs, in place; returns their labels (n, h, w): 1 right, 2 left."""
     lung, lesion = probabilities[:, 0], probabilities[:, 1]
     lesion[lung < LESION_IN_LUNG] = 0
     mask = (lung > 0.5) | (lesion > 0.5)

@@ -52,7 +52,8 @@ def describe(plan: TrainingPlan, mixture: Mixture, metrics: dict) -> dict:
         "task": "lungs, ground-glass opacity, consolidation and pleural effusion on chest CT",
         "network": "ConvLSTMNet",
         "arguments": {},
-        "reference": "Grodecki, Killekar et al. 2021, arXiv 2104.00138 (architecture idea; written anew, encoder EfficientNet-Lite0)",
+        "reference": "Grodecki, Killekar et al. 2021, arXiv 2104.00138 "
+        "(architecture idea; written anew, encoder EfficientNet-Lite0)",
         "input": {
             "modality": "CT",
             "orientation": "axial slices in LPS order (anterior up, the patient's right at the left), feet to head",
@@ -84,9 +85,11 @@ def describe(plan: TrainingPlan, mixture: Mixture, metrics: dict) -> dict:
             },
             {"name": "ImageNet (encoder's starting weights, EfficientNet-Lite0)", "licence": "Apache-2.0 (weights)"},
         ],
-        "split": "by visual patient group (sirm100/split.csv) and patient (pseudo1600/index.csv); validation rows never trained on",
+        "split": "by visual patient group (sirm100/split.csv) and patient (pseudo1600/index.csv); "
+        "validation rows never trained on",
         "training": {
-            "command": f"lesionkit train covid-convlstm --data DIR --output DIR --steps {plan.steps} --seed {plan.seed}",
+            "command": "lesionkit train covid-convlstm --data DIR --output DIR "
+            f"--steps {plan.steps} --seed {plan.seed}",
             "steps": plan.steps,
             "seed": plan.seed,
             "selection": "none: the averaged weights of the last step",
@@ -96,8 +99,10 @@ def describe(plan: TrainingPlan, mixture: Mixture, metrics: dict) -> dict:
         "metrics_data": "sirm100, 19 slices of 9 visual patient groups not trained on",
         "intended_use": "Research and education only. Not a medical device: do not use it for diagnosis or treatment.",
         "limits": [
-            "Trained on few patients (COVID-19 in Italy and China, 2020); other diseases, children and other scanners are untested.",
-            "Consolidation and pleural effusion are confused where both are homogeneous; effusion was seen on 16 slices only.",
+            "Trained on few patients (COVID-19 in Italy and China, 2020); other diseases, children and other scanners "
+            "are untested.",
+            "Consolidation and pleural effusion are confused where both are homogeneous; effusion was seen on "
+            "16 slices only.",
             "Tumours, fibrosis, atelectasis and motion may be marked as ground glass or consolidation.",
             "A lung without any air may be cut off; a chest with less than 0.2 l of air-filled lung is refused.",
         ],

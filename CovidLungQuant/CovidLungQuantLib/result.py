@@ -11,10 +11,12 @@ from LesionKitLib.volume import Volume
 
 @dataclass(frozen=True)
 class CovidResult:
-    """lungs: uint8 on the input's grid, 0 none, 1 right, 2 left. lesions: 0 none, 1 ground glass, 2 consolidation, 3 effusion.
+    """lungs: uint8 on the input's grid, 0 none, 1 right, 2 left. lesions: 0 none, 1 ground glass, 2 consolidation,
+    3 effusion.
 
-    seconds: read, infer, total. measurements: see measurements.measure. decision: covid_probability and positive, or None
-    where the network decides nothing. heatmap: float32 0..1 on the input's grid, or None. notes: sentences for the user.
+    seconds: read, infer, total. measurements: see measurements.measure. decision: covid_probability and positive, or
+    None where the network decides nothing. heatmap: float32 0..1 on the input's grid, or None. notes: sentences for the
+    user.
     """
 
     volume: Volume

@@ -10,7 +10,7 @@ from .frames import FRAME, place_frame
 
 
 def picture_segmenter(network, device: str = "auto") -> Callable[[np.ndarray], np.ndarray]:
-    """A function from an 8-bit axial slice (h, w) to its label map: 0 none, 1 ground glass, 2 consolidation, 3 effusion."""
+    """A function from an 8-bit axial slice (h, w) to labels: 0 none, 1 ground glass, 2 consolidation, 3 effusion."""
     from LesionKitLib.inference import choose_runtime
 
     runtime = choose_runtime(device)

@@ -19,7 +19,7 @@ DEFAULT_STEPS = 2200
 
 @dataclass(frozen=True)
 class Mixture:
-    """A batch: ``singles`` sirm100 slices and one run of ``length`` slices drawn from the other sources by their shares."""
+    """A batch: ``singles`` sirm100 slices and one run of ``length`` slices of the other sources, drawn by share."""
 
     singles: int = 8
     length: int = 4
@@ -30,7 +30,7 @@ class Mixture:
 
 
 def covid_sources(data: Path, mixture: Mixture, seed: int) -> dict[str, list[Sequence]]:
-    """Training sequences by source; only rows whose split is train. data: folder holding sirm100, pseudo1600, volumes."""
+    """Training sequences by source; only rows whose split is train. data: holds sirm100, pseudo1600, volumes."""
     sources = {"sirm": sirm_sequences(data / "sirm100")}
     if mixture.pseudo and (data / "pseudo1600").exists():
         sources["pseudo"] = pseudo_sequences(data / "pseudo1600")
@@ -41,7 +41,9 @@ def covid_sources(data: Path, mixture: Mixture, seed: int) -> dict[str, list[Seq
     return sources
 
 
-def draw_batch(sources: dict[str, list[Sequence]], mixture: Mixture, rng: np.random.Generator) -> tuple[dict, list[int]]:
+def draw_batch(
+    sources: dict[str, list[Sequence]], mixture: Mixture, rng: np.random.Generator
+) -> tuple[dict, list[int]]:
     """Tensors of all slices one after the other, and the length of each sequence."""
     import torch
 
@@ -74,8 +76,8 @@ def train_convlstm(
 
     from LesionKitLib.networks.efficientnet_lite import load_imagenet_weights
 
-    from .losses import segmentation_loss
     from .networks.convlstm import ConvLSTMNet
+    from .networks.losses import segmentation_loss
 
     plan, mixture = plan or TrainingPlan(DEFAULT_STEPS), mixture or Mixture()
     torch.manual_seed(plan.seed)

@@ -31,8 +31,10 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     from CovidLungQuantLib.outputs import write_outputs
     from CovidLungQuantLib.pipeline import analyse
+    from LesionKitLib.atomic import refuse_unwritable
     from LesionKitLib.imageio import read_volume_and_header
 
+    refuse_unwritable(options.output)
     start = time.perf_counter()
     with cancellable_progress() as progress:
         progress.report("reading", 0.0)
@@ -51,7 +53,14 @@ def print_result(result) -> None:
     """The measurements as a table for people."""
     regions = {(r["side"], r["third"]): r for r in result.measurements["regions"]}
     print(f"{'':16}{'lung ml':>9}{'GGO ml':>9}{'consol. ml':>12}{'effusion ml':>13}{'burden %':>10}")
-    rows = [("both", "all"), ("right", "all"), ("left", "all"), ("both", "upper"), ("both", "middle"), ("both", "lower")]
+    rows = [
+        ("both", "all"),
+        ("right", "all"),
+        ("left", "all"),
+        ("both", "upper"),
+        ("both", "middle"),
+        ("both", "lower"),
+    ]
     for side, third in rows:
         r = regions[side, third]
         name = {"all": f"{side} lungs" if side == "both" else f"{side} lung"}.get(third, f"{third} thirds")

@@ -13,10 +13,14 @@ def add_parser(commands) -> None:
     parser = commands.add_parser("evaluate", help="measure a network against expert labels")
     tasks = parser.add_subparsers(dest="task", required=True, metavar="TASK")
     covid = tasks.add_parser("covid", help="lesion segmentation on labelled CT slices, or slice calls on CT volumes")
-    covid.add_argument("--data", required=True, type=Path, metavar="DIR", help="folder with split.csv, index.csv or labels.csv")
+    covid.add_argument(
+        "--data", required=True, type=Path, metavar="DIR", help="folder with split.csv, index.csv or labels.csv"
+    )
     covid.add_argument("--split", choices=("val", "train", "all"), default="val")
     covid.set_defaults(run=run_covid)
-    phantom = tasks.add_parser("phantom", help="volumes on procedural chests: a check of geometry, not of accuracy on patients")
+    phantom = tasks.add_parser(
+        "phantom", help="volumes on procedural chests: a check of geometry, not of accuracy on patients"
+    )
     phantom.add_argument("--count", type=int, default=20, help="phantoms (default 20)")
     phantom.add_argument("--seed", type=int, default=1000)
     phantom.set_defaults(run=run_phantom)
@@ -55,8 +59,14 @@ def run_phantom(options: argparse.Namespace) -> None:
     print(f"{'case':>5} {'spacing mm':18} {'lesion':15} {'true ml':>8} {'found ml':>9} {'error %':>8}")
     for row in document["lesions"]:
         spacing = " x ".join(f"{s:.2f}" for s in row["spacing"])
-        print(f"{row['case']:5} {spacing:18} {row['key']:15} {row['true_ml']:8.1f} {row['ml']:9.1f} {row['error_percent']:8.1f}")
-    print(f"\nlargest error of a lesion {document['worst_lesion_percent']:.1f} %, of a case's total {document['worst_total_percent']:.1f} %")
+        print(
+            f"{row['case']:5} {spacing:18} {row['key']:15} "
+            f"{row['true_ml']:8.1f} {row['ml']:9.1f} {row['error_percent']:8.1f}"
+        )
+    print(
+        f"\nlargest error of a lesion {document['worst_lesion_percent']:.1f} %, "
+        f"of a case's total {document['worst_total_percent']:.1f} %"
+    )
     within = document["lesions_within_10_percent"]
     print(f"{within} of {len(document['lesions'])} lesions within 10 %")
 

@@ -22,7 +22,8 @@ def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
     parser = argparse.ArgumentParser(
         prog="lesionkit",
-        description="Find, measure and correct lesions in medical images. Research and education only, not a medical device.",
+        description="Find, measure and correct lesions in medical images. "
+        "Research and education only, not a medical device.",
     )
     parser.add_argument("--verbose", action="store_true", help="show the traceback of an error")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")

@@ -13,7 +13,9 @@ from .covid import DEVICES
 def add_parser(commands) -> None:
     parser = commands.add_parser("train", help="train a network anew; a stopped run goes on where it stopped")
     parser.add_argument("name", choices=("covid-convlstm",), metavar="NAME", help="covid-convlstm")
-    parser.add_argument("--data", required=True, type=Path, metavar="DIR", help="folder with sirm100, pseudo1600, volumes")
+    parser.add_argument(
+        "--data", required=True, type=Path, metavar="DIR", help="folder with sirm100, pseudo1600, volumes"
+    )
     parser.add_argument("--output", required=True, type=Path, metavar="DIR")
     parser.add_argument("--steps", type=int, help="optimiser steps (default: the recipe's)")
     parser.add_argument("--seed", type=int, default=0)

@@ -1,8 +1,8 @@
 """The bundled models: cards (what a model is, was trained on, and cannot do) and weights with a checked sha256.
 
-A model is a folder ``<name>/`` with ``model.safetensors`` and ``card.json``. Weights are read as safetensors only, never as
-a pickle, and only when their sha256 is the one in the card. Folders are looked up in this order: the environment variable
-LESIONKIT_MODELS (the user's own models), then each module's Resources/Models.
+A model is a folder ``<name>/`` with ``model.safetensors`` and ``card.json``. Weights are read as safetensors only,
+never as a pickle, and only when their sha256 is the one in the card. Folders are looked up in this order: the
+environment variable LESIONKIT_MODELS (the user's own models), then each module's Resources/Models.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Runtime:
-    """Where and how a network runs. device: "cpu", "cuda" or "mps"; precision: "fp32", "bf16" or "fp16"; batch: slices at once."""
+    """Where and how a network runs. device: cpu, cuda or mps; precision: fp32, bf16 or fp16; batch: slices at once."""
 
     device: str
     precision: str = "fp32"

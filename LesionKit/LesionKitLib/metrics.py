@@ -1,4 +1,4 @@
-"""Figures of agreement with intervals. Intervals are percentile bootstrap intervals over patients (Efron and Tibshirani 1993)."""
+"""Figures of agreement; intervals are percentile bootstrap intervals over patients (Efron and Tibshirani 1993)."""
 
 from __future__ import annotations
 

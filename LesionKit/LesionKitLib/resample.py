@@ -1,4 +1,4 @@
-"""Separable linear resampling by small matrices: the same weights bring slices into a model's frame and results back."""
+"""Separable linear resampling by small matrices: the same weights bring slices into a frame and results back."""
 
 from __future__ import annotations
 

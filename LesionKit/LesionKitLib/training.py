@@ -1,7 +1,7 @@
 """A training loop that can be stopped and resumed, gives the same result for the same seed, and writes its curve.
 
 Every step draws its samples from a random generator seeded with (seed, step): a resumed run continues exactly as an
-uninterrupted one, without storing any generator's state. Weights are averaged over the steps (EMA) and the average is kept.
+uninterrupted one, without storing any generator's state. Weights are averaged over the steps (EMA); the mean is kept.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ CURVE_FILE = "curve.csv"
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """steps: optimiser steps in all; learning rates rise linearly over warmup steps, then fall as a half cosine to 1 %."""
+    """steps: optimiser steps in all; rates rise linearly over warmup steps, then fall as a half cosine to 1 %."""
 
     steps: int
     seed: int = 0

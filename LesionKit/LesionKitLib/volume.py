@@ -86,7 +86,7 @@ def obliquity_degrees(volume: Volume) -> float:
 
 
 def reorient_to_lps(volume: Volume) -> tuple[Volume, Callable[[np.ndarray], np.ndarray]]:
-    """Permute and flip the array (no interpolation) so that i, j, k run to Left, Posterior, Superior as nearly as possible.
+    """Permute and flip the array (no interpolation) so that i, j, k run to Left, Posterior, Superior, nearly.
 
     Returns the volume (a view, no copy) and a function that brings an array on its grid back to the input's layout.
     """
@@ -112,7 +112,7 @@ def reorient_to_lps(volume: Volume) -> tuple[Volume, Callable[[np.ndarray], np.n
 
 
 def straighten(volume: Volume) -> Volume:
-    """The volume resampled (linear) onto a grid parallel to the patient's axes, of the same spacing and covering it all.
+    """The volume resampled (linear) onto a grid parallel to the patient's axes, of the same spacing, covering it all.
 
     For input turned by more than OBLIQUE_LIMIT_DEGREES. Outside the input the value is the input's minimum.
     """

@@ -1,1 +1,1 @@
-"""The segmentation networks, each written from its paper. These files import torch; nothing imports them at start-up."""
+"""The segmentation networks, each written from its paper. They import torch; nothing imports them at start-up."""

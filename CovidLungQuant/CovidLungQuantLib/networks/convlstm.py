@@ -1,9 +1,10 @@
 """The ConvLSTM network for pneumonia burden, after Grodecki, Killekar et al. 2021 (arXiv 2104.00138).
 
-From the paper: a convolutional encoder sees each slice, a ConvLSTM (Shi et al. 2015, arXiv 1506.04214) carries context along
-z, an attention head for "any lesion" gates the lesion head, and ground-glass and high opacity are segmented. Ours differs in
-the encoder (EfficientNet-Lite0, light enough for a CPU), runs the ConvLSTM over encoder features (each slice is encoded
-once) in both directions, adds a lung head, and splits high opacity into consolidation and pleural effusion.
+From the paper: a convolutional encoder sees each slice, a ConvLSTM (Shi et al. 2015, arXiv 1506.04214) carries context
+along z, an attention head for "any lesion" gates the lesion head, and ground-glass and high opacity are segmented.
+Ours differs in the encoder (EfficientNet-Lite0, light enough for a CPU), runs the ConvLSTM over encoder features (each
+slice is encoded once) in both directions, adds a lung head, and splits high opacity into consolidation and pleural
+effusion.
 """
 
 from __future__ import annotations
@@ -122,7 +123,7 @@ class ConvLSTMNet(nn.Module):
         return Heads(self.attention(x), self.kind(x), self.lung(x))
 
     def forward(self, x: Tensor, lengths: list[int] | None = None) -> Heads:
-        """x: (n, 1, h, w), sequences one after the other, each ordered along z; lengths: slices of each (default: one sequence)."""
+        """x: (n, 1, h, w), sequences one after the other, each ordered along z; lengths: slices of each."""
         features = self.encode(x)
         deep = features[16]
         lengths = [len(x)] if lengths is None else lengths
@@ -170,6 +171,8 @@ class ConvLSTMNet(nn.Module):
         features = waiting.pop(0)
         ahead = [f[16] for f in waiting]
         before, state = self.forwards(features[16].unsqueeze(1), state)
-        after, _ = self.backwards(torch.cat([features[16], *ahead])[: len(features[16]) + LOOK_AHEAD].flip(0).unsqueeze(1))
+        after, _ = self.backwards(
+            torch.cat([features[16], *ahead])[: len(features[16]) + LOOK_AHEAD].flip(0).unsqueeze(1)
+        )
         after = after.flip(0)[: len(features[16])]
         return self.decode(features, before[:, 0], after[:, 0]), state

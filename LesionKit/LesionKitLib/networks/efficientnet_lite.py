@@ -22,7 +22,7 @@ TAPS = {0: 2, 2: 4, 4: 8, 10: 16, 15: 32}  # after which block the features of e
 
 
 class SameConv(nn.Conv2d):
-    """Convolution padded as in TensorFlow ("SAME"): the odd pixel goes right and below. Needed by the pretrained weights."""
+    """Convolution padded as in TensorFlow ("SAME"): the odd pixel goes right and below, as the weights expect."""
 
     def forward(self, x: Tensor) -> Tensor:
         pads = []
@@ -59,10 +59,10 @@ class InvertedResidual(nn.Module):
 class EfficientNetLite0(nn.Module):
     """Features of an image at five scales.
 
-    forward: (n, 3, h, w) in about -1..1 -> dict stride -> (n, channels, h / stride, w / stride), strides 2, 4, 8, 16, 32.
+    forward: (n, 3, h, w) in about -1..1 -> dict stride -> (n, channels, h / stride, w / stride), strides 2 to 32.
     """
 
-    channels = {2: 16, 4: 24, 8: 40, 16: 112, 32: 320}  # noqa: RUF012
+    channels = {2: 16, 4: 24, 8: 40, 16: 112, 32: 320}
 
     def __init__(self):
         super().__init__()

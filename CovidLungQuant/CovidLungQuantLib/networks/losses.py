@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .datasets import ANY_LESION, UNKNOWN
-from .networks.convlstm import Heads
+from ..datasets import ANY_LESION, UNKNOWN
+from .convlstm import Heads
 
 KIND_WEIGHTS = (1.0, 1.6, 2.5)  # ground glass, consolidation, effusion: the rarer count more
 SUSPICIOUS_PIXELS = 60  # a slice called infected has at least this many lesion pixels at MODEL_MM
@@ -20,7 +20,9 @@ def soft_dice(probability: Tensor, truth: Tensor, known: Tensor) -> Tensor:
     return 1 - (2 * overlap + 1) / (p.sum((1, 2)) + t.sum((1, 2)) + 1)
 
 
-def segmentation_loss(heads: Heads, lesion: Tensor, lung: Tensor, infected: Tensor, weight: Tensor) -> tuple[Tensor, dict]:
+def segmentation_loss(
+    heads: Heads, lesion: Tensor, lung: Tensor, infected: Tensor, weight: Tensor
+) -> tuple[Tensor, dict]:
     """Sum of the parts; weight (n) scales each slice's share. Returns the loss and its parts as floats."""
     heads = Heads(*(h.float() for h in heads))
     weight = weight / weight.sum().clamp(min=1e-6)
