@@ -13,14 +13,21 @@ def card_text(model: Model) -> str:
     """The card as Markdown."""
     card = model.card
     lines = [f"# {card['name']} {card['version']}", "", f"**{card['intended_use']}**", ""]
-    lines += [f"- Task: {card['task']}", f"- Network: `{card['network']}`; {card['reference']}", f"- Licence: {card['licence']}"]
+    lines += [
+        f"- Task: {card['task']}",
+        f"- Network: `{card['network']}`; {card['reference']}",
+        f"- Licence: {card['licence']}",
+    ]
     lines += [f"- sha256: `{card['sha256']}`", "", "## Input and labels", ""]
     lines += [f"- {key.replace('_', ' ')}: {_plain(value)}" for key, value in card["input"].items()]
     lines += [f"- label {value}: {name}" for value, name in card["labels"].items()]
     lines += ["", "## Training data", "", "| data | labels | licence |", "|---|---|---|"]
     lines += [f"| {d['name']} | {d.get('labels', '')} | {d['licence']} |" for d in card["training_data"]]
     lines += ["", f"Split: {card['split']}. Command: `{card['training']['command']}`.", "", "## Figures", ""]
-    lines += [f"{card['metrics_data']}; printed by `{card['metrics_command']}`. Mean with 95 % bootstrap interval over patients.", ""]
+    lines += [
+        f"{card['metrics_data']}; printed by `{card['metrics_command']}`. Mean with 95 % bootstrap interval over patients.",
+        "",
+    ]
     names = [n for n, v in next(iter(card["metrics"].values())).items() if isinstance(v, dict)]
     lines += ["| class | n | " + " | ".join(names) + " |", "|---|---|" + "---|" * len(names)]
     for name, figures in card["metrics"].items():

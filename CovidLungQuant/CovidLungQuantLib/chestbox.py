@@ -83,13 +83,11 @@ def _air_and_body(coarse: np.ndarray, voxel_mm3: float) -> tuple[np.ndarray, np.
     """Air-filled lung and body (bool, k, j, i) of a coarse CT in LPS order."""
     from scipy import ndimage
 
-    labels, count = ndimage.label(coarse < -400)
-    outside = np.unique(np.concatenate([labels[:, [0, -1]].ravel(), labels[:, :, [0, -1]].ravel()]))
-    sizes = np.bincount(labels.ravel(), minlength=count + 1)
-    sizes[outside] = 0
-    sizes[0] = 0
-    if not sizes.any():
+    labels, count = ndimage.label(enclosed_in_slices(coarse < -400))
+    if not count:
         return np.zeros(coarse.shape, bool), coarse > -300
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0
     boxes = ndimage.find_objects(labels)
     main = boxes[np.argmax(sizes) - 1][0]
     # bowel gas lies below the lungs' middle
@@ -99,6 +97,17 @@ def _air_and_body(coarse: np.ndarray, voxel_mm3: float) -> tuple[np.ndarray, np.
     pieces, count = ndimage.label(dense | air)
     body = pieces == 1 + np.argmax(np.bincount(pieces.ravel())[1:]) if count else dense
     return air, body
+
+
+def enclosed_in_slices(air: np.ndarray) -> np.ndarray:
+    """Air (k, j, i) that does not reach the side of its slice; an open mouth joins lungs and room only in 3-D."""
+    from scipy import ndimage
+
+    in_plane = np.zeros((3, 3, 3), bool)
+    in_plane[1] = ndimage.generate_binary_structure(2, 1)
+    labels, _ = ndimage.label(air, in_plane)
+    outside = np.unique(np.concatenate([labels[:, [0, -1]].ravel(), labels[:, :, [0, -1]].ravel()]))
+    return air & ~np.isin(labels, outside)
 
 
 def _extent(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from .errors import UnusableInput
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+CPU_BATCH, MAX_BATCH = 8, 32
+BYTES_PER_SLICE = 200 * 2**20  # generous: a 2-D network's activations at 512 x 512
 log = logging.getLogger(__name__)
 
 
@@ -39,8 +41,10 @@ class Runtime:
         return torch.autocast(self.device, dtype, enabled=self.precision != "fp32")
 
 
-def choose_runtime(device: str = "auto", batch: int = 8) -> Runtime:
+def choose_runtime(device: str = "auto", batch: int | None = None) -> Runtime:
     """The runtime for a wish. "auto" takes CUDA, then Apple's GPU, then the CPU.
+
+    batch: slices at once; None takes what the device's free memory allows.
 
     Raises UnusableInput when the wished device is not there.
     """
@@ -53,7 +57,17 @@ def choose_runtime(device: str = "auto", batch: int = 8) -> Runtime:
         device = next(d for d in ("cuda", "mps", "cpu") if there[d])
     if not there[device]:
         raise UnusableInput(f"This computer has no usable '{device}' device; choose 'auto' or 'cpu'.")
-    return Runtime(device, _precision(device), batch)
+    return Runtime(device, _precision(device), batch or _batch(device))
+
+
+def _batch(device: str) -> int:
+    """Slices at once: more than MAX_BATCH gain nothing, and a CPU's caches like few."""
+    import torch
+
+    if device != "cuda":
+        return CPU_BATCH
+    free, _ = torch.cuda.mem_get_info()
+    return int(min(MAX_BATCH, max(1, free // BYTES_PER_SLICE)))
 
 
 def _precision(device: str) -> str:
