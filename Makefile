@@ -10,6 +10,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 MODULE_PATHS := "$(CURDIR)/LesionKit" "$(CURDIR)/CovidLungQuant"
 DEBIAN_PACKAGES := python3 python3-venv libstdc++6
+# Qt without a screen, for the tests of the panels
+DEBIAN_TEST_PACKAGES := libegl1 libgl1 libxkbcommon0 libdbus-1-3 libfontconfig1 libglib2.0-0 fonts-dejavu-core
 ARGS ?=
 SLICER ?= Slicer
 
@@ -67,16 +69,19 @@ clean: ## remove the environment, caches and build products
 # Fails where Python cannot make an environment or the wheels' C++ library is missing.
 CAN_START := import ctypes, ensurepip, sys; sys.platform == "linux" and ctypes.CDLL("libstdc++.so.6")
 IS_RECENT := import sys; sys.exit(sys.version_info < (3, 11))
+CAN_SHOW := import PySide6.QtWidgets, PySide6.QtUiTools, PySide6.QtGui as g; g.QGuiApplication([]); \
+  assert g.QFontDatabase.families()
+# install_debian PACKAGES,REASON: fails where the packages are missing and this user cannot install them
+install_debian = if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+    echo "Installing $(1)"; \
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(1); \
+  else \
+    echo "$(2); on Debian: sudo apt-get install $(1)" >&2; exit 1; \
+  fi
 
 $(BIN)/pip:
 	@if ! $(PYTHON) -c '$(CAN_START)' >/dev/null 2>&1; then \
-	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	    echo "Installing $(DEBIAN_PACKAGES)"; \
-	    apt-get update -qq && \
-	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(DEBIAN_PACKAGES); \
-	  else \
-	    echo "Python 3.11 with venv is needed; on Debian: sudo apt-get install $(DEBIAN_PACKAGES)" >&2; exit 1; \
-	  fi; \
+	  $(call install_debian,$(DEBIAN_PACKAGES),Python 3.11 with venv is needed); \
 	fi
 	@$(PYTHON) -c '$(IS_RECENT)' || { \
 	  echo "Python 3.11 or later is needed; name one that you have: make PYTHON=/path/to/python3.11" >&2; exit 1; }
@@ -89,6 +94,9 @@ $(VENV)/.demo: requirements/demo.txt pyproject.toml | $(BIN)/pip
 
 $(VENV)/.test: requirements/test.txt $(VENV)/.demo
 	$(PIP) install --quiet -r requirements/test.txt
+	@if ! QT_QPA_PLATFORM=offscreen $(BIN)/python -c '$(CAN_SHOW)' >/dev/null 2>&1; then \
+	  $(call install_debian,$(DEBIAN_TEST_PACKAGES),Libraries that Qt needs are missing); \
+	fi
 	@touch $@
 
 # Without dependencies, which are all pinned: nothing may exchange the PyTorch that is there.

@@ -1,21 +1,32 @@
 """CovidLungQuant: segments and measures pneumonia on chest CT. Slicer's module, panel, logic and self-test.
 
-What the numbers and classes mean is in CovidLungQuantLib; how they become nodes is in LesionKitLib.mrml. Both are
-imported when they are needed, so that Slicer starts as fast with this module as without it.
+What the numbers and classes mean is in CovidLungQuantLib; how they become nodes is in LesionKitLib.mrml; the sections
+of the panel are in CovidLungQuantPanel. All are imported when they are needed, so that Slicer starts as fast with this
+module as without it.
 """
 
-from __future__ import annotations
+import os
+from typing import Annotated
 
 import slicer
+import vtk
 from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode, vtkMRMLTableNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
+from slicer.parameterNodeWrapper import Choice, parameterNodeWrapper
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
     ScriptedLoadableModuleLogic,
     ScriptedLoadableModuleTest,
     ScriptedLoadableModuleWidget,
 )
+from slicer.util import VTKObservationMixin
+
+HOMEPAGE = "https://github.com/LesionKit/SlicerLesionKit/blob/main/docs"
+# Written down here, because importing the libraries at start-up would cost time; a test compares them.
+NETWORKS = ["convlstm"]
+PHANTOM_LESIONS = ("ggo", "ggo", "consolidation", "effusion")
+DEVICES = ["auto", "cpu", "cuda", "mps"]
 
 
 class CovidLungQuant(ScriptedLoadableModule):
@@ -25,82 +36,201 @@ class CovidLungQuant(ScriptedLoadableModule):
         super().__init__(parent)
         self.parent.title = _("CovidLungQuant")
         self.parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
-        self.parent.dependencies = ["Segmentations", "SubjectHierarchy"]
+        self.parent.dependencies = ["Segmentations", "SegmentEditor", "SubjectHierarchy"]
         self.parent.contributors = ["LesionKit contributors"]
         self.parent.helpText = _(
             "Finds ground-glass opacity, consolidation and pleural effusion on chest CT, shows them as segments that "
-            "can be corrected by hand, and measures them per lung and per third of the lung. "
+            "can be corrected by hand, and measures them per lung and per third of the lung. Choose a CT and press "
+            "Apply; correct in the section Edit: all numbers follow. "
+            '<a href="{home}/tutorial-covid.md">Tutorial</a>, <a href="{home}/measurements.md">what is measured</a>. '
             "<b>Research and education only, not a medical device.</b>"
-        )
+        ).format(home=HOMEPAGE)
         self.parent.acknowledgementText = _(
             "The network follows K. Grodecki, A. Killekar et al., Rapid quantification of COVID-19 pneumonia burden "
             "from computed tomography with convolutional long short-term memory networks, arXiv 2104.00138; "
             "J Med Imaging 2022; 9:054001. It was written and trained anew from the paper."
         )
+        slicer.app.connect("startupCompleted()", registerSampleData)
 
 
-class CovidLungQuantWidget(ScriptedLoadableModuleWidget):
-    """The panel: choose a volume, apply. The result is shown by Slicer's own segmentation display and tables."""
+def registerSampleData():
+    """Offer the chest phantom in the Sample Data module. It is computed on the spot; nothing is downloaded."""
+    import SampleData
+
+    SampleData.SampleDataLogic.registerCustomSampleDataSource(
+        category="LesionKit",
+        sampleName="ChestPhantom",
+        uris="",
+        nodeNames="ChestPhantom",
+        customDownloader=makeSamplePhantom,
+        thumbnailFileName=os.path.join(os.path.dirname(__file__), "Resources", "Icons", "ChestPhantom.png"),
+    )
+
+
+def makeSamplePhantom(_source=None) -> vtkMRMLScalarVolumeNode:
+    """The chest phantom as a volume in the scene, shown with a lung window. Takes some seconds."""
+    from CovidLungQuantLib.phantom import make_phantom
+    from LesionKitLib.mrml.views import show_ct
+
+    with slicer.util.tryWithErrorDisplay(_("The phantom could not be made."), waitCursor=True):
+        volume = make_phantom(seed=7, spacing=(1.4, 1.4, 3.0), lesions=PHANTOM_LESIONS).volume
+        node = slicer.util.addVolumeFromArray(volume.array, volume.ijk_to_ras, "ChestPhantom")
+        show_ct(node)
+    return node
+
+
+@parameterNodeWrapper
+class CovidLungQuantParameterNode:
+    """The user's choices, saved with the scene.
+
+    inputVolume: the CT. outputSegmentation: where the result is, or goes; None makes a new one. network, device: see
+    CovidLungQuantLib.networks_list and LesionKitLib.inference. maskToLungs: whether the editor paints only inside.
+    """
+
+    inputVolume: vtkMRMLScalarVolumeNode
+    outputSegmentation: vtkMRMLSegmentationNode
+    network: Annotated[str, Choice(NETWORKS)] = "convlstm"
+    device: Annotated[str, Choice(DEVICES)] = "auto"
+    maskToLungs: bool = True
+
+
+class CovidLungQuantWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """The panel: the scene's parameters, and the sections Run, Results, Edit and Export that follow them."""
+
+    def __init__(self, parent=None):
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)  # needed for parameter node observation
+        self.logic = None
+        self.sections = ()
+        self._boundWidgets = {}  # parameter name -> widget
+        self._parameterNode = None
+        self._parameterNodeGuiTag = None
 
     def setup(self):
         super().setup()
-        import ctk
-        import qt
+        from CovidLungQuantPanel.edit import EditSection
+        from CovidLungQuantPanel.export import ExportSection
+        from CovidLungQuantPanel.results import ResultsSection
+        from CovidLungQuantPanel.run import RunSection
+
+        uiWidget = slicer.util.loadUI(self.resourcePath("UI/CovidLungQuant.ui"))
+        self.layout.addWidget(uiWidget)
+        self.ui = slicer.util.childWidgetVariables(uiWidget)
+        uiWidget.setMRMLScene(slicer.mrmlScene)  # which the .ui file's connections pass on
+        bound = [(child.property("SlicerParameterName"), child) for child in vars(self.ui).values()]
+        self._boundWidgets = {name: child for name, child in bound if name}
 
         self.logic = CovidLungQuantLogic()
-        self._segmentation = None
+        self.runSection = RunSection(self.ui, self.logic, self._onResult, self._checkCanApply)
+        self.edit = EditSection(self.ui, self.logic, self.parent)
+        self.results = ResultsSection(self.ui, self.logic, self.edit.showCounts)
+        self.export = ExportSection(self.ui, self.logic)
+        self.sections = (self.runSection, self.results, self.edit, self.export)
 
-        inputs = ctk.ctkCollapsibleButton()
-        inputs.text = _("Inputs")
-        self.layout.addWidget(inputs)
-        form = qt.QFormLayout(inputs)
+        scene = slicer.mrmlScene
+        self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(scene, scene.EndImportEvent, self.onSceneEndImport)
+        self.ui.applyButton.connect("clicked(bool)", self.onApplyButton)
+        self.initializeParameterNode()
 
-        self.inputSelector = slicer.qMRMLNodeComboBox()
-        self.inputSelector.nodeTypes = ["vtkMRMLScalarVolumeNode"]
-        self.inputSelector.showChildNodeTypes = False
-        self.inputSelector.addEnabled = False
-        self.inputSelector.removeEnabled = False
-        self.inputSelector.noneEnabled = True
-        self.inputSelector.setToolTip(_("A chest CT in Hounsfield units."))
-        self.inputSelector.setMRMLScene(slicer.mrmlScene)
-        form.addRow(_("CT volume:"), self.inputSelector)
+    def cleanup(self):
+        """The application ends or the module is reloaded: nothing may outlive the panel."""
+        self.setParameterNode(None)
+        for section in self.sections:
+            section.close()
+        self.removeObservers()
 
-        self.applyButton = qt.QPushButton(_("Apply"))
-        self.layout.addWidget(self.applyButton)
-        self.statusLabel = qt.QLabel(_("Research and education only, not a medical device."))
-        self.statusLabel.wordWrap = True
-        self.layout.addWidget(self.statusLabel)
-        self.layout.addStretch(1)
+    def enter(self):
+        """The user opens the module."""
+        self.initializeParameterNode()
+        self.edit.enter()
 
-        self.inputSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._checkCanApply)
-        self.applyButton.connect("clicked(bool)", self.onApplyButton)
+    def exit(self):
+        """The user opens another module. A run goes on, and so do the numbers; only the editor lets go of the views."""
+        self.edit.leave()
+
+    def onSceneStartClose(self, _caller=None, _event=None):
+        self.runSection.stop()
+        self.setParameterNode(None)
+
+    def onSceneEndClose(self, _caller=None, _event=None):
+        if self.parent.isEntered:  # shown while the scene is closed: make it usable at once
+            self.initializeParameterNode()
+
+    def onSceneEndImport(self, _caller=None, _event=None):
+        if self._parameterNode is not None or self.parent.isEntered:
+            self.initializeParameterNode()
+
+    def initializeParameterNode(self):
+        """The scene's own choices; the first CT of the scene where none is chosen."""
+        from LesionKitLib.mrml.keep import wrapped
+
+        node = self.logic.getParameterNode()
+        for name, choices in (("network", NETWORKS), ("device", DEVICES)):
+            if node.GetParameter(name) and node.GetParameter(name) not in choices:  # saved by another version
+                node.SetParameter(name, choices[0])
+        self.setParameterNode(wrapped(node, CovidLungQuantParameterNode))
+        if self._parameterNode.inputVolume is None:
+            volumes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+            own = [volume for volume in volumes if volume.GetClassName() == "vtkMRMLScalarVolumeNode"]
+            self._parameterNode.inputVolume = own[0] if own else None
+
+    def setParameterNode(self, parameterNode):
+        """Show these choices and let the panel change them; None lets go of the scene."""
+        if self._parameterNode is not None:
+            self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
+            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParametersChanged)
+        self._parameterNode = parameterNode
+        if parameterNode is not None:
+            # connectGui(self.ui) would not tell the tag that disconnectGui needs
+            self._parameterNodeGuiTag = parameterNode.connectParametersToGui(self._boundWidgets)
+            self.runSection.nameChoices()
+            self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParametersChanged)
+        self._onParametersChanged()
+
+    def _onParametersChanged(self, _caller=None, _event=None):
+        if self._parameterNode is not None and slicer.mrmlScene.IsBatchProcessing():
+            return  # a scene is being loaded; its end comes as an event of its own
+        parameters = self._parameterNode
+        segmentation = parameters.outputSegmentation if parameters else None
+        for section in (self.results, self.edit, self.export):
+            section.show(segmentation)
+        self.edit.setMask(parameters.maskToLungs if parameters else False)
         self._checkCanApply()
 
-    def _checkCanApply(self, _node=None):
-        ready = self.inputSelector.currentNode() is not None
-        self.applyButton.enabled = ready
-        self.applyButton.toolTip = _("Segment and measure the volume.") if ready else _("Choose a CT volume.")
+    def _checkCanApply(self):
+        parameters = self._parameterNode
+        self.runSection.checkCanApply(parameters.inputVolume if parameters else None)
 
     def onApplyButton(self, _checked=False):
-        with slicer.util.tryWithErrorDisplay(_("The volume could not be analysed."), waitCursor=True):
-            self._segmentation = self.logic.process(self.inputSelector.currentNode(), self._previous())
-            self.statusLabel.text = _("Done: {name}").format(name=self._segmentation.GetName())
+        """Apply, or Cancel while a run is going on."""
+        if self._parameterNode is None:
+            return
+        parameters = self._parameterNode
+        self.runSection.applyOrCancel(
+            parameters.inputVolume, parameters.outputSegmentation, parameters.network, parameters.device
+        )
 
-    def _previous(self) -> vtkMRMLSegmentationNode | None:
-        """The panel's last result if the user has not deleted it."""
-        node = self._segmentation
-        return node if node is not None and slicer.mrmlScene.IsNodePresent(node) else None
+    def _onResult(self, segmentation):
+        self._parameterNode.outputSegmentation = segmentation  # which shows it in every section
+        self.ui.resultsCollapsibleButton.collapsed = False
 
 
 class CovidLungQuantLogic(ScriptedLoadableModuleLogic):
-    """Volume node in, segmentation node and table node out.
+    """Volume node in, segmentation node, table and chart out.
 
     Every error is a ValueError whose message is a sentence for the user, but for LesionKitLib.errors.MissingResource
     (no weights or no PyTorch: something can be installed) and Cancelled.
     analyse: the pipeline, by default CovidLungQuantLib.pipeline.analyse.
     """
 
-    TABLE_ROLE = "LesionKit.measurements"  # node reference from the segmentation to its table
+    # node references from the segmentation to what belongs to it
+    TABLE_ROLE = "LesionKit.measurements"
+    COMPARISON_ROLE = "LesionKit.comparison"
+    CHART_ROLE = "LesionKit.chart"
+    HEATMAP_ROLE = "LesionKit.heatmap"
+    RUN_ATTRIBUTE = "LesionKit.Run"  # of the segmentation: how it was made, as JSON
 
     def __init__(self, analyse=None):
         super().__init__()
@@ -120,12 +250,20 @@ class CovidLungQuantLogic(ScriptedLoadableModuleLogic):
         it is and the result is a new segmentation beside it (LesionKitLib.mrml.segmentations). None: a new one.
         progress: LesionKitLib.progress.Progress. Nothing in the scene changes unless the analysis succeeds.
         """
-        volume = self.volumeFor(inputVolume)
-        result = self._pipeline()(volume, network=network, device=device, progress=progress)
+        result = self.prepare(inputVolume, network, device)(progress)
         return self.showResult(result, inputVolume, segmentation)
 
+    def prepare(self, inputVolume: vtkMRMLScalarVolumeNode, network: str = "convlstm", device: str = "auto"):
+        """The analysis as a function of a Progress, which touches no node and may run on another thread."""
+        if self._analyse is None:
+            from CovidLungQuantLib.pipeline import analyse
+
+            self._analyse = analyse
+        pipeline, volume = self._analyse, self.volumeFor(inputVolume)
+        return lambda progress: pipeline(volume, network=network, device=device, progress=progress)
+
     def volumeFor(self, inputVolume: vtkMRMLScalarVolumeNode):
-        """The LesionKitLib Volume to analyse; main thread."""
+        """The LesionKitLib Volume to analyse."""
         from LesionKitLib.mrml.volumes import volume_from_node
 
         return volume_from_node(inputVolume)
@@ -133,7 +271,9 @@ class CovidLungQuantLogic(ScriptedLoadableModuleLogic):
     def showResult(
         self, result, inputVolume: vtkMRMLScalarVolumeNode, segmentation: vtkMRMLSegmentationNode | None = None
     ) -> vtkMRMLSegmentationNode:
-        """Turn a CovidResult into nodes (as process does at its end); main thread."""
+        """Turn a CovidResult into nodes (as process does at its end)."""
+        import json
+
         from CovidLungQuantLib.labels import LESIONS, LUNGS
         from LesionKitLib.mrml.hierarchy import place_beside
         from LesionKitLib.mrml.segmentations import Layer, write_segmentation
@@ -142,22 +282,32 @@ class CovidLungQuantLogic(ScriptedLoadableModuleLogic):
         algorithm = f"LesionKit {result.network} {result.version}"
         segmentation = write_segmentation(layers, inputVolume, algorithm, segmentation)
         segmentation.SetDescription(" ".join(result.notes))
+        run = {key: getattr(result, key) for key in ("network", "version", "device", "seconds", "decision", "notes")}
+        segmentation.SetAttribute(self.RUN_ATTRIBUTE, json.dumps(run))
         place_beside(segmentation, inputVolume)
-        self._writeTable(result.measurements, segmentation, inputVolume)
+        self.showMeasurements(result.measurements, segmentation, inputVolume)
+        self._showHeatmap(result.heatmap, segmentation, inputVolume)
         return segmentation
 
     def measure(self, segmentation: vtkMRMLSegmentationNode, inputVolume: vtkMRMLScalarVolumeNode) -> dict:
-        """Measure what the segments hold now, edited or not, and refill the table; returns the measurements.
+        """Measure what the segments hold now, edited or not, and refill table and chart; returns the measurements.
 
         Segments count by their class: the ones written here, and any other with the same terminology. A voxel in
         several lesion segments counts once, as the last of ground-glass opacity, consolidation, effusion. Lesion drawn
         outside the lungs counts as lung too. Raises ValueError when there is no lung.
         """
+        from CovidLungQuantLib.measurements import measure
+
+        measurements = measure(*self.labelsFor(segmentation, inputVolume))
+        self.showMeasurements(measurements, segmentation, inputVolume)
+        return measurements
+
+    def labelsFor(self, segmentation: vtkMRMLSegmentationNode, inputVolume: vtkMRMLScalarVolumeNode) -> tuple:
+        """(Volume, lungs, lesions) as measured: HU within the pipeline's limits, lesions inside the lungs."""
         import numpy as np
 
         from CovidLungQuantLib.input_check import HU_LIMITS
         from CovidLungQuantLib.labels import LESIONS, LUNGS, lungs_with_lesions
-        from CovidLungQuantLib.measurements import measure
         from LesionKitLib.mrml.segmentations import read_labels, refresh_algorithm_types
 
         if segmentation is None:
@@ -169,41 +319,147 @@ class CovidLungQuantLogic(ScriptedLoadableModuleLogic):
             raise ValueError(
                 _("The segmentation holds no lung in this volume, so there is nothing to measure against.")
             )
-        volume = volume.with_array(np.clip(volume.array, *HU_LIMITS))  # as the pipeline does, so that numbers agree
-        measurements = measure(volume, lungs_with_lesions(lungs, lesions, volume.spacing), lesions)
         refresh_algorithm_types(segmentation)
-        self._writeTable(measurements, segmentation, inputVolume)
-        return measurements
+        volume = volume.with_array(np.clip(volume.array, *HU_LIMITS))  # as the pipeline does, so that numbers agree
+        return volume, lungs_with_lesions(lungs, lesions, volume.spacing), lesions
+
+    def exportFiles(self, segmentation: vtkMRMLSegmentationNode, folder: str, kinds) -> list[str]:
+        """Write what the segments hold now; kinds as in CovidLungQuantLib.export.KINDS. Returns the files' names."""
+        from CovidLungQuantLib.export import export_files
+        from CovidLungQuantLib.labels import LESIONS, LUNGS
+        from LesionKitLib.mrml.editing import editing_summary
+        from LesionKitLib.mrml.exported import exported_tags
+
+        editing = editing_summary(segmentation)
+        tags = {label.key: exported_tags(segmentation, label) for label in (*LUNGS, *LESIONS)}
+        return export_files(self.currentResult(segmentation), folder, kinds, tags, editing)
+
+    def currentResult(self, segmentation: vtkMRMLSegmentationNode):
+        """A CovidResult of what the segments hold now, edited or not."""
+        import json
+
+        from CovidLungQuantLib.measurements import measure
+        from CovidLungQuantLib.result import CovidResult
+
+        inputVolume = self.volumeOf(segmentation)
+        if inputVolume is None:
+            raise ValueError(_("The CT that this segmentation belongs to is no longer in the scene."))
+        labels = volume, lungs, lesions = self.labelsFor(segmentation, inputVolume)
+        run = json.loads(segmentation.GetAttribute(self.RUN_ATTRIBUTE) or "{}")
+        return CovidResult(
+            volume,
+            lungs,
+            lesions,
+            run.get("network") or _("drawn by hand"),
+            run.get("version") or "",
+            run.get("device") or "",
+            run.get("seconds") or {},
+            measure(*labels),
+            decision=run.get("decision"),
+            notes=tuple(run.get("notes") or ()),
+        )
+
+    def volumeOf(self, segmentation: vtkMRMLSegmentationNode) -> vtkMRMLScalarVolumeNode | None:
+        """The CT on whose grid the segmentation stands, or None."""
+        return segmentation.GetNodeReference(segmentation.GetReferenceImageGeometryReferenceRole())
 
     def tableFor(self, segmentation: vtkMRMLSegmentationNode) -> vtkMRMLTableNode | None:
         """The table of measurements that belongs to a segmentation, or None."""
         return segmentation.GetNodeReference(self.TABLE_ROLE)
 
-    def _writeTable(self, measurements: dict, segmentation, inputVolume) -> None:
+    def comparisonFor(self, segmentation: vtkMRMLSegmentationNode) -> vtkMRMLTableNode | None:
+        """The table that compares the network's result with what the segments hold now, or None."""
+        return segmentation.GetNodeReference(self.COMPARISON_ROLE)
+
+    def chartFor(self, segmentation: vtkMRMLSegmentationNode):
+        """The vtkMRMLPlotChartNode of the burden per lung third, or None."""
+        return segmentation.GetNodeReference(self.CHART_ROLE)
+
+    def heatmapFor(self, segmentation: vtkMRMLSegmentationNode) -> vtkMRMLScalarVolumeNode | None:
+        """The network's heat map as a volume, or None where the network gives none."""
+        return segmentation.GetNodeReference(self.HEATMAP_ROLE)
+
+    # what LesionKitLib.mrml.live asks for, to measure while a person edits
+
+    def liveGroups(self) -> tuple:
+        """Classes that exclude each other: the lungs, and the lesions inside them."""
+        from CovidLungQuantLib.labels import LESIONS, LUNGS
+
+        return LUNGS, LESIONS
+
+    def newLiveCounts(self, inputVolume: vtkMRMLScalarVolumeNode, original: tuple | None):
+        """Counts of this CT that are kept up to date; original: (lungs, lesions) of the network, or None."""
+        from CovidLungQuantLib.live_counts import LiveCounts
+
+        return LiveCounts(self.volumeFor(inputVolume), original)
+
+    def givenBack(self, before: tuple, now: tuple):
+        """Lung that painting lesion over it has removed; Slicer's editor overwrites other segments."""
+        from CovidLungQuantLib.live_counts import overwritten_lung
+
+        return overwritten_lung(before, now)
+
+    def showLive(self, segmentation, inputVolume, measurements: dict | None, comparison: list[dict]) -> None:
+        """Tables and chart after an edit; measurements is None where there is no lung to measure against."""
+        if measurements is not None:
+            self.showMeasurements(measurements, segmentation, inputVolume)
+        self.showComparison(comparison, segmentation, inputVolume)
+
+    # nodes
+
+    def showMeasurements(self, measurements: dict, segmentation, inputVolume) -> None:
+        """Refill the segmentation's table and chart, or make them."""
         from CovidLungQuantLib.measurements import to_rows
-        from LesionKitLib.mrml.hierarchy import place_beside
+        from CovidLungQuantLib.shown_rows import BARS, third_bars
+        from LesionKitLib.mrml.charts import write_bar_chart
         from LesionKitLib.mrml.tables import write_table
 
+        scene, name = segmentation.GetScene(), segmentation.GetName()
         header, rows = to_rows(measurements)
-        existing = self.tableFor(segmentation)
-        name = f"{segmentation.GetName()} measurements"
-        table = write_table(segmentation.GetScene(), header, rows, name, existing)
-        if existing is None:
-            segmentation.SetNodeReferenceID(self.TABLE_ROLE, table.GetID())
-            place_beside(table, inputVolume)
+        table = write_table(scene, header, rows, f"{name} measurements", self.tableFor(segmentation))
+        self._keep(segmentation, self.TABLE_ROLE, table, inputVolume)
+        labels, series = third_bars(measurements)
+        colors = [color for _title, color in BARS.values()]
+        chart = self.chartFor(segmentation)
+        chart = write_bar_chart(scene, labels, series, f"{name} chart", _("% of the lung third"), colors, chart)
+        self._keep(segmentation, self.CHART_ROLE, chart)
 
-    def _pipeline(self):
-        if self._analyse is None:
-            from CovidLungQuantLib.pipeline import analyse
+    def showComparison(self, rows: list[dict], segmentation, inputVolume) -> None:
+        """Refill the table that compares AI with corrected, or make it. rows: of CovidLungQuantLib.live_counts."""
+        from CovidLungQuantLib.shown_rows import comparison_table
+        from LesionKitLib.mrml.tables import write_table
 
-            self._analyse = analyse
-        return self._analyse
+        header, cells = comparison_table(rows)
+        name = f"{segmentation.GetName()} AI and corrected"
+        table = write_table(segmentation.GetScene(), header, cells, name, self.comparisonFor(segmentation))
+        self._keep(segmentation, self.COMPARISON_ROLE, table, inputVolume)
+
+    def _showHeatmap(self, heatmap, segmentation, inputVolume) -> None:
+        from LesionKitLib.mrml.overlays import write_overlay
+
+        existing = self.heatmapFor(segmentation)
+        if heatmap is None:
+            if existing is not None:  # of an earlier run with another network
+                segmentation.GetScene().RemoveNode(existing)
+            return
+        name = f"{segmentation.GetName()} heat map"
+        node = write_overlay(heatmap, inputVolume, name, "vtkMRMLColorTableNodeFileColdToHotRainbow.txt", existing)
+        self._keep(segmentation, self.HEATMAP_ROLE, node, inputVolume)
+
+    def _keep(self, segmentation, role, node, inputVolume=None) -> None:
+        """Remember what belongs to the segmentation; in the subject hierarchy beside the volume, if one is given."""
+        from LesionKitLib.mrml.hierarchy import place_beside
+
+        if segmentation.GetNodeReference(role) is not node:
+            segmentation.SetNodeReferenceID(role, node.GetID())
+            if inputVolume is not None:
+                place_beside(node, inputVolume)
 
 
 class CovidLungQuantTest(ScriptedLoadableModuleTest):
     """Runs in Slicer (ctest, or Reload and Test) and on slicer-core alone.
 
-    analyse: set it to run without the bundled network.
+    analyse: set it to run without the bundled network. Without PyTorch the network is left out as well.
     """
 
     analyse = None
@@ -212,24 +468,81 @@ class CovidLungQuantTest(ScriptedLoadableModuleTest):
         slicer.mrmlScene.Clear()
 
     def runTest(self):
-        self.setUp()
-        self.test_phantom_is_segmented_and_measured()
+        for test in (self.test_phantom_is_segmented_and_measured, self.test_panel_applies_and_follows_an_edit):
+            self.setUp()
+            test()
 
     def test_phantom_is_segmented_and_measured(self):
-        from CovidLungQuantLib.phantom import make_phantom
-
-        self.delayDisplay("Making a phantom")
-        phantom = make_phantom(seed=1, spacing=(3.0, 3.0, 5.0))
-        node = slicer.util.addVolumeFromArray(phantom.volume.array, phantom.volume.ijk_to_ras, "Phantom CT")
-        logic = CovidLungQuantLogic(analyse=type(self).analyse)
+        phantom, node = self.makePhantom()
+        logic = CovidLungQuantLogic(analyse=self.pipelineFor(phantom))
 
         self.delayDisplay("Segmenting it")
         segmentation = logic.process(node)
 
         self.assertEqual(segmentation.GetSegmentation().GetNumberOfSegments(), 5)
         self.assertEqual(logic.tableFor(segmentation).GetNumberOfRows(), 12)
+        self.assertEqual(logic.chartFor(segmentation).GetNumberOfPlotSeriesNodes(), 2)
         total = logic.measure(segmentation, node)["total"]
         truth = phantom.truth_ml
         self.assertAlmostEqual(total["lung_ml"], truth["lung_ml"], delta=0.2 * truth["lung_ml"])
         self.assertGreater(total["ggo_ml"] + total["high_opacity_ml"], 0)
         self.delayDisplay("Done")
+
+    def test_panel_applies_and_follows_an_edit(self):
+        """Only where the application has loaded the module with its panel."""
+        if not hasattr(slicer.modules, "covidlungquant"):
+            return
+        phantom, node = self.makePhantom()
+        widget = slicer.modules.covidlungquant.widgetRepresentation().self()
+        widget.initializeParameterNode()
+        widget.logic = widget.runSection.logic = CovidLungQuantLogic(analyse=self.pipelineFor(phantom))
+        widget._parameterNode.inputVolume = node
+
+        self.delayDisplay("Applying")
+        widget.ui.applyButton.click()
+        self.assertEqual(widget.ui.applyButton.text, _("Cancel"))
+        self.waitWhile(lambda: widget.runSection.runner.running)
+        segmentation = widget._parameterNode.outputSegmentation
+        self.assertIsNotNone(segmentation)
+        self.assertEqual(widget.ui.comparisonTableView.mrmlTableNode(), widget.logic.comparisonFor(segmentation))
+
+        self.delayDisplay("Emptying a segment")
+        before = widget.ui.burdenLabel.text
+        segmentation.GetSegmentation().GetSegment("ggo")
+        slicer.util.updateSegmentBinaryLabelmapFromArray(phantom.lesions * 0, segmentation, "ggo", node)
+        self.waitWhile(lambda: widget.ui.burdenLabel.text == before)
+        self.delayDisplay("Done")
+
+    def makePhantom(self):
+        """A coarse phantom, and its CT in the scene."""
+        from CovidLungQuantLib.phantom import make_phantom
+
+        self.delayDisplay("Making a phantom")
+        phantom = make_phantom(seed=1, spacing=(3.0, 3.0, 5.0))
+        node = slicer.util.addVolumeFromArray(phantom.volume.array, phantom.volume.ijk_to_ras, "Phantom CT")
+        return phantom, node
+
+    def pipelineFor(self, phantom):
+        """None for the bundled network; where PyTorch is not installed, one that answers with the phantom's truth."""
+        from LesionKitLib.requirements import missing_packages
+
+        if type(self).analyse is not None or not missing_packages():
+            return type(self).analyse
+
+        def answer(volume, network="convlstm", device="auto", progress=None):
+            from CovidLungQuantLib.measurements import measure
+            from CovidLungQuantLib.result import CovidResult
+
+            measurements = measure(volume, phantom.lungs, phantom.lesions)
+            return CovidResult(volume, phantom.lungs, phantom.lesions, network, "0", "none", {}, measurements)
+
+        return answer
+
+    def waitWhile(self, condition, seconds=300.0):
+        """Let the application work until the condition no longer holds."""
+        import time
+
+        end = time.monotonic() + seconds
+        while condition():
+            self.assertLess(time.monotonic(), end, "waited too long")
+            slicer.app.processEvents()

@@ -37,11 +37,14 @@ def listed(module: str, variable: str) -> list[str]:
 
 
 def packages() -> list[str]:
-    """Names of the packages that a wheel must hold: folders of Python files, and the models of each module."""
+    """Names of the packages that a wheel must hold: folders of Python files, and the models of each module.
+
+    Not the panels: they need 3D Slicer's desktop.
+    """
     names = set()
     for module in modules():
         for script in script_files(module):
-            if "/" in script:
+            if "/" in script and not script.startswith(f"{module}Panel/"):
                 names.add(script.rpartition("/")[0].replace("/", "."))
         if any(name.startswith("Resources/Models/") for name in resource_files(module)):
             names.add(f"{module}Lib.Resources")

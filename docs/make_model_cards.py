@@ -23,9 +23,10 @@ def card_text(model: Model) -> str:
     lines += [f"- label {value}: {name}" for value, name in card["labels"].items()]
     lines += ["", "## Training data", "", "| data | labels | licence |", "|---|---|---|"]
     lines += [f"| {d['name']} | {d.get('labels', '')} | {d['licence']} |" for d in card["training_data"]]
-    lines += ["", f"Split: {card['split']}. Command: `{card['training']['command']}`.", "", "## Figures", ""]
+    lines += ["", f"Split: {card['split']}.", "", f"Command: `{card['training']['command']}`.", "", "## Figures", ""]
     lines += [
-        f"{card['metrics_data']}; printed by `{card['metrics_command']}`. Mean with 95 % bootstrap interval over patients.",
+        f"{card['metrics_data']}; printed by `{card['metrics_command']}`.",
+        "Mean with 95 % bootstrap interval over patients.",
         "",
     ]
     names = [n for n, v in next(iter(card["metrics"].values())).items() if isinstance(v, dict)]

@@ -15,10 +15,28 @@ from LesionKitLib.resample import apply_plane, linear_weights
 from .greylung import lung_box
 
 WINDOW = (-1350.0, 150.0)  # HU shown as 0 and 1: level -600, width 1500
-MODEL_MM = 1.25
 MODEL_SLICE_MM = 2.0  # thinner slices are averaged to about this
-FRAME = (192, 256)  # height and width that the network is trained on
-LUNGS_IN_FRAME = (150, 212)  # height and width that the lungs of a slice without millimetres are brought to
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How large the lungs are in a frame.
+
+    mm: pixel size where millimetres are known; frame: height and width that training sees; lungs: height and width that
+    the lungs of a slice without millimetres are brought to; room: frame size kept for augmentation to move in.
+    """
+
+    mm: float
+    frame: tuple[int, int]
+    lungs: tuple[int, int]
+    room: tuple[int, int]
+
+
+COARSE = Scale(1.25, (192, 256), (150, 212), (256, 320))  # training starts here, four fifths as fine
+FINE = Scale(1.0, (224, 320), (184, 262), (288, 400))  # training ends here, and inference works here
+MODEL_MM = FINE.mm
+FRAME = FINE.frame
+LUNGS_IN_FRAME = FINE.lungs
 USUAL_ASPECT = 0.70  # height / width of the lungs on a mid-level slice
 STRETCH = 1.3  # a picture may have been squeezed by this much
 
@@ -77,7 +95,7 @@ class FramePlacement:
         return apply_plane(*weights, frame)
 
 
-def place_frame(grey: np.ndarray, shape: tuple[int, int] = FRAME) -> FramePlacement:
+def place_frame(grey: np.ndarray, scale: Scale = FINE) -> FramePlacement:
     """A frame around the lungs of a slice (h, w; grey 0..1) whose pixel size is not known.
 
     Dependent consolidation hides the back of a lung, so a flat box is extended towards posterior.
@@ -87,12 +105,11 @@ def place_frame(grey: np.ndarray, shape: tuple[int, int] = FRAME) -> FramePlacem
     width = right - left
     missing = max(0.0, USUAL_ASPECT * width - (bottom - top))
     bottom, top = bottom + 0.75 * missing, top - 0.25 * missing
-    steps = [(bottom - top) / LUNGS_IN_FRAME[0], width / LUNGS_IN_FRAME[1]]
+    steps = [(bottom - top) / scale.lungs[0], width / scale.lungs[1]]
     steps = [max(s, max(steps) / STRETCH) for s in steps]
     centre = ((top + bottom) / 2, (left + right) / 2)
-    return FramePlacement(
-        centre[0] - steps[0] * shape[0] / 2, centre[1] - steps[1] * shape[1] / 2, (steps[0], steps[1]), shape
-    )
+    corner = [c - step * size / 2 for c, step, size in zip(centre, steps, scale.frame, strict=True)]
+    return FramePlacement(*corner, (steps[0], steps[1]), scale.frame)
 
 
 def _tissue_box(grey: np.ndarray) -> tuple[float, float, float, float]:

@@ -11,7 +11,9 @@ MIN_AREA = 0.004  # of the slice; smaller air pockets are trachea, oesophagus, b
 
 
 def otsu_threshold(values: np.ndarray) -> float:
-    """The grey value that separates two populations best (Otsu 1979, IEEE Trans SMC 9:62)."""
+    """The grey value that separates two populations best (Otsu 1979, IEEE Trans SMC 9:62), or the only one."""
+    if np.ptp(values) < 1e-6:
+        return float(values.max())
     counts, edges = np.histogram(values, 128)
     centres = (edges[:-1] + edges[1:]) / 2
     below = np.cumsum(counts)

@@ -127,9 +127,9 @@ def _grid_notes(volume: Volume, header: Header) -> list[str]:
 
 
 def _slice_axis(size: np.ndarray, spacing: np.ndarray) -> int:
-    """The axis (i, j, k) the slices are stacked along: the one of the coarsest spacing, else of the fewest voxels."""
-    coarsest = np.flatnonzero(spacing >= spacing.max() * 0.99)
-    return int(coarsest[np.argmin(size[coarsest])])
+    """The axis (i, j, k) the slices are stacked along: the one of the fewest voxels, of these the coarsest."""
+    fewest = np.flatnonzero(size == size.min())
+    return int(fewest[np.argmax(spacing[fewest])])
 
 
 def _by(values: np.ndarray) -> str:

@@ -84,18 +84,35 @@ def lungs_with_lesions(lungs: np.ndarray, lesions: np.ndarray, spacing) -> np.nd
     outside = np.argwhere((lesions[box] > 0) & (lungs[box] == 0)) + [part.start for part in box]
     if not len(outside):
         return lungs
-    step = np.asarray(spacing, float)[::-1]
-    centres = {c.value: _centre(lungs == c.value) for c in LUNGS}
-    present = [value for value, centre in centres.items() if centre is not None]
-    if not present:
+    sides = nearer_lung(outside, [lung_profiles(lungs == c.value) for c in LUNGS], spacing)
+    if sides is None:
         return lungs
-    distances = [np.linalg.norm((outside - centres[value]) * step, axis=1) for value in present]
     result = lungs.copy()
-    result[tuple(outside.T)] = np.array(present, lungs.dtype)[np.argmin(distances, axis=0)]
+    result[tuple(outside.T)] = sides
     return result
 
 
-def _centre(mask: np.ndarray) -> np.ndarray | None:
-    """Mean index (k, j, i) of the voxels set; None when there are none."""
-    counts = [mask.sum(axis=other) for other in ((1, 2), (0, 2), (0, 1))]
-    return np.array([np.average(np.arange(len(n)), weights=n) for n in counts]) if counts[0].any() else None
+def nearer_lung(outside: np.ndarray, profiles: list[list[np.ndarray]], spacing) -> np.ndarray | None:
+    """For voxels (n, 3: k, j, i) the label of the lung whose centre is nearer; None when there is no lung.
+
+    profiles: lung_profiles of the right and the left lung. spacing: mm along (i, j, k).
+    """
+    step = np.asarray(spacing, float)[::-1]
+    centres = {c.value: _centre(profile) for c, profile in zip(LUNGS, profiles, strict=True)}
+    present = [value for value, centre in centres.items() if centre is not None]
+    if not present:
+        return None
+    distances = [np.linalg.norm((outside - centres[value]) * step, axis=1) for value in present]
+    return np.array(present, np.uint8)[np.argmin(distances, axis=0)]
+
+
+def lung_profiles(mask: np.ndarray) -> list[np.ndarray]:
+    """How many voxels of the mask each index along k, j and i holds."""
+    return [mask.sum(axis=other) for other in ((1, 2), (0, 2), (0, 1))]
+
+
+def _centre(profiles: list[np.ndarray]) -> np.ndarray | None:
+    """Mean index (k, j, i); None when there are no voxels."""
+    if not profiles[0].any():
+        return None
+    return np.array([np.average(np.arange(len(n)), weights=n) for n in profiles])

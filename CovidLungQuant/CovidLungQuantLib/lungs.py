@@ -297,19 +297,28 @@ def third_limits(lungs: np.ndarray, ijk_to_ras: np.ndarray) -> dict[int, tuple[f
     without the outermost 0.1 % of its voxels at either end.
     """
     by_slice, in_slice = heights(ijk_to_ras, lungs.shape)
-    low = by_slice.min() + (0 if in_slice is None else in_slice.min())
-    high = by_slice.max() + (0 if in_slice is None else in_slice.max())
-    counts = np.zeros((3, int((high - low) / HEIGHT_STEP_MM) + 2), np.int64)
+    if in_slice is None:
+        return level_third_limits(np.array([np.bincount(codes.ravel(), minlength=3)[:3] for codes in lungs]), by_slice)
+    low, high = by_slice.min() + in_slice.min(), by_slice.max() + in_slice.max()
+    counts = _empty_bins(low, high)
     for k, codes in enumerate(lungs):
-        if not codes.any():
-            continue
-        if in_slice is None:
-            counts[:, round((by_slice[k] - low) / HEIGHT_STEP_MM)] += np.bincount(codes.ravel(), minlength=3)[:3]
-            continue
         for value in (RIGHT, LEFT):
             bins = np.rint((by_slice[k] + in_slice[codes == value] - low) / HEIGHT_STEP_MM).astype(int)
             counts[value] += np.bincount(bins, minlength=counts.shape[1])
     return {value: _cuts(counts[value], low) for value in (RIGHT, LEFT) if counts[value].any()}
+
+
+def level_third_limits(voxels: np.ndarray, by_slice: np.ndarray) -> dict[int, tuple[float, float]]:
+    """third_limits where axial slices are level: voxels (K, 3) of each label in each slice, and the slices' heights."""
+    low = by_slice.min()
+    counts = _empty_bins(low, by_slice.max())
+    bins = [round((height - low) / HEIGHT_STEP_MM) for height in by_slice]
+    np.add.at(counts.T, bins, voxels)
+    return {value: _cuts(counts[value], low) for value in (RIGHT, LEFT) if counts[value].any()}
+
+
+def _empty_bins(low: float, high: float) -> np.ndarray:
+    return np.zeros((3, int((high - low) / HEIGHT_STEP_MM) + 2), np.int64)
 
 
 def _cuts(counts: np.ndarray, low: float) -> tuple[float, float]:

@@ -46,16 +46,26 @@ def measure(volume: Volume, lungs: np.ndarray, lesions: np.ndarray) -> dict:
     Raises ValueError on shapes or labels that do not fit, UnusableInput when a voxel inside a lung is not a number.
     """
     lps, lungs, lesions = _upright(volume, lungs, lesions)
-    sums = _sum_up(lps, lungs, lesions)
     pieces = _count_lesions(lungs, lesions, lps.voxel_ml)
+    return assemble(_sum_up(lps, lungs, lesions), pieces, _outside_voxels(lungs, lesions), lps.voxel_ml)
+
+
+def assemble(sums: CodeSums, pieces: dict[str, tuple[int, int]], outside_voxels: int, voxel_ml: float) -> dict:
+    """The measurements from what was counted.
+
+    sums: of shape (2 sides right/left, 3 thirds lower/middle/upper, 4 classes 0-3). pieces: lesions on the (right,
+    left) per group of GROUPS and for "any". Raises UnusableInput when a sum is not a number.
+    """
+    if not np.isfinite(sums.values).all():
+        raise UnusableInput("The image holds values inside the lungs that are not numbers.")
     regions = [
-        _region(sums, side, third, lps.voxel_ml) | (_lesion_counts(pieces, side) if third == "all" else {})
+        _region(sums, side, third, voxel_ml) | (_lesion_counts(pieces, side) if third == "all" else {})
         for side in SIDES
         for third in THIRDS
     ]
     total = {key: value for key, value in regions[0].items() if key not in ("side", "third")}
-    total["outside_lung_ml"] = _outside_voxels(lungs, lesions) * lps.voxel_ml
-    return {"total": total, "regions": regions, "severity": _severity(sums, lps.voxel_ml)}
+    total["outside_lung_ml"] = outside_voxels * voxel_ml
+    return {"total": total, "regions": regions, "severity": _severity(sums, voxel_ml)}
 
 
 def region(measurements: dict, side: str = "both", third: str = "all") -> dict:
@@ -117,8 +127,6 @@ def _sum_up(lps: Volume, lungs: np.ndarray, lesions: np.ndarray) -> CodeSums:
         else:
             third = third_index(by_slice[k] + in_slice[inside], (cuts[side, 0], cuts[side, 1]))
         sums.add((side * 3 + third) * 4 + lesions[k][inside], lps.array[k][inside])
-    if not np.isfinite(sums.values).all():
-        raise UnusableInput("The image holds values inside the lungs that are not numbers.")
     shape = (2, 3, 4)
     return CodeSums(sums.voxels.reshape(shape), sums.values.reshape(shape), sums.densities.reshape(shape))
 

@@ -84,8 +84,8 @@ def lesion_rows(phantom, lesions: np.ndarray) -> list[dict]:
         found_ml = np.bincount(owner, minlength=count + 1) * volume.voxel_ml
         true_ml = _true_ml(phantom, truth, count, kind.key)
         rows += [
-            {"key": kind.key, "true_ml": t, "ml": float(f), "error_percent": _error(float(f), t)}
-            for t, f in zip(true_ml[1:], found_ml[1:], strict=True)
+            {"key": kind.key, "true_ml": t, "ml": f, "error_percent": _error(f, t)}
+            for t, f in zip(true_ml[1:].tolist(), found_ml[1:].tolist(), strict=True)
             if t > 0
         ]
     return rows

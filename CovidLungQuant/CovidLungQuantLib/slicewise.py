@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .frames import FRAME, place_frame
+from .frames import place_frame
 
 
 def picture_segmenter(network, device: str = "auto") -> Callable[[np.ndarray], np.ndarray]:
@@ -24,11 +24,11 @@ def picture_segmenter(network, device: str = "auto") -> Callable[[np.ndarray], n
     return segment
 
 
-def picture_probabilities(network, grey: np.ndarray, shape: tuple[int, int] = FRAME) -> np.ndarray:
+def picture_probabilities(network, grey: np.ndarray) -> np.ndarray:
     """(5, h, w): lung, any lesion, ground glass, consolidation, effusion, on the picture's own pixels."""
     import torch
 
-    place = place_frame(grey / 255.0, shape)
+    place = place_frame(grey / 255.0)
     device = next(network.parameters()).device
     x = torch.from_numpy(place.cut(grey / 255.0))[None, None].to(device)
     with torch.inference_mode():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +13,9 @@ from LesionKitLib.training import TrainingPlan, fit
 
 from .augment import random_view
 from .datasets import Sequence, hu_sequences, phantom_sequences, pseudo_sequences, sirm_sequences
+from .frames import COARSE, FINE, Scale
 
-DEFAULT_STEPS = 2200
+PRETRAINED_RATE = 0.4  # of the learning rate, for the encoder
 
 
 @dataclass(frozen=True)
@@ -29,30 +30,46 @@ class Mixture:
     phantom_count: int = 32
 
 
-def covid_sources(data: Path, mixture: Mixture, seed: int) -> dict[str, list[Sequence]]:
-    """Training sequences by source; only rows whose split is train. data: holds sirm100, pseudo1600, volumes."""
-    sources = {"sirm": sirm_sequences(data / "sirm100")}
+@dataclass(frozen=True)
+class Stage:
+    """A part of the training: at which scale, and its plan."""
+
+    scale: Scale
+    plan: TrainingPlan
+
+
+# the bundled model's recipe: coarse first, where a step costs little, then finer with lower learning rates
+STAGES = (
+    Stage(COARSE, TrainingPlan(steps=1100, horizon=2200)),
+    Stage(FINE, TrainingPlan(steps=700, learning_rate=5e-4, warmup=30, check_every=175)),
+)
+
+
+def covid_sources(data: Path, mixture: Mixture, seed: int, scale: Scale) -> dict[str, list[Sequence]]:
+    """Training sequences by source, only of rows whose split is train. data: holds sirm100, pseudo1600, volumes."""
+    sources = {"sirm": sirm_sequences(data / "sirm100", scale=scale)}
     if mixture.pseudo and (data / "pseudo1600").exists():
-        sources["pseudo"] = pseudo_sequences(data / "pseudo1600")
+        sources["pseudo"] = pseudo_sequences(data / "pseudo1600", scale=scale)
     if mixture.volumes and (data / "volumes").exists():
-        sources["volumes"] = hu_sequences(data / "volumes")
+        sources["volumes"] = hu_sequences(data / "volumes", scale)
     if mixture.phantoms:
-        sources["phantoms"] = phantom_sequences(mixture.phantom_count, seed)
+        sources["phantoms"] = phantom_sequences(mixture.phantom_count, seed, scale)
     return sources
 
 
 def draw_batch(
-    sources: dict[str, list[Sequence]], mixture: Mixture, rng: np.random.Generator
+    sources: dict[str, list[Sequence]], mixture: Mixture, rng: np.random.Generator, scale: Scale = FINE
 ) -> tuple[dict, list[int]]:
     """Tensors of all slices one after the other, and the length of each sequence."""
     import torch
 
-    views = [random_view(sources["sirm"][rng.integers(len(sources["sirm"]))], 1, rng) for _ in range(mixture.singles)]
+    sirm = sources["sirm"]
+    views = [random_view(sirm[rng.integers(len(sirm))], 1, rng, scale.frame) for _ in range(mixture.singles)]
     others = {name: getattr(mixture, name) for name in ("pseudo", "volumes", "phantoms") if name in sources}
     if others:
         shares = np.array(list(others.values())) / sum(others.values())
         pool = sources[list(others)[rng.choice(len(others), p=shares)]]
-        views.append(random_view(pool[rng.integers(len(pool))], mixture.length, rng))
+        views.append(random_view(pool[rng.integers(len(pool))], mixture.length, rng, scale.frame))
     lengths = [len(v["image"]) for v in views]
     batch = {key: torch.cat([v[key] for v in views]) for key in ("image", "lesion", "lung", "infected")}
     batch["weight"] = torch.cat([torch.full((len(v["image"]),), float(v["weight"])) for v in views])
@@ -62,7 +79,8 @@ def draw_batch(
 def train_convlstm(
     data: Path,
     output: Path,
-    plan: TrainingPlan | None = None,
+    stages: tuple[Stage, ...] = STAGES,
+    seed: int = 0,
     mixture: Mixture | None = None,
     device: str = "cpu",
     check: Callable | None = None,
@@ -70,23 +88,36 @@ def train_convlstm(
 ):
     """Train the ConvLSTM network on the public sets and phantoms; returns the averaged model in eval mode.
 
-    output: folder for the resumable state and the curve. check(model) -> figures for the curve.
+    output: receives a folder stage1, stage2, ... each with the resumable state and the curve. check(model): figures for
+    the curve, which choose nothing.
     """
     import torch
 
     from LesionKitLib.networks.efficientnet_lite import load_imagenet_weights
 
     from .networks.convlstm import ConvLSTMNet
-    from .networks.losses import segmentation_loss
 
-    plan, mixture = plan or TrainingPlan(DEFAULT_STEPS), mixture or Mixture()
-    torch.manual_seed(plan.seed)
+    mixture = mixture or Mixture()
+    torch.manual_seed(seed)
     model = ConvLSTMNet()
     load_imagenet_weights(model.encoder)
     model = model.to(device, memory_format=torch.channels_last)
-    sources = covid_sources(data, mixture, plan.seed)
-    pretrained = list(model.encoder.parameters())
-    fresh = [p for n, p in model.named_parameters() if not n.startswith("encoder.")]
+    for number, stage in enumerate(stages):
+        sources = covid_sources(data, mixture, seed, stage.scale)
+        # another seed for each stage, or it would repeat the draws of the one before
+        stage = replace(stage, plan=replace(stage.plan, seed=seed + number))
+        model = train_stage(model, stage, sources, mixture, output / f"stage{number + 1}", device, check, progress)
+    return model
+
+
+def train_stage(model, stage: Stage, sources, mixture: Mixture, folder: Path, device: str, check=None, progress=None):
+    """Train ``model`` in place for one stage on given sources; returns it with averaged weights, in eval mode."""
+    import torch
+
+    from .networks.losses import segmentation_loss
+
+    def draw(rng):
+        return draw_batch(sources, mixture, rng, stage.scale)
 
     def loss_of(network, drawn):
         batch, lengths = drawn
@@ -94,9 +125,6 @@ def train_convlstm(
         heads = network(batch["image"].contiguous(memory_format=torch.channels_last), lengths)
         return segmentation_loss(heads, batch["lesion"], batch["lung"], batch["infected"], batch["weight"])
 
-    groups = [{"params": pretrained, "scale": 0.4}, {"params": fresh}]
-
-    def draw(rng):
-        return draw_batch(sources, mixture, rng)
-
-    return fit(model, groups, draw, loss_of, plan, output, device, check, progress)
+    fresh = [p for n, p in model.named_parameters() if not n.startswith("encoder.")]
+    groups = [{"params": list(model.encoder.parameters()), "scale": PRETRAINED_RATE}, {"params": fresh}]
+    return fit(model, groups, draw, loss_of, stage.plan, folder, device, check, progress)

@@ -56,8 +56,7 @@ def cancellable_progress() -> Iterator[Progress]:
 
 def print_json(document: dict) -> None:
     """One JSON document on stdout."""
-    json.dump(document, sys.stdout, indent=2, ensure_ascii=False, allow_nan=False)
-    print()
+    print(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))  # all or nothing
 
 
 def figure(value: dict | None, digits: int = 3) -> str:
@@ -68,3 +67,11 @@ def figure(value: dict | None, digits: int = 3) -> str:
     if value["low"] is None:
         return text
     return f"{text} [{value['low']:.{digits}f}, {value['high']:.{digits}f}]"
+
+
+def positive(text: str) -> int:
+    """A whole number from 1, for argparse."""
+    value = int(text)
+    if value < 1:
+        raise ValueError(text)
+    return value

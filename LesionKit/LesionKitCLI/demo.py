@@ -24,7 +24,9 @@ def run(options: argparse.Namespace) -> None:
     from CovidLungQuantLib.outputs import OVERLAY, REPORT, write_outputs
     from CovidLungQuantLib.phantom import make_phantom
     from CovidLungQuantLib.pipeline import analyse
+    from LesionKitLib.atomic import refuse_unwritable
 
+    refuse_unwritable(options.output)
     print("Making the sample: a procedural chest CT, 0.8 x 0.8 x 2.5 mm, whose lesion volumes are known ...")
     sample = make_phantom(SAMPLE_SEED, SAMPLE_SPACING, lesions=SAMPLE_LESIONS)
     with cancellable_progress() as progress:

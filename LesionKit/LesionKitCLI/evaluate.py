@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .console import cancellable_progress, figure, print_json
+from .console import cancellable_progress, figure, positive, print_json
 from .covid import add_network_options
 
 
@@ -21,7 +21,7 @@ def add_parser(commands) -> None:
     phantom = tasks.add_parser(
         "phantom", help="volumes on procedural chests: a check of geometry, not of accuracy on patients"
     )
-    phantom.add_argument("--count", type=int, default=20, help="phantoms (default 20)")
+    phantom.add_argument("--count", type=positive, default=20, help="phantoms (default 20)")
     phantom.add_argument("--seed", type=int, default=1000)
     phantom.set_defaults(run=run_phantom)
     for task in (covid, phantom):

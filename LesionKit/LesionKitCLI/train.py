@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
-from .console import cancellable_progress, figure
+from .console import cancellable_progress, figure, positive
 from .covid import DEVICES
 
 
@@ -17,25 +16,24 @@ def add_parser(commands) -> None:
         "--data", required=True, type=Path, metavar="DIR", help="folder with sirm100, pseudo1600, volumes"
     )
     parser.add_argument("--output", required=True, type=Path, metavar="DIR")
-    parser.add_argument("--steps", type=int, help="optimiser steps (default: the recipe's)")
+    parser.add_argument("--steps", type=positive, help="optimiser steps (default: the recipe's)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", choices=DEVICES, default="auto")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
-    from CovidLungQuantLib.recipe import default_plan, train_and_describe
+    from CovidLungQuantLib.recipe import train_and_describe
+    from LesionKitLib.atomic import refuse_unwritable
     from LesionKitLib.errors import UnusableInput
     from LesionKitLib.inference import choose_runtime
 
     if not (options.data / "sirm100").is_dir():
         raise UnusableInput(f"'{options.data}' holds no folder sirm100.")
-    plan = replace(default_plan(), seed=options.seed)
-    if options.steps:
-        plan = replace(plan, steps=options.steps, warmup=min(plan.warmup, options.steps // 10))
+    refuse_unwritable(options.output)
     device = choose_runtime(options.device).device
     with cancellable_progress() as progress:
-        model = train_and_describe(options.data, options.output, plan, device, progress)
+        model = train_and_describe(options.data, options.output, options.seed, options.steps, device, progress)
     print(f"The model lies in {model.folder}.")
     for name, figures in model.card["metrics"].items():
         print(f"  {name:14} Dice {figure(figures['dice'])}")

@@ -104,10 +104,15 @@ def verify(model: Model) -> None:
 
 def load_weights(model: Model, network) -> None:
     """Fill ``network`` (a torch module) with the verified weights; half-precision values become float32."""
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     verify(model)
-    tensors = {k: v.float() if v.is_floating_point() else v for k, v in load_file(model.weights_path).items()}
+    try:
+        stored = load_file(model.weights_path)
+    except SafetensorError as error:
+        raise MissingResource(f"The weights of the model '{model.name}' cannot be read as safetensors.") from error
+    tensors = {k: v.float() if v.is_floating_point() else v for k, v in stored.items()}
     try:
         network.load_state_dict(tensors)
     except RuntimeError as error:

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from .atomic import atomic_file
+from .errors import UnusableInput
 from .progress import Progress
 
 STATE_FILE = "state.safetensors"
@@ -28,6 +29,7 @@ class TrainingPlan:
 
     steps: int
     seed: int = 0
+    horizon: int = 0  # where the cosine would end; 0: at steps. A first stage stops before it
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
     warmup: int = 100
@@ -42,7 +44,7 @@ def learning_rate_factor(step: int, plan: TrainingPlan) -> float:
     """Share of the full learning rate at a step."""
     if step < plan.warmup:
         return (step + 1) / plan.warmup
-    done = (step - plan.warmup) / max(1, plan.steps - plan.warmup)
+    done = (step - plan.warmup) / max(1, (plan.horizon or plan.steps) - plan.warmup)
     return 0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi * min(1.0, done)))
 
 
@@ -72,6 +74,7 @@ def fit(
     optimiser = torch.optim.AdamW(groups, lr=plan.learning_rate, weight_decay=plan.weight_decay)
     average = {k: v.detach().clone() for k, v in model.state_dict().items()}
     start = _resume(model, average, optimiser, plan, folder)
+    _cut_curve(folder, start)
     rows: dict[str, list[float]] = {}
     clock = time.monotonic()
     for step in range(start, plan.steps):
@@ -145,7 +148,7 @@ def _resume(model, average, optimiser, plan: TrainingPlan, folder: Path) -> int:
     with safe_open(path, "pt") as file:
         about = file.metadata()
         if json.loads(about["plan"]) != asdict(plan):
-            raise ValueError(f"{path} holds another plan's training; choose another output folder or remove it.")
+            raise UnusableInput(f"'{folder}' holds another plan's training; choose another output folder or remove it.")
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     states: dict[int, dict] = {}
     for name, value in tensors.items():
@@ -168,6 +171,28 @@ def _append_curve(folder: Path, row: dict[str, float]) -> None:
         if new:
             writer.writeheader()
         writer.writerow({k: f"{v:.5g}" for k, v in row.items()})
+
+
+def _cut_curve(folder: Path, step: int) -> None:
+    """Drop the rows of steps that a resumed run takes again: it was stopped after the row and before the next state."""
+    path = folder / CURVE_FILE
+    if path.exists():
+        lines = path.read_text().splitlines(keepends=True)
+        kept = [line for line in lines[1:] if float(line.split(",")[0]) <= step]
+        path.write_text("".join(lines[:1] + kept))
+
+
+def join_curves(folders: list[Path], output: Path) -> None:
+    """One curve.csv in ``output`` from those of successive stages; steps are counted through."""
+    rows: list[dict] = []
+    for number, folder in enumerate(folders, 1):
+        before = int(float(rows[-1]["step"])) if rows else 0
+        with (folder / CURVE_FILE).open(newline="") as file:
+            rows += [{"stage": number, **row, "step": before + int(float(row["step"]))} for row in csv.DictReader(file)]
+    with atomic_file(output / CURVE_FILE) as path, path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def draw_curve(folder: Path, path: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import slicer
 
 from CovidLungQuantLib.measurements import measure
+from CovidLungQuantLib.result import CovidResult
 
 MODULE_FILE = Path(__file__).parents[2] / "CovidLungQuant" / "CovidLungQuant.py"
 
@@ -36,12 +37,14 @@ class FakeAnalyse:
 
     def __call__(self, volume, network="convlstm", device="auto", progress=None):
         self.calls.append(SimpleNamespace(volume=volume, network=network, device=device, progress=progress))
-        return SimpleNamespace(
+        return CovidResult(
             volume=volume,
             lungs=self.lungs,
             lesions=self.lesions,
             network=network,
             version="1.2",
+            device="CPU, 1 thread",
+            seconds={"read": 0.0, "infer": 0.5, "total": 0.6},
             measurements=measure(volume, self.lungs, self.lesions),
             notes=("The slices lie 6 mm apart.", "Small lesions may be missed."),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -230,7 +231,7 @@ def test_no_volume_is_a_value_error_with_a_sentence(logic):
 def test_a_result_of_another_shape_is_refused(chest, logic, analyse, scene):
     node = chest.node()
     result = analyse(logic.volumeFor(node))
-    result.lungs = result.lungs[1:]
+    result = replace(result, lungs=result.lungs[1:])
     with pytest.raises(ValueError, match="does not fit the volume"):
         logic.showResult(result, node)
     assert scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 0

@@ -8,16 +8,16 @@ what LesionKit uses is offered; anything else raises AttributeError, as a remind
 from __future__ import annotations
 
 import importlib.util
-import logging
 import sys
 import tempfile
 import types
-import unittest
 from pathlib import Path
 
 import slicer
 import slicer.util  # modules use it without importing it
 import vtk
+
+from . import parameter_node, scripted_module
 
 LOGICS = {
     "Colors": slicer.vtkMRMLColorLogic,
@@ -100,31 +100,6 @@ class Application:
             hierarchies[0].RemoveItem(item, False, False)
 
 
-class ScriptedLoadableModule:
-    def __init__(self, parent):
-        self.parent = parent
-
-
-class ScriptedLoadableModuleWidget:
-    """Only so that a module can derive from it: there are no widgets here."""
-
-    def __init__(self, parent=None):
-        raise RuntimeError("This application has no windows.")
-
-
-class ScriptedLoadableModuleLogic:
-    def __init__(self, parent=None):
-        self.moduleName = type(self).__name__.removesuffix("Logic")
-
-
-class ScriptedLoadableModuleTest(unittest.TestCase):
-    def delayDisplay(self, message: str, requestedDelay=None, msec=None) -> None:
-        logging.info(message)
-
-    def runTest(self):
-        """Modules override this."""
-
-
 def start() -> Application:
     """The application of this process, made at the first call."""
     if not hasattr(slicer, "app"):
@@ -152,18 +127,11 @@ def load_module(path: str | Path) -> types.ModuleType:
 
 
 def _add_python_modules() -> None:
-    """slicer.i18n (untranslated) and slicer.ScriptedLoadableModule."""
+    """The Python files that Slicer adds to the package ``slicer``: translation, base classes, parameter nodes."""
     i18n = types.ModuleType("slicer.i18n")
     i18n.tr = lambda text: text
     i18n.translate = lambda context, text: text
-    base = types.ModuleType("slicer.ScriptedLoadableModule")
-    for kind in (
-        ScriptedLoadableModule,
-        ScriptedLoadableModuleWidget,
-        ScriptedLoadableModuleLogic,
-        ScriptedLoadableModuleTest,
-    ):
-        setattr(base, kind.__name__, kind)
-    for module in (i18n, base):
-        sys.modules[module.__name__] = module
-        setattr(slicer, module.__name__.rpartition(".")[2], module)
+    files = {"i18n": i18n, "ScriptedLoadableModule": scripted_module, "parameterNodeWrapper": parameter_node}
+    for name, module in files.items():
+        sys.modules[f"slicer.{name}"] = module
+        setattr(slicer, name, module)

@@ -65,6 +65,8 @@ def floors() -> list[Floor]:
         found.append(Floor(f"{module}Lib", files_below(f"{module}/{module}Lib"), forbidden))
         above = frozenset(others | {"LesionKitCLI", "trame", "trame_slicer"})
         found.append(Floor(f"{module}.py", (f"{module}/{module}.py",), above))
+        if (ROOT / module / f"{module}Panel").is_dir():
+            found.append(Floor(f"{module}Panel", files_below(f"{module}/{module}Panel"), above | {"torch"}))
     return found
 
 

@@ -150,29 +150,39 @@ class ConvLSTMNet(nn.Module):
         slices: Iterable[Tensor],
         encode: Callable[[Tensor], dict[int, Tensor]] | None = None,
     ) -> Iterator[Heads]:
-        """Yields logits chunk by chunk for batches of slices in z order; each slice is encoded once.
+        """Yields logits, CHUNK slices at a time, for batches of slices in z order; each slice is encoded once.
 
         slices: tensors (n, 1, h, w). The forward ConvLSTM carries its state through the whole volume; the backward one
-        starts LOOK_AHEAD slices beyond each chunk, so memory is bounded by 2 * CHUNK slices whatever the length.
+        starts LOOK_AHEAD slices beyond each chunk, so memory is bounded by one batch and CHUNK + LOOK_AHEAD slices
+        whatever the length, and the result does not depend on the batch size.
         """
         encode = encode or self.encode
-        waiting: list[dict[int, Tensor]] = []
-        state = None
+        waiting: list[dict[int, Tensor]] = []  # features of one slice each
+        state, piece = None, CHUNK
         for batch in slices:
-            waiting.append(encode(batch))
-            while sum(len(f[16]) for f in waiting[1:]) >= LOOK_AHEAD:
-                heads, state = self._finish(waiting, state)
+            piece = min(CHUNK, len(batch))
+            features = encode(batch)
+            waiting += [{s: f[n : n + 1] for s, f in features.items()} for n in range(len(batch))]
+            del features
+            while len(waiting) >= CHUNK + LOOK_AHEAD:
+                heads, state = self._finish(waiting, state, piece)
+                del waiting[:CHUNK]
                 yield heads
         while waiting:
-            heads, state = self._finish(waiting, state)
+            heads, state = self._finish(waiting, state, piece)
+            del waiting[:CHUNK]
             yield heads
 
-    def _finish(self, waiting: list[dict[int, Tensor]], state):
-        features = waiting.pop(0)
-        ahead = [f[16] for f in waiting]
-        before, state = self.forwards(features[16].unsqueeze(1), state)
-        after, _ = self.backwards(
-            torch.cat([features[16], *ahead])[: len(features[16]) + LOOK_AHEAD].flip(0).unsqueeze(1)
-        )
-        after = after.flip(0)[: len(features[16])]
-        return self.decode(features, before[:, 0], after[:, 0]), state
+    def _finish(self, waiting: list[dict[int, Tensor]], state, piece: int):
+        """Logits of the first CHUNK slices that wait, decoded ``piece`` at a time."""
+        deep = torch.cat([f[16] for f in waiting[: CHUNK + LOOK_AHEAD]])
+        now = min(CHUNK, len(waiting))
+        before, state = self.forwards(deep[:now].unsqueeze(1), state)
+        after, _ = self.backwards(deep.flip(0).unsqueeze(1))
+        after = after.flip(0)
+        parts = []
+        for start in range(0, now, piece):
+            chosen = slice(start, min(start + piece, now))
+            features = {s: torch.cat([f[s] for f in waiting[chosen]]) for s in waiting[0]}
+            parts.append(self.decode(features, before[chosen, 0], after[chosen, 0]))
+        return Heads(*(torch.cat(head) for head in zip(*parts, strict=True))), state

@@ -26,6 +26,7 @@ from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from LesionKitLib.measure import bounding_box
 
+from .originals import OriginalSegment, keep_original
 from .volumes import local_ijk_to_ras, matrix_from_array
 
 ALGORITHM_TYPE_TAG = "DICOM.SegmentAlgorithmType"
@@ -33,6 +34,14 @@ ALGORITHM_NAME_TAG = "DICOM.SegmentAlgorithmName"
 FINGERPRINT_TAG = "LesionKit.Fingerprint"
 CLASS_TAG = "LesionKit.Class"
 TERMINOLOGY_TAG = "TerminologyEntry"
+# of the model's segments, kept with its original
+RESULT_TAGS = (TERMINOLOGY_TAG, CLASS_TAG, ALGORITHM_TYPE_TAG, ALGORITHM_NAME_TAG, FINGERPRINT_TAG)
+# what people did since: number of edits, seconds of editing, when it was marked as reviewed; see editing.py
+EDITS_TAG, SECONDS_TAG, REVIEWED_TAG = EDITING_TAGS = (
+    "LesionKit.Edits",
+    "LesionKit.EditSeconds",
+    "LesionKit.Reviewed",
+)
 SEGMENTS_ATTRIBUTE = "LesionKit.Segments"  # of the node: IDs written, so that a deleted one is missed
 
 TYPE_CONTEXT = "Segmentation category and type - 3D Slicer General Anatomy list"
@@ -85,6 +94,10 @@ def write_segmentation(layers: Sequence[Layer], volume_node, algorithm: str, seg
     matrix = local_ijk_to_ras(volume_node)
     segment_ids = [_write_layer(segmentation, layer, matrix, algorithm) for layer in layers]
     segmentation.SetAttribute(SEGMENTS_ATTRIBUTE, " ".join(sum(segment_ids, [])))
+    kept = [
+        (layer.labels, _described(segmentation, ids, layer)) for layer, ids in zip(layers, segment_ids, strict=True)
+    ]
+    keep_original(segmentation, volume_node, kept)
     segmentation.EndModify(modifying)
     if had_surface:
         segmentation.RemoveClosedSurfaceRepresentation()
@@ -164,6 +177,23 @@ def get_tag(segment, name: str) -> str:
     return str(value) if segment.GetTag(name, value) else ""
 
 
+def image_from_labels(labels: np.ndarray, matrix: np.ndarray, first=(0, 0, 0)):
+    """vtkOrientedImageData cropped to the labels set; one background voxel when there are none.
+
+    matrix: 4 x 4 ijk to RAS. first: index (k, j, i) of the array's first voxel in that grid.
+    """
+    box = bounding_box(labels > 0) or (slice(0, 1),) * 3
+    crop = np.ascontiguousarray(labels[box], np.uint8)
+    image = slicer.vtkOrientedImageData()
+    edges = [(start + part.start, start + part.stop - 1) for start, part in zip(first, box, strict=True)]
+    image.SetExtent([int(edge) for low_high in reversed(edges) for edge in low_high])
+    scalars = numpy_to_vtk(crop.ravel(), deep=True, array_type=vtk.VTK_UNSIGNED_CHAR)
+    scalars.SetName("ImageScalars")
+    image.GetPointData().SetScalars(scalars)
+    image.SetImageToWorldMatrix(matrix_from_array(matrix))
+    return image
+
+
 def _new_node(volume_node, again: bool):
     name = f"{volume_node.GetName()} LesionKit" + (" (AI 2)" if again else "")
     node = volume_node.GetScene().AddNewNodeByClass("vtkMRMLSegmentationNode", name)
@@ -182,7 +212,7 @@ def _adopt_geometry(segmentation, volume_node) -> None:
 def _write_layer(segmentation, layer: Layer, matrix: np.ndarray, algorithm: str) -> list[str]:
     """Creates or refills the layer's segments; one event with all voxels in place tells observers in the end."""
     content = segmentation.GetSegmentation()
-    image = _image_from_labels(layer.labels, matrix)
+    image = image_from_labels(layer.labels, matrix)
     existing = {label.key: _own_segment(segmentation, label) for label in layer.classes}
     _release([segment_id for segment_id in existing.values() if segment_id], content)
     segment_ids = []
@@ -200,9 +230,24 @@ def _write_layer(segmentation, layer: Layer, matrix: np.ndarray, algorithm: str)
         segment.SetTag(ALGORITHM_TYPE_TAG, "AUTOMATIC")
         segment.SetTag(ALGORITHM_NAME_TAG, algorithm)
         segment.SetTag(FINGERPRINT_TAG, _fingerprint(segmentation, segment_id))
+        for tag in EDITING_TAGS:
+            segment.RemoveTag(tag)
         segment_ids.append(segment_id)
     image.Modified()
     return segment_ids
+
+
+def _described(segmentation, segment_ids: list[str], layer: Layer) -> list[OriginalSegment]:
+    """What the model's original keeps of the segments besides their voxels."""
+    content = segmentation.GetSegmentation()
+    described = []
+    for segment_id, label in zip(segment_ids, layer.classes, strict=True):
+        segment = content.GetSegment(segment_id)
+        tags = {tag: get_tag(segment, tag) for tag in RESULT_TAGS}
+        described.append(
+            OriginalSegment(segment_id, label.key, label.value, segment.GetName(), segment.GetColor(), tags)
+        )
+    return described
 
 
 def _own_segment(segmentation, label: SegmentClass) -> str | None:
@@ -313,19 +358,6 @@ def _paste(labels: np.ndarray, image, value: int, label: int) -> None:
     inside = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
     part = tuple(slice(a, b) for a, b in zip(low - first, high - first, strict=True))
     labels[inside][source[part] == value] = label
-
-
-def _image_from_labels(labels: np.ndarray, matrix: np.ndarray):
-    """vtkOrientedImageData cropped to the labels set; one background voxel when there are none."""
-    box = bounding_box(labels > 0) or (slice(0, 1),) * 3
-    crop = np.ascontiguousarray(labels[box], np.uint8)
-    image = slicer.vtkOrientedImageData()
-    image.SetExtent([int(edge) for part in box[::-1] for edge in (part.start, part.stop - 1)])
-    scalars = numpy_to_vtk(crop.ravel(), deep=True, array_type=vtk.VTK_UNSIGNED_CHAR)
-    scalars.SetName("ImageScalars")
-    image.GetPointData().SetScalars(scalars)
-    image.SetImageToWorldMatrix(matrix_from_array(matrix))
-    return image
 
 
 def _array_of(image) -> np.ndarray:

@@ -1,0 +1,178 @@
+"""CovidLungQuant's panel: burden, tables, chart, display, and how they follow edits."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import slicer
+
+from LesionKitLib.mrml.tables import read_table
+
+pytest_plugins = "covid_panel"
+
+
+def test_before_a_result_the_sections_are_closed_and_say_why(panel):
+    for section in (
+        panel.ui.resultsCollapsibleButton,
+        panel.ui.editCollapsibleButton,
+        panel.ui.exportCollapsibleButton,
+    ):
+        assert section.collapsed and not section.enabled
+    assert "Apply" in panel.ui.resultsCollapsibleButton.toolTip
+
+
+def test_the_result_appears_with_burden_tables_and_chart(panel, chest):
+    _hu, lungs, lesions, _matrix = chest
+    segmentation = panel.apply()
+    assert not panel.ui.resultsCollapsibleButton.collapsed
+    burden = 100 * (lesions > 0).sum() / (lungs > 0).sum()
+    assert panel.ui.burdenLabel.text == f"Burden {burden:.1f} %"
+    assert "severity score" in panel.ui.burdenDetailLabel.text
+    ml = (lesions == 2).sum() * 0.12
+    row = panel.table()["Consolidation"]
+    assert (row["AI (ml)"], row["Now (ml)"], row["± (ml)"], row["Dice"]) == (f"{ml:.1f}", f"{ml:.1f}", "0.0", "1.000")
+    assert panel.ui.regionTableView.mrmlTableNode() is panel.widget.logic.tableFor(segmentation)
+    view = panel.ui.burdenPlotWidget.mrmlPlotViewNode()
+    assert view.GetPlotChartNode() is panel.widget.logic.chartFor(segmentation)
+    assert view.GetParentLayoutNode() is not None  # else Slicer's layout would open a view for it
+
+
+def test_the_chart_s_bars_are_the_shares_of_the_lung_thirds(panel):
+    segmentation = panel.apply()
+    regions = read_table(panel.widget.logic.tableFor(segmentation))
+    chart = panel.widget.logic.chartFor(segmentation)
+    bars = read_table(chart.GetNthPlotSeriesNode(0).GetTableNode())
+    thirds = [row for row in regions if row["Lung"] != "both" and row["Third"] != "all"]
+    assert [bar["Label"] for bar in bars][:2] == ["R upper", "R middle"]
+    np.testing.assert_allclose([bar["GGO"] for bar in bars], [row["GGO (% of lung)"] for row in thirds])
+    assert max(bar["High opacity"] for bar in bars) > 0
+
+
+def test_the_numbers_follow_an_edit(panel):
+    panel.apply()
+    before = panel.ui.burdenLabel.text
+    panel.edit("consolidation", lambda mask: mask.fill(0))
+    assert panel.ui.burdenLabel.text != before
+    row = panel.table()["Consolidation"]
+    assert (row["Now (ml)"], row["± (ml)"], row["Dice"]) == ("0.0", "-3.6", "0.000")
+    assert panel.table()["GGO"]["± (ml)"] == "0.0"
+    regions = read_table(panel.ui.regionTableView.mrmlTableNode())
+    assert regions[0]["Consolidation (ml)"] == 0
+
+
+def test_the_numbers_follow_edits_made_in_another_module(panel):
+    panel.apply()
+    panel.host.leave()
+    panel.edit("ggo", lambda mask: mask.fill(0))
+    assert panel.table()["GGO"]["Now (ml)"] == "0.0"
+
+
+def test_without_lungs_the_panel_says_why_there_is_no_burden(panel):
+    panel.apply()
+    panel.edit("right_lung", lambda mask: mask.fill(0))
+    panel.edit("left_lung", lambda mask: mask.fill(0))
+    for lesion in ("ggo", "consolidation", "effusion"):
+        panel.edit(lesion, lambda mask: mask.fill(0))
+    assert panel.ui.burdenLabel.text == "–"
+    assert "no lung" in panel.ui.burdenDetailLabel.text
+    assert panel.host.messages.shown == []
+
+
+@pytest.mark.parametrize(
+    ("box", "segment_ids"),
+    [
+        ("showGgoCheckBox", ["ggo"]),
+        ("showConsolidationCheckBox", ["consolidation"]),
+        ("showEffusionCheckBox", ["effusion"]),
+        ("showLungsCheckBox", ["right_lung", "left_lung"]),
+    ],
+)
+def test_a_class_is_hidden_and_shown(panel, box, segment_ids):
+    display = panel.apply().GetDisplayNode()
+    box = getattr(panel.ui, box)
+    assert box.checked and box.enabled
+    box.click()
+    hidden = [i for i in panel.segmentation.GetSegmentation().GetSegmentIDs() if not display.GetSegmentVisibility(i)]
+    assert hidden == segment_ids
+    box.click()
+    assert all(display.GetSegmentVisibility(i) for i in segment_ids)
+
+
+def test_opacity_and_outline_act_on_lesions_only(panel):
+    display = panel.apply().GetDisplayNode()
+    assert panel.ui.opacitySlider.value == pytest.approx(100 * display.GetSegmentOpacity2DFill("ggo"))
+    panel.ui.opacitySlider.value = 70
+    panel.ui.outlineOnlyCheckBox.click()
+    assert display.GetSegmentOpacity2DFill("effusion") == pytest.approx(0.7)
+    assert not display.GetSegmentVisibility2DFill("ggo") and display.GetSegmentVisibility2DOutline("ggo")
+    panel.ui.outlineOnlyCheckBox.click()
+    assert display.GetSegmentVisibility2DFill("ggo")
+    assert not display.GetSegmentVisibility2DFill("right_lung")
+
+
+def test_the_controls_follow_what_is_shown_elsewhere(panel):
+    display = panel.apply().GetDisplayNode()
+    display.SetSegmentVisibility("ggo", False)
+    display.SetSegmentOpacity2DFill("ggo", 0.5)
+    assert not panel.ui.showGgoCheckBox.checked
+    assert panel.ui.opacitySlider.value == pytest.approx(50)
+
+
+def test_the_heat_map_is_offered_only_when_the_network_gives_one(panel, chest):
+    panel.apply()
+    assert not panel.ui.heatmapCheckBox.enabled
+    assert "no heat map" in panel.ui.heatmapCheckBox.toolTip
+    panel.pipeline.heatmap = np.linspace(0, 1, chest[1].size, dtype=np.float32).reshape(chest[1].shape)
+    segmentation = panel.apply()
+    heatmap = panel.widget.logic.heatmapFor(segmentation)
+    np.testing.assert_array_equal(slicer.util.arrayFromVolume(heatmap), panel.pipeline.heatmap)
+    composite = panel.scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
+    panel.ui.heatmapCheckBox.click()
+    assert composite.GetForegroundVolumeID() == heatmap.GetID()
+    panel.ui.heatmapCheckBox.click()
+    assert composite.GetForegroundVolumeID() is None
+    panel.scene.RemoveNode(composite)
+
+
+def test_a_second_run_renews_the_result_where_nobody_edited_it(panel):
+    first = panel.apply()
+    panel.pipeline.lesions = np.where(panel.pipeline.lesions == 3, 0, panel.pipeline.lesions).astype(np.uint8)
+    assert panel.apply() is first
+    assert panel.table()["Effusion"]["AI (ml)"] == "0.0"
+
+
+def test_a_second_run_leaves_an_edited_result_alone(panel):
+    first = panel.apply()
+    panel.edit("ggo", lambda mask: mask.fill(0))
+    second = panel.apply()
+    assert second is not first and panel.segmentation is second
+    assert panel.table()["GGO"]["± (ml)"] == "0.0"
+    panel.parameters.outputSegmentation = first
+    panel.settle()
+    assert panel.table()["GGO"]["Now (ml)"] == "0.0"
+
+
+def test_the_result_of_another_ct_is_left_alone(panel):
+    first = panel.apply("first")
+    panel.add_ct("second")
+    second = panel.apply()
+    assert second is not first
+    assert panel.widget.logic.volumeOf(first).GetName() == "first"
+    assert "AI 2" not in second.GetName()
+
+
+def test_a_deleted_result_leaves_an_empty_panel(panel):
+    panel.scene.RemoveNode(panel.apply())
+    panel.settle()
+    assert panel.ui.burdenLabel.text == "–"
+    assert panel.ui.comparisonTableView.mrmlTableNode() is None
+    assert not panel.ui.editCollapsibleButton.enabled
+
+
+def test_the_numbers_stay_when_the_ct_is_deleted(panel):
+    segmentation = panel.apply()
+    burden = panel.ui.burdenLabel.text
+    panel.scene.RemoveNode(panel.widget.logic.volumeOf(segmentation))
+    panel.settle()
+    assert panel.ui.burdenLabel.text == burden
+    assert not panel.ui.applyButton.enabled

@@ -1,0 +1,164 @@
+"""Scores against expert labels."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from chest_fixtures import BODY, VALUES, ThresholdNetwork
+from data_fixtures import mosmed_folder, pseudo_folder, sirm_folder, volumes_folder
+
+from CovidLungQuantLib import networks_list
+from CovidLungQuantLib.datasets import LabelledSlice, labelled_slices
+from CovidLungQuantLib.evaluation import (
+    CLASSES,
+    by_source,
+    evaluate_slices,
+    evaluate_volumes,
+    metrics_of,
+    score_image,
+    score_slices,
+)
+from CovidLungQuantLib.frames import window
+from CovidLungQuantLib.slicewise import picture_segmenter
+from LesionKitLib.errors import Cancelled, UnusableInput
+from LesionKitLib.progress import Progress
+
+
+def item(label, typed=True, source="s", patient="p") -> LabelledSlice:
+    label = np.asarray(label, np.uint8)
+    return LabelledSlice(source, "n", patient, np.zeros(label.shape, np.uint8), label, typed)
+
+
+def row(*counts: tuple[int, int]) -> np.ndarray:
+    """A label map of one row: so many pixels of each value."""
+    return np.concatenate([np.full(count, value) for value, count in counts])[None]
+
+
+LABEL = row((0, 200), (1, 100), (2, 300), (3, 400))
+FOUND = row((0, 250), (1, 150), (2, 150), (3, 450))
+
+
+def test_each_class_is_counted_in_truth_in_prediction_and_in_both():
+    counts = score_image(item(LABEL), FOUND).counts
+    assert counts["ggo"].truth == 100 and counts["ggo"].predicted == 150 and counts["ggo"].both == 50
+    assert counts["high_opacity"].truth == 700 and counts["high_opacity"].both == 600
+    assert counts["infection"].truth == 800 and counts["infection"].predicted == counts["infection"].both == 750
+    assert set(counts) == set(CLASSES)
+
+
+def test_a_perfect_prediction_scores_one_everywhere():
+    metrics = metrics_of([score_image(item(LABEL, patient=str(n)), LABEL) for n in range(3)])
+    for name in CLASSES:
+        for metric in ("dice", "dice_pooled", "sensitivity", "precision"):
+            assert metrics[name][metric] == {"mean": 1.0, "low": 1.0, "high": 1.0}, (name, metric)
+        assert metrics[name]["n"] == 3
+
+
+def test_a_label_without_kinds_is_scored_as_infection_alone():
+    metrics = metrics_of([score_image(item(LABEL > 0, typed=False), FOUND)])
+    assert set(metrics) == {"infection"}
+
+
+def test_dice_is_the_mean_over_images_that_hold_the_class_and_pooled_counts_all_pixels():
+    empty, found = row((0, 100)), row((0, 50), (1, 50))
+    scores = [
+        score_image(item(found, patient="a"), found),  # Dice 1
+        score_image(item(found, patient="b"), row((0, 100))),  # Dice 0
+        score_image(item(empty, patient="c"), found),  # no lesion: in the pooled figure alone
+    ]
+    infection = metrics_of(scores)["infection"]
+    assert infection["dice"]["mean"] == pytest.approx(0.5) and infection["n"] == 2
+    assert infection["dice_pooled"]["mean"] == pytest.approx(2 * 50 / (100 + 100))
+    assert infection["sensitivity"]["mean"] == pytest.approx(0.5)
+    assert infection["precision"]["mean"] == pytest.approx(0.5)
+
+
+def test_an_effusion_too_small_to_be_one_does_not_count_as_truth():
+    counts = score_image(item(row((0, 100), (1, 50), (3, 20))), row((0, 100), (1, 50), (3, 20))).counts
+    assert (counts["effusion"].truth, counts["effusion"].both) == (0, 0)
+    assert counts["infection"].truth == 70
+
+
+def test_areas_that_rise_together_correlate():
+    scores = [
+        score_image(item(row((0, 1000 - n), (1, n)), patient=str(n)), row((0, 1000 - n // 2), (1, n // 2)))
+        for n in (100, 200, 400, 800)
+    ]
+    assert metrics_of(scores)["infection"]["r"]["mean"] == pytest.approx(1)
+
+
+def test_sources_are_scored_apart():
+    scores = [
+        score_image(item(LABEL, source="a"), LABEL),
+        score_image(item(LABEL, source="b"), np.zeros_like(LABEL)),
+    ]
+    apart = by_source(scores)
+    assert apart["a"]["infection"]["dice"]["mean"] == 1 and apart["b"]["infection"]["dice"]["mean"] == 0
+
+
+def test_scoring_can_be_cancelled():
+    progress = Progress()
+    progress.cancel()
+    with pytest.raises(Cancelled):
+        score_slices(lambda grey: grey, [item(LABEL)], progress)
+
+
+# --- whole documents
+
+
+def test_the_document_of_a_labelled_set_has_the_keys_that_scripts_rely_on(tmp_path, fake_model):
+    document = evaluate_slices(sirm_folder(tmp_path / "sirm100"), "val", "convlstm", "cpu")
+    assert {"task", "network", "n", "metrics", "per_source"} <= set(document)
+    assert (document["task"], document["n"]) == ("covid", 2)
+    assert set(document["metrics"]) == set(CLASSES) and set(document["per_source"]) == {"sirm100"}
+    assert set(document["metrics"]["infection"]["dice"]) == {"mean", "low", "high"}
+    json.dumps(document, allow_nan=False)
+
+
+@pytest.mark.parametrize("make", [pseudo_folder, mosmed_folder])
+def test_sets_without_kinds_of_lesion_are_scored_as_infection(tmp_path, monkeypatch, make, fake_model):
+    found = []
+    monkeypatch.setattr("CovidLungQuantLib.slicewise.picture_segmenter", lambda net, device: found.append)
+    folder = make(tmp_path / "set")
+    labels = iter([item.label for item in labelled_slices(folder, "all")])
+    monkeypatch.setattr("CovidLungQuantLib.slicewise.picture_segmenter", lambda net, device: lambda grey: next(labels))
+    document = evaluate_slices(folder, "all", "convlstm")
+    assert set(document["metrics"]) == {"infection"}
+    assert document["metrics"]["infection"]["dice"]["mean"] == 1
+
+
+def test_pictures_are_segmented_on_their_own_pixels(tmp_path):
+    """By thresholds: body, lung and lesion of the made pictures have the greys that the stand-in tells apart."""
+    slices = list(labelled_slices(sirm_folder(tmp_path / "sirm100"), "val"))
+    segment = picture_segmenter(ThresholdNetwork(), "cpu")
+    for example in slices:
+        hu = np.array([BODY, *VALUES])[np.where(example.label > 0, example.label + 1, example.grey < 200)]
+        grey = np.round(255 * window(hu)).astype(np.uint8)
+        found = segment(grey)
+        assert found.shape == grey.shape and found.dtype == np.uint8
+        truth = example.label > 0
+        assert 2 * ((found > 0) & truth).sum() / ((found > 0).sum() + truth.sum()) > 0.9
+        assert (found == example.label)[truth].mean() > 0.8
+
+
+def test_slice_calls_of_a_volume_that_is_read_without_error_are_all_right(tmp_path, threshold_network):
+    chest = volumes_folder(tmp_path / "volumes")
+    document = evaluate_volumes(tmp_path / "volumes", "all", "convlstm", "cpu")
+    infection = document["metrics"]["infection"]
+    assert infection["sensitivity"]["mean"] == infection["specificity"]["mean"] == 1
+    assert document["n"] == len(chest.lesions)
+    burden = 100 * (chest.lesions > 0).sum() / (chest.lungs > 0).sum()
+    assert document["per_source"]["p001"]["burden_percent"] == pytest.approx(burden, rel=1e-3)
+    json.dumps(document, allow_nan=False)
+
+
+def test_a_split_without_volumes_is_refused(tmp_path, threshold_network):
+    volumes_folder(tmp_path)
+    with pytest.raises(UnusableInput, match="no volume of the split 'val'"):
+        evaluate_volumes(tmp_path, "val", "convlstm")
+
+
+def test_networks_are_known_by_the_names_that_users_choose():
+    assert "convlstm" in networks_list.NETWORKS

@@ -1,0 +1,62 @@
+"""Agreement and its intervals."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from LesionKitLib.metrics import INTERVAL, correlation, dice, with_interval
+
+
+def test_dice_is_the_overlap_over_the_mean_size():
+    a, b = np.zeros(10, bool), np.zeros(10, bool)
+    a[:4], b[2:8] = True, True
+    assert dice(a, b) == pytest.approx(2 * 2 / (4 + 6))
+    assert dice(a, a) == 1 and dice(a, ~a) == 0
+    assert np.isnan(dice(a & False, b & False))
+
+
+def test_correlation_needs_three_different_values():
+    assert correlation(np.array([1, 2, 3]), np.array([2, 4, 6.0])) == pytest.approx(1)
+    assert correlation(np.array([1, 2, 3]), np.array([6, 4, 2.0])) == pytest.approx(-1)
+    assert np.isnan(correlation(np.array([1, 2]), np.array([1, 2])))
+    assert np.isnan(correlation(np.array([1, 1, 1]), np.array([1, 2, 3])))
+
+
+def mean_of(values):
+    return lambda rows: float(np.mean(np.asarray(values)[rows]))
+
+
+def test_the_mean_lies_in_its_interval_and_more_patients_make_it_narrower():
+    values = np.random.default_rng(0).normal(10, 2, 400)
+    few = with_interval(mean_of(values[:20]), [str(n) for n in range(20)])
+    many = with_interval(mean_of(values), [str(n) for n in range(400)])
+    for found, part in ((few, values[:20]), (many, values)):
+        assert found["mean"] == pytest.approx(part.mean()) and found["low"] < found["mean"] < found["high"]
+    assert many["high"] - many["low"] < 0.5 * (few["high"] - few["low"])
+    # the normal approximation to a mean's 95 % interval
+    assert many["high"] - many["low"] == pytest.approx(2 * 1.96 * 2 / np.sqrt(400), rel=0.2)
+    assert INTERVAL == (2.5, 97.5)
+
+
+def test_whole_patients_are_drawn_so_that_many_slices_of_one_do_not_feign_certainty():
+    values = np.repeat(np.random.default_rng(0).normal(10, 2, 8), 50)
+    by_slice = with_interval(mean_of(values), [str(n) for n in range(400)])
+    by_patient = with_interval(mean_of(values), [str(n // 50) for n in range(400)])
+    assert by_patient["mean"] == by_slice["mean"]
+    assert by_patient["high"] - by_patient["low"] > 3 * (by_slice["high"] - by_slice["low"])
+
+
+def test_the_same_results_give_the_same_interval():
+    values = np.random.default_rng(1).normal(size=30)
+    patients = [str(n // 3) for n in range(30)]
+    assert with_interval(mean_of(values), patients) == with_interval(mean_of(values), patients)
+
+
+def test_figures_that_are_not_numbers_become_none():
+    found = with_interval(lambda rows: float("nan"), ["a", "b"])
+    assert found == {"mean": None, "low": None, "high": None}
+
+
+def test_one_patient_has_a_figure_and_an_interval_of_no_width():
+    assert with_interval(mean_of([0.5, 0.7]), ["a", "a"]) == pytest.approx({"mean": 0.6, "low": 0.6, "high": 0.6})

@@ -1,0 +1,170 @@
+"""What is missing is found without importing it, asked for once, and installed by the application's own means."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import types
+
+import pytest
+
+from LesionKitLib.errors import MissingResource
+from LesionKitLib.requirements import PACKAGES, TORCH, SlicerInstaller, install, missing_packages, question
+
+SMALL = [package for package in PACKAGES if package.name in ("safetensors", "nrrd")]
+
+
+class FakeTorchLogic:
+    def __init__(self, present, works=True):
+        self.present, self.works, self.asked = present, works, []
+
+    def installTorch(self, askConfirmation=False, forceComputationBackend=None, torchVersionRequirement=None):
+        self.asked.append((askConfirmation, torchVersionRequirement))
+        if self.works:
+            self.present.add("torch")
+
+
+class FakeInstaller:
+    """Installs into ``present``; with an error, as without internet."""
+
+    def __init__(self, extension=True, error=None, torch_works=True):
+        self.present = set()
+        self.calls = []
+        self.error = error
+        self.logic = FakeTorchLogic(self.present, torch_works) if extension else None
+
+    def pip_install(self, requirements):
+        self.calls.append(requirements)
+        if self.error is not None:
+            raise self.error
+        self.present |= {"safetensors", "nrrd"}
+
+    def torch_logic(self):
+        return self.logic
+
+
+def run(missing, installer, answer=True):
+    """(what install returned, the questions, the progress texts)."""
+    questions, texts = [], []
+
+    def confirm(text):
+        questions.append(text)
+        return answer
+
+    done = install(missing, confirm, texts.append, installer, installer.present.__contains__)
+    return done, questions, texts
+
+
+def test_missing_packages_are_found_without_importing_anything():
+    before = set(sys.modules)
+    missing = missing_packages(is_there=lambda name: name != "nrrd")
+    assert [package.name for package in missing] == ["nrrd"]
+    missing_packages()
+    assert set(sys.modules) == before
+
+
+def test_what_is_installed_is_not_missing():
+    names = {package.name for package in missing_packages()}
+    assert "safetensors" not in names
+
+
+def test_a_module_without_a_spec_counts_as_installed(monkeypatch):
+    monkeypatch.setitem(sys.modules, "nrrd", types.ModuleType("nrrd"))
+    assert "nrrd" not in {package.name for package in missing_packages()}
+
+
+def test_with_nothing_missing_nobody_is_asked():
+    assert run([], FakeInstaller()) == (True, [], [])
+
+
+def test_one_question_names_every_package_with_its_size_and_purpose():
+    installer = FakeInstaller()
+    done, questions, _ = run([TORCH, *SMALL], installer)
+    assert done
+    assert len(questions) == 1
+    for package in (TORCH, *SMALL):
+        assert f"about {package.megabytes} MB: {package.why}" in questions[0]
+    assert "PyTorch" in questions[0]
+    assert f"About {TORCH.megabytes + 2} MB" in questions[0]
+
+
+def test_torch_goes_through_its_extension_and_is_never_given_to_pip():
+    installer = FakeInstaller()
+    run([TORCH, *SMALL], installer)
+    assert installer.logic.asked == [(False, ">=2.2")]
+    assert installer.calls == [["safetensors>=0.4", "pynrrd>=1.0"]]
+
+
+def test_progress_tells_each_step():
+    _, _, texts = run([TORCH, *SMALL], FakeInstaller())
+    assert [text.split()[0] for text in texts] == ["Installing", "Installing", "All"]
+
+
+def test_no_means_that_nothing_is_installed():
+    installer = FakeInstaller()
+    done, _, texts = run([TORCH, *SMALL], installer, answer=False)
+    assert (done, installer.calls, installer.logic.asked, texts) == (False, [], [], [])
+
+
+def test_without_the_pytorch_extension_the_user_is_told_how_to_get_it_and_asked_nothing():
+    installer = FakeInstaller(extension=False)
+    questions = []
+    with pytest.raises(MissingResource, match="extension 'PyTorch' .*Extensions Manager"):
+        install([TORCH], questions.append, installer=installer)
+    assert questions == []
+    assert installer.calls == []
+
+
+def test_without_torch_missing_the_extension_is_not_needed():
+    done, _, _ = run(SMALL, FakeInstaller(extension=False))
+    assert done
+
+
+def test_offline_ends_in_one_sentence_and_the_reason_is_in_the_log(caplog):
+    installer = FakeInstaller(error=OSError("Temporary failure in name resolution"))
+    with caplog.at_level(logging.ERROR), pytest.raises(MissingResource) as caught:
+        run(SMALL, installer)
+    sentence = str(caught.value)
+    assert "safetensors, pynrrd could not be installed" in sentence
+    assert "internet" in sentence
+    assert sentence.count(". ") == 0
+    assert "name resolution" in caplog.text
+
+
+def test_an_installation_that_brought_nothing_is_an_error():
+    with pytest.raises(MissingResource, match="PyTorch could not be installed"):
+        run([TORCH], FakeInstaller(torch_works=False))
+
+
+def test_questions_have_no_more_than_one_line_per_package():
+    assert len(question(list(PACKAGES)).splitlines()) == len(PACKAGES) + 4
+
+
+def fake_slicer(monkeypatch, with_packaging):
+    calls = []
+    slicer = types.ModuleType("slicer")
+    slicer.__path__ = []
+    slicer.util = types.SimpleNamespace(pip_install=lambda names: calls.append(("util", names)))
+    monkeypatch.setitem(sys.modules, "slicer", slicer)
+    monkeypatch.delitem(sys.modules, "slicer.packaging", raising=False)
+    if with_packaging:
+        packaging = types.ModuleType("slicer.packaging")
+        packaging.pip_install = lambda names: calls.append(("packaging", names))
+        monkeypatch.setitem(sys.modules, "slicer.packaging", packaging)
+        packaging.__spec__ = types.SimpleNamespace(name="slicer.packaging")
+    return calls
+
+
+@pytest.mark.parametrize(("with_packaging", "way"), [(True, "packaging"), (False, "util")])
+def test_slicers_newer_installer_is_taken_where_there_is_one(monkeypatch, with_packaging, way):
+    calls = fake_slicer(monkeypatch, with_packaging)
+    SlicerInstaller().pip_install(["safetensors>=0.4"])
+    assert calls == [(way, ["safetensors>=0.4"])]
+
+
+def test_the_pytorch_extension_is_found_by_its_module(monkeypatch):
+    assert SlicerInstaller().torch_logic() is None
+    extension = types.ModuleType("PyTorchUtils")
+    extension.PyTorchUtilsLogic = lambda: "logic"
+    monkeypatch.setitem(sys.modules, "PyTorchUtils", extension)
+    assert SlicerInstaller().torch_logic() == "logic"
