@@ -54,7 +54,7 @@ def main() -> None:
     network = widget.logic._analyse = Network(phantom)
     widget._parameterNode.inputVolume = node
     ui.applyButton.click()
-    host.wait_until(lambda: "so far" in ui.progressLabel.text, 120)
+    host.process_events(9.0)  # so that there is some time to show
     draw(host, panel, "running")
     network.go_on.set()
     host.wait_until(lambda: ui.burdenLabel.text.startswith("Burden"), 120)
@@ -86,6 +86,7 @@ def correct(host, widget, phantom, node) -> None:
     ui.segmentEditorWidget.setCurrentSegmentID("consolidation")
     ui.segmentEditorWidget.setActiveEffectByName("Erase")
     before = ui.burdenLabel.text
+    host.process_events(5.0)
     mask = (phantom.lesions == 2).astype(np.uint8)
     slicer.util.updateSegmentBinaryLabelmapFromArray(mask, segmentation, "consolidation", node)
     host.wait_until(lambda: ui.burdenLabel.text != before, 120)
@@ -96,9 +97,9 @@ def draw(host, panel, name: str) -> None:
     from PIL import Image
 
     path = FIGURES / f"panel_{name}.png"
-    host.screenshot(panel.panel, path, width=480)
+    host.screenshot(panel.panel, path, width=530)
     with Image.open(path) as picture:
-        small = picture.convert("RGB").quantize(96, dither=Image.Dither.NONE)
+        small = picture.convert("RGB").quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
     small.save(path, optimize=True)
 
 

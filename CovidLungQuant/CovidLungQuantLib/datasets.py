@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .frames import FINE, FramePlacement, Scale, place_frame
+from .frames import FRAME, LUNGS_IN_FRAME, MODEL_MM, ROOM, FramePlacement, place_frame
 from .greylung import MIN_AREA, enclosed_air
 
 UNKNOWN = 255
@@ -110,14 +110,14 @@ def _find(folder: Path, name: str) -> Path:
     raise UnusableInput(f"The picture {name} that the index names is missing.")
 
 
-def sirm_sequences(folder: Path, split: str = "train", scale: Scale = FINE) -> list[Sequence]:
+def sirm_sequences(folder: Path, split: str = "train") -> list[Sequence]:
     """Single slices with ground glass, consolidation and effusion. Lungs are derived from grey values and lesions."""
     sequences = []
     for item in labelled_slices(folder, split):
         label = item.label.copy()
         if (label == 3).sum() < RESIDUE_PIXELS:
             label[label == 3] = UNKNOWN
-        place = _roomy(place_frame(item.grey / 255.0, scale), scale)
+        place = _roomy(place_frame(item.grey / 255.0))
         lung = lung_label(item.grey / 255.0, (label > 0) & (label != UNKNOWN))
         grey = place.cut(item.grey).round().astype(np.uint8)[None]
         lesion, lung = place.cut_labels(label)[None], place.cut_labels(lung)[None]
@@ -126,7 +126,7 @@ def sirm_sequences(folder: Path, split: str = "train", scale: Scale = FINE) -> l
     return sequences
 
 
-def pseudo_sequences(folder: Path, split: str = "train", weight: float = 0.3, scale: Scale = FINE) -> list[Sequence]:
+def pseudo_sequences(folder: Path, split: str = "train", weight: float = 0.3) -> list[Sequence]:
     """Series whose masks a model made (infection yes / no), down-weighted."""
     import pandas as pd
 
@@ -138,7 +138,7 @@ def pseudo_sequences(folder: Path, split: str = "train", weight: float = 0.3, sc
         masks = [read_picture(folder / "lab" / f"{i}.png") > 0 for i in rows["id"]]
         if name == "radiop7_85703_0":  # the one series that runs from head to feet
             greys, masks = greys[::-1], masks[::-1]
-        place = _roomy(_common_placement(greys, scale), scale)
+        place = _roomy(_common_placement(greys))
         image = np.stack([place.cut(g) for g in greys]).round().astype(np.uint8)
         lesion = np.stack([place.cut_labels(m) for m in masks]).astype(np.uint8) * ANY_LESION
         lung = np.full_like(lesion, UNKNOWN)
@@ -147,7 +147,7 @@ def pseudo_sequences(folder: Path, split: str = "train", weight: float = 0.3, sc
     return sequences
 
 
-def hu_sequences(folder: Path, scale: Scale = FINE) -> list[Sequence]:
+def hu_sequences(folder: Path) -> list[Sequence]:
     """The HU volumes with a radiologist's yes / no for each slice: no lesion where not infected, else unknown."""
     import pandas as pd
 
@@ -163,36 +163,36 @@ def hu_sequences(folder: Path, scale: Scale = FINE) -> list[Sequence]:
         lung = lungs_by_threshold(hu, volume.spacing)
         lesion = np.where(lung > 0, UNKNOWN, 0).astype(np.uint8)
         lesion[infected == 0] = 0
-        sequences.append(hu_sequence(f"volumes/{name}", hu, lesion, lung, volume.spacing, infected, scale))
+        sequences.append(hu_sequence(f"volumes/{name}", hu, lesion, lung, volume.spacing, infected))
     return sequences
 
 
-def hu_sequence(source, hu, lesion, lung, spacing, infected, scale: Scale = FINE) -> Sequence:
-    """A Sequence from LPS arrays (k, j, i) of millimetres known, brought to the scale in plane."""
-    step = (scale.mm / spacing[1], scale.mm / spacing[0])
+def hu_sequence(source, hu, lesion, lung, spacing, infected) -> Sequence:
+    """A Sequence from LPS arrays (k, j, i) of millimetres known, brought to MODEL_MM in plane."""
+    step = (MODEL_MM / spacing[1], MODEL_MM / spacing[0])
     rows, columns = np.flatnonzero((lung == 1).any((0, 2))), np.flatnonzero((lung == 1).any((0, 1)))
     middle = ((rows[0] + rows[-1]) / 2, (columns[0] + columns[-1]) / 2)
-    corner = [middle[n] - step[n] * scale.room[n] / 2 for n in range(2)]
-    place = FramePlacement(*corner, step, scale.room)
+    corner = [middle[n] - step[n] * ROOM[n] / 2 for n in range(2)]
+    place = FramePlacement(*corner, step, ROOM)
     image = np.stack([place.cut(s) for s in hu]).round().astype(np.int16)
     return Sequence(source, image, place.cut_labels(lesion), place.cut_labels(lung), np.asarray(infected))
 
 
-def phantom_sequences(count: int, seed: int, scale: Scale = FINE) -> list[Sequence]:
+def phantom_sequences(count: int, seed: int) -> list[Sequence]:
     """Procedural chests with known lesions; one in eight is healthy."""
-    return [phantom_sequence(seed, n, scale) for n in range(count)]
+    return [phantom_sequence(seed, n) for n in range(count)]
 
 
-def phantom_sequence(seed: int, number: int, scale: Scale = FINE) -> Sequence:
+def phantom_sequence(seed: int, number: int) -> Sequence:
     """The phantom of that number in the series that a seed stands for."""
     from .phantom import make_phantom
 
     rng = np.random.default_rng([seed, number])
-    spacing = (scale.mm, scale.mm, float(rng.choice([2.0, 2.5, 3.0, 4.0, 5.0])))
+    spacing = (MODEL_MM, MODEL_MM, float(rng.choice([2.0, 2.5, 3.0, 4.0, 5.0])))
     case = make_phantom(int(rng.integers(2**31)), spacing, lesions=() if number % 8 == 7 else None)
     infected = (case.lesions > 0).any((1, 2)).astype(int)
     lung = (case.lungs > 0).astype(np.uint8)
-    return hu_sequence("phantom", case.volume.array, case.lesions, lung, case.volume.spacing, infected, scale)
+    return hu_sequence("phantom", case.volume.array, case.lesions, lung, case.volume.spacing, infected)
 
 
 def lung_label(grey: np.ndarray, lesion: np.ndarray) -> np.ndarray:
@@ -274,15 +274,15 @@ def airways_by_threshold(hu: np.ndarray, inside: np.ndarray, spacing) -> np.ndar
     return ndimage.binary_dilation(chosen, iterations=max(2, round(4.0 / spacing[0]))) & (hu < -600)
 
 
-def _roomy(place: FramePlacement, scale: Scale) -> FramePlacement:
-    """The same pixels with the scale's room around them."""
-    extra = [(scale.room[n] - scale.frame[n]) / 2 * place.step[n] for n in range(2)]
-    return FramePlacement(place.top - extra[0], place.left - extra[1], place.step, scale.room)
+def _roomy(place: FramePlacement) -> FramePlacement:
+    """The same pixels with ROOM around them."""
+    extra = [(ROOM[n] - FRAME[n]) / 2 * place.step[n] for n in range(2)]
+    return FramePlacement(place.top - extra[0], place.left - extra[1], place.step, ROOM)
 
 
-def _common_placement(greys: list[np.ndarray], scale: Scale) -> FramePlacement:
+def _common_placement(greys: list[np.ndarray]) -> FramePlacement:
     """One frame for a series whose pictures are cropped to the lungs: the whole picture, a tenth wider than lungs."""
     height, width = np.median([g.shape for g in greys], axis=0)
-    step = width / (1.094 * scale.lungs[1])
-    corner = (height / 2 - step * scale.frame[0] / 2, width / 2 - step * scale.frame[1] / 2)
-    return FramePlacement(*corner, (step, step), scale.frame)
+    step = width / (1.094 * LUNGS_IN_FRAME[1])
+    corner = (height / 2 - step * FRAME[0] / 2, width / 2 - step * FRAME[1] / 2)
+    return FramePlacement(*corner, (step, step), FRAME)

@@ -16,27 +16,10 @@ from .greylung import lung_box
 
 WINDOW = (-1350.0, 150.0)  # HU shown as 0 and 1: level -600, width 1500
 MODEL_SLICE_MM = 2.0  # thinner slices are averaged to about this
-
-
-@dataclass(frozen=True)
-class Scale:
-    """How large the lungs are in a frame.
-
-    mm: pixel size where millimetres are known; frame: height and width that training sees; lungs: height and width that
-    the lungs of a slice without millimetres are brought to; room: frame size kept for augmentation to move in.
-    """
-
-    mm: float
-    frame: tuple[int, int]
-    lungs: tuple[int, int]
-    room: tuple[int, int]
-
-
-COARSE = Scale(1.25, (192, 256), (150, 212), (256, 320))  # training starts here, four fifths as fine
-FINE = Scale(1.0, (224, 320), (184, 262), (288, 400))  # training ends here, and inference works here
-MODEL_MM = FINE.mm
-FRAME = FINE.frame
-LUNGS_IN_FRAME = FINE.lungs
+MODEL_MM = 1.25  # per pixel, where millimetres are known
+FRAME = (192, 256)  # height and width that training sees
+LUNGS_IN_FRAME = (150, 212)  # height and width that the lungs of a slice without millimetres are brought to
+ROOM = (256, 320)  # frame kept for augmentation to move in
 USUAL_ASPECT = 0.70  # height / width of the lungs on a mid-level slice
 STRETCH = 1.3  # a picture may have been squeezed by this much
 
@@ -95,7 +78,7 @@ class FramePlacement:
         return apply_plane(*weights, frame)
 
 
-def place_frame(grey: np.ndarray, scale: Scale = FINE) -> FramePlacement:
+def place_frame(grey: np.ndarray) -> FramePlacement:
     """A frame around the lungs of a slice (h, w; grey 0..1) whose pixel size is not known.
 
     Dependent consolidation hides the back of a lung, so a flat box is extended towards posterior.
@@ -105,11 +88,11 @@ def place_frame(grey: np.ndarray, scale: Scale = FINE) -> FramePlacement:
     width = right - left
     missing = max(0.0, USUAL_ASPECT * width - (bottom - top))
     bottom, top = bottom + 0.75 * missing, top - 0.25 * missing
-    steps = [(bottom - top) / scale.lungs[0], width / scale.lungs[1]]
+    steps = [(bottom - top) / LUNGS_IN_FRAME[0], width / LUNGS_IN_FRAME[1]]
     steps = [max(s, max(steps) / STRETCH) for s in steps]
     centre = ((top + bottom) / 2, (left + right) / 2)
-    corner = [c - step * size / 2 for c, step, size in zip(centre, steps, scale.frame, strict=True)]
-    return FramePlacement(*corner, (steps[0], steps[1]), scale.frame)
+    corner = [c - step * size / 2 for c, step, size in zip(centre, steps, FRAME, strict=True)]
+    return FramePlacement(*corner, (steps[0], steps[1]), FRAME)
 
 
 def _tissue_box(grey: np.ndarray) -> tuple[float, float, float, float]:

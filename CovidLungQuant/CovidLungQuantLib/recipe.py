@@ -2,67 +2,46 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from LesionKitLib.catalogue import Model, load_weights, save_model
 from LesionKitLib.progress import Progress
-from LesionKitLib.training import draw_curve, join_curves
+from LesionKitLib.training import TrainingPlan, draw_curve
 
 from .datasets import labelled_slices
 from .evaluation import metrics_of, score_slices
 from .frames import FRAME, MODEL_MM, WINDOW
 from .slicewise import picture_segmenter
-from .training import STAGES, Mixture, Stage, train_convlstm
+from .training import PLAN, Mixture, train_convlstm
 
 VERSION = "1.0.0"
 
 
-def stages_of(steps: int | None) -> tuple[Stage, ...]:
-    """The bundled model's stages, or the same in proportion with about ``steps`` optimiser steps in all."""
-    if steps is None:
-        return STAGES
-    share = steps / sum(stage.plan.steps for stage in STAGES)
-    shorter = []
-    for stage in STAGES:
-        length = max(1, round(stage.plan.steps * share))
-        warmup = min(stage.plan.warmup, length // 10)
-        horizon = round(stage.plan.horizon * share)
-        shorter.append(replace(stage, plan=replace(stage.plan, steps=length, warmup=warmup, horizon=horizon)))
-    return tuple(shorter)
-
-
 def train_and_describe(
-    data: Path,
-    output: Path,
-    seed: int = 0,
-    steps: int | None = None,
-    device: str = "cpu",
-    progress: Progress | None = None,
+    data: Path, output: Path, plan: TrainingPlan = PLAN, device: str = "cpu", progress: Progress | None = None
 ) -> Model:
     """Train, draw the curve, evaluate on the validation patients and write ``output/covid-convlstm``."""
-    stages, mixture = stages_of(steps), Mixture()
+    mixture = Mixture()
     validation = list(labelled_slices(data / "sirm100", "val"))
 
     def check(network) -> dict[str, float]:
         metrics = metrics_of(score_slices(picture_segmenter(network, device), validation))
         return {f"val {name}": metrics[name]["dice"]["mean"] for name in ("infection", "ggo", "high_opacity")}
 
-    network = train_convlstm(data, output, stages, seed, mixture, device, check, progress)
-    join_curves([output / f"stage{n + 1}" for n in range(len(stages))], output)
+    network = train_convlstm(data, output, plan, mixture, device, check, progress)
     draw_curve(output, output / "curve.png")
-    return write_model(network, validation, stages, mixture, seed, device, output / "covid-convlstm")
+    return write_model(network, validation, plan, mixture, device, output / "covid-convlstm")
 
 
-def write_model(network, validation, stages, mixture: Mixture, seed: int, device: str, folder: Path) -> Model:
+def write_model(network, validation, plan: TrainingPlan, mixture: Mixture, device: str, folder: Path) -> Model:
     """The model folder with a card whose figures are those of the stored (half precision) weights."""
-    model = save_model(network, describe(stages, mixture, seed, {}), folder)
+    model = save_model(network, describe(plan, mixture, {}), folder)
     load_weights(model, network)
     metrics = metrics_of(score_slices(picture_segmenter(network, device), validation))
-    return save_model(network, describe(stages, mixture, seed, metrics), folder)
+    return save_model(network, describe(plan, mixture, metrics), folder)
 
 
-def describe(stages: tuple[Stage, ...], mixture: Mixture, seed: int, metrics: dict) -> dict:
+def describe(plan: TrainingPlan, mixture: Mixture, metrics: dict) -> dict:
     """The model card, less the sha256."""
     return {
         "name": "covid-convlstm",
@@ -106,10 +85,11 @@ def describe(stages: tuple[Stage, ...], mixture: Mixture, seed: int, metrics: di
         "split": "by visual patient group (sirm100/split.csv) and patient (pseudo1600/index.csv); "
         "validation rows never trained on",
         "training": {
-            "command": f"lesionkit train covid-convlstm --data DIR --output DIR --seed {seed}",
-            "stages": [{"mm_per_pixel": stage.scale.mm, "steps": stage.plan.steps} for stage in stages],
+            "command": "lesionkit train covid-convlstm --data DIR --output DIR "
+            f"--steps {plan.steps} --seed {plan.seed}",
+            "steps": plan.steps,
             "slices_per_step": mixture.singles + mixture.length,
-            "seed": seed,
+            "seed": plan.seed,
             "selection": "none: the averaged weights of the last step",
         },
         "metrics": metrics,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +11,10 @@ import numpy as np
 from LesionKitLib.progress import Progress
 from LesionKitLib.training import TrainingPlan, fit
 
-from .augment import random_view
+from .augment import random_view, swap_lungs
 from .datasets import Sequence, hu_sequences, phantom_sequences, pseudo_sequences, sirm_sequences
-from .frames import COARSE, FINE, Scale
 
-PRETRAINED_RATE = 0.4  # of the learning rate, for the encoder
+PRETRAINED_RATE = 0.3  # of the learning rate, for the encoder
 
 
 @dataclass(frozen=True)
@@ -28,48 +27,40 @@ class Mixture:
     volumes: float = 0.35
     phantoms: float = 0.35
     phantom_count: int = 32
+    swapped: float = 0.5  # share of the singles that get one lung of another patient
 
 
-@dataclass(frozen=True)
-class Stage:
-    """A part of the training: at which scale, and its plan."""
-
-    scale: Scale
-    plan: TrainingPlan
+# the bundled model's
+PLAN = TrainingPlan(steps=900, weight_decay=0.02, check_every=150)
 
 
-# the bundled model's recipe: coarse first, where a step costs little, then finer with lower learning rates
-STAGES = (
-    Stage(COARSE, TrainingPlan(steps=1100, horizon=2200)),
-    Stage(FINE, TrainingPlan(steps=700, learning_rate=5e-4, warmup=30, check_every=175)),
-)
-
-
-def covid_sources(data: Path, mixture: Mixture, seed: int, scale: Scale) -> dict[str, list[Sequence]]:
+def covid_sources(data: Path, mixture: Mixture, seed: int) -> dict[str, list[Sequence]]:
     """Training sequences by source, only of rows whose split is train. data: holds sirm100, pseudo1600, volumes."""
-    sources = {"sirm": sirm_sequences(data / "sirm100", scale=scale)}
+    sources = {"sirm": sirm_sequences(data / "sirm100")}
     if mixture.pseudo and (data / "pseudo1600").exists():
-        sources["pseudo"] = pseudo_sequences(data / "pseudo1600", scale=scale)
+        sources["pseudo"] = pseudo_sequences(data / "pseudo1600")
     if mixture.volumes and (data / "volumes").exists():
-        sources["volumes"] = hu_sequences(data / "volumes", scale)
+        sources["volumes"] = hu_sequences(data / "volumes")
     if mixture.phantoms:
-        sources["phantoms"] = phantom_sequences(mixture.phantom_count, seed, scale)
+        sources["phantoms"] = phantom_sequences(mixture.phantom_count, seed)
     return sources
 
 
 def draw_batch(
-    sources: dict[str, list[Sequence]], mixture: Mixture, rng: np.random.Generator, scale: Scale = FINE
+    sources: dict[str, list[Sequence]], mixture: Mixture, rng: np.random.Generator
 ) -> tuple[dict, list[int]]:
     """Tensors of all slices one after the other, and the length of each sequence."""
     import torch
 
     sirm = sources["sirm"]
-    views = [random_view(sirm[rng.integers(len(sirm))], 1, rng, scale.frame) for _ in range(mixture.singles)]
+    views = [random_view(sirm[rng.integers(len(sirm))], 1, rng) for _ in range(mixture.singles)]
+    if mixture.swapped:
+        views = [swap_lungs(v, views[n - 1], rng) if rng.random() < mixture.swapped else v for n, v in enumerate(views)]
     others = {name: getattr(mixture, name) for name in ("pseudo", "volumes", "phantoms") if name in sources}
     if others:
         shares = np.array(list(others.values())) / sum(others.values())
         pool = sources[list(others)[rng.choice(len(others), p=shares)]]
-        views.append(random_view(pool[rng.integers(len(pool))], mixture.length, rng, scale.frame))
+        views.append(random_view(pool[rng.integers(len(pool))], mixture.length, rng))
     lengths = [len(v["image"]) for v in views]
     batch = {key: torch.cat([v[key] for v in views]) for key in ("image", "lesion", "lung", "infected")}
     batch["weight"] = torch.cat([torch.full((len(v["image"]),), float(v["weight"])) for v in views])
@@ -79,8 +70,7 @@ def draw_batch(
 def train_convlstm(
     data: Path,
     output: Path,
-    stages: tuple[Stage, ...] = STAGES,
-    seed: int = 0,
+    plan: TrainingPlan = PLAN,
     mixture: Mixture | None = None,
     device: str = "cpu",
     check: Callable | None = None,
@@ -88,36 +78,24 @@ def train_convlstm(
 ):
     """Train the ConvLSTM network on the public sets and phantoms; returns the averaged model in eval mode.
 
-    output: receives a folder stage1, stage2, ... each with the resumable state and the curve. check(model): figures for
-    the curve, which choose nothing.
+    output: folder for the resumable state and the curve. check(model): figures for the curve, which choose nothing.
     """
     import torch
 
     from LesionKitLib.networks.efficientnet_lite import load_imagenet_weights
 
     from .networks.convlstm import ConvLSTMNet
+    from .networks.losses import segmentation_loss
 
     mixture = mixture or Mixture()
-    torch.manual_seed(seed)
+    torch.manual_seed(plan.seed)
     model = ConvLSTMNet()
     load_imagenet_weights(model.encoder)
     model = model.to(device, memory_format=torch.channels_last)
-    for number, stage in enumerate(stages):
-        sources = covid_sources(data, mixture, seed, stage.scale)
-        # another seed for each stage, or it would repeat the draws of the one before
-        stage = replace(stage, plan=replace(stage.plan, seed=seed + number))
-        model = train_stage(model, stage, sources, mixture, output / f"stage{number + 1}", device, check, progress)
-    return model
-
-
-def train_stage(model, stage: Stage, sources, mixture: Mixture, folder: Path, device: str, check=None, progress=None):
-    """Train ``model`` in place for one stage on given sources; returns it with averaged weights, in eval mode."""
-    import torch
-
-    from .networks.losses import segmentation_loss
+    sources = covid_sources(data, mixture, plan.seed)
 
     def draw(rng):
-        return draw_batch(sources, mixture, rng, stage.scale)
+        return draw_batch(sources, mixture, rng)
 
     def loss_of(network, drawn):
         batch, lengths = drawn
@@ -127,4 +105,4 @@ def train_stage(model, stage: Stage, sources, mixture: Mixture, folder: Path, de
 
     fresh = [p for n, p in model.named_parameters() if not n.startswith("encoder.")]
     groups = [{"params": list(model.encoder.parameters()), "scale": PRETRAINED_RATE}, {"params": fresh}]
-    return fit(model, groups, draw, loss_of, stage.plan, folder, device, check, progress)
+    return fit(model, groups, draw, loss_of, plan, output, device, check, progress)

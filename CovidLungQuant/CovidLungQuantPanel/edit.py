@@ -210,25 +210,26 @@ class EditSection:
 
     @slot
     def _on_reviewed(self, checked=False) -> None:
-        from LesionKitLib.mrml.editing import editing_summary, set_reviewed
+        from LesionKitLib.mrml.editing import set_reviewed
+        from LesionKitLib.mrml.exported import edited_segments
 
         if self._segmentation is not None:
-            for entry in editing_summary(self._segmentation)["segments"]:
-                set_reviewed(self._segmentation, entry["id"], checked)
+            for segment_id in edited_segments(self._segmentation):
+                set_reviewed(self._segmentation, segment_id, checked)
         self._show_state()
 
     def _show_state(self) -> None:
         """Number of edits, their time, and whether the result is reviewed."""
-        from LesionKitLib.mrml.editing import editing_summary
+        from LesionKitLib.mrml.exported import editing_state
 
         if self._segmentation is None:
             return
-        state = editing_summary(self._segmentation)
-        reviewed, seconds = state["reviewed"], round(state["edit_seconds"])
+        edits, seconds, reviewed = editing_state(self._segmentation)
+        seconds = round(seconds)
         self.ui.reviewedButton.checked = reviewed
         self.ui.reviewedButton.text = _("Reviewed") if reviewed else _("Mark as reviewed")
         self.ui.editStateLabel.text = _("Edits: {edits}, in {minutes} min {seconds} s. {state}.").format(
-            edits=state["edits"],
+            edits=edits,
             minutes=seconds // 60,
             seconds=seconds % 60,
             state=_("Reviewed by a person") if reviewed else _("Not reviewed"),

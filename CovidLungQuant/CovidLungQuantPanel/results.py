@@ -102,7 +102,7 @@ class ResultsSection(VTKObservationMixin):
         total, score = measurements["total"], measurements["severity"]["score"]
         self.ui.burdenLabel.text = _("Burden {percent} %").format(percent=_number(total["burden_percent"]))
         self.ui.burdenDetailLabel.text = _(
-            "ground-glass opacity {ggo} %, high opacity {high} % of {lung} ml lung; severity score {score} of 24"
+            "GGO {ggo} %, high opacity {high} % of {lung} ml lung; severity score {score} of 24"
         ).format(
             ggo=_number(total["ggo_percent"]),
             high=_number(total["high_opacity_percent"]),

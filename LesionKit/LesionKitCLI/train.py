@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from .console import cancellable_progress, figure, positive
@@ -24,6 +25,7 @@ def add_parser(commands) -> None:
 
 def run(options: argparse.Namespace) -> None:
     from CovidLungQuantLib.recipe import train_and_describe
+    from CovidLungQuantLib.training import PLAN
     from LesionKitLib.atomic import refuse_unwritable
     from LesionKitLib.errors import UnusableInput
     from LesionKitLib.inference import choose_runtime
@@ -31,9 +33,12 @@ def run(options: argparse.Namespace) -> None:
     if not (options.data / "sirm100").is_dir():
         raise UnusableInput(f"'{options.data}' holds no folder sirm100.")
     refuse_unwritable(options.output)
+    plan = replace(PLAN, seed=options.seed)
+    if options.steps:
+        plan = replace(plan, steps=options.steps, warmup=min(plan.warmup, options.steps // 10))
     device = choose_runtime(options.device).device
     with cancellable_progress() as progress:
-        model = train_and_describe(options.data, options.output, options.seed, options.steps, device, progress)
+        model = train_and_describe(options.data, options.output, plan, device, progress)
     print(f"The model lies in {model.folder}.")
     for name, figures in model.card["metrics"].items():
         print(f"  {name:14} Dice {figure(figures['dice'])}")

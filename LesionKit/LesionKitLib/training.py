@@ -29,7 +29,6 @@ class TrainingPlan:
 
     steps: int
     seed: int = 0
-    horizon: int = 0  # where the cosine would end; 0: at steps. A first stage stops before it
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
     warmup: int = 100
@@ -44,7 +43,7 @@ def learning_rate_factor(step: int, plan: TrainingPlan) -> float:
     """Share of the full learning rate at a step."""
     if step < plan.warmup:
         return (step + 1) / plan.warmup
-    done = (step - plan.warmup) / max(1, (plan.horizon or plan.steps) - plan.warmup)
+    done = (step - plan.warmup) / max(1, plan.steps - plan.warmup)
     return 0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi * min(1.0, done)))
 
 
@@ -180,19 +179,6 @@ def _cut_curve(folder: Path, step: int) -> None:
         lines = path.read_text().splitlines(keepends=True)
         kept = [line for line in lines[1:] if float(line.split(",")[0]) <= step]
         path.write_text("".join(lines[:1] + kept))
-
-
-def join_curves(folders: list[Path], output: Path) -> None:
-    """One curve.csv in ``output`` from those of successive stages; steps are counted through."""
-    rows: list[dict] = []
-    for number, folder in enumerate(folders, 1):
-        before = int(float(rows[-1]["step"])) if rows else 0
-        with (folder / CURVE_FILE).open(newline="") as file:
-            rows += [{"stage": number, **row, "step": before + int(float(row["step"]))} for row in csv.DictReader(file)]
-    with atomic_file(output / CURVE_FILE) as path, path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def draw_curve(folder: Path, path: Path) -> None:

@@ -29,6 +29,10 @@ from PySide6 import QtCore, QtGui, QtWidgets
 QObject = QtCore.QObject
 SIGNATURE = re.compile(r"\s*(\w+)\s*\((.*)\)\s*")
 
+# Properties that Qt reads by a virtual function. PySide6 looks for an override of it under the same name, so that
+# reading the property here would begin again without end.
+VIRTUAL = {"sizeHint", "minimumSizeHint"}
+
 # before they are patched
 _get_property, _set_property = QObject.property, QObject.setProperty
 _connect, _disconnect = QObject.connect, QObject.disconnect
@@ -43,6 +47,8 @@ class QtProperty:
     def __get__(self, instance, owner):
         if instance is None:
             return self.method.__get__(None, owner) if hasattr(self.method, "__get__") else self.method
+        if self.name in VIRTUAL:
+            return self.method(instance)
         return _get_property(instance, self.name)
 
     def __set__(self, instance, value):

@@ -15,12 +15,12 @@ def random_model(tmp_path_factory):
 
     from CovidLungQuantLib.networks.convlstm import ConvLSTMNet
     from CovidLungQuantLib.recipe import describe
-    from CovidLungQuantLib.training import STAGES, Mixture
+    from CovidLungQuantLib.training import PLAN, Mixture
 
     torch.manual_seed(0)
     arguments = {"width": 16, "hidden": 4}
     folder = tmp_path_factory.mktemp("models")
-    card = {**describe(STAGES, Mixture(), 0, {}), "arguments": arguments}
+    card = {**describe(PLAN, Mixture(), {}), "arguments": arguments}
     catalogue.save_model(ConvLSTMNet(**arguments), card, folder / "covid-convlstm")
     return folder
 

@@ -20,7 +20,7 @@ from CovidLungQuantLib.datasets import (
     pseudo_sequences,
     sirm_sequences,
 )
-from CovidLungQuantLib.frames import FINE, FRAME, MODEL_MM
+from CovidLungQuantLib.frames import FRAME, MODEL_MM, ROOM
 from CovidLungQuantLib.training import Mixture, covid_sources, draw_batch
 from LesionKitLib.errors import UnusableInput
 
@@ -121,7 +121,7 @@ def test_validation_volumes_are_not_trained_on(tmp_path):
 
 def test_expert_slices_become_sequences_of_one_with_lungs_around_the_lesions(tmp_path):
     sequence = sirm_sequences(sirm_folder(tmp_path))[0]
-    assert sequence.image.shape == sequence.lesion.shape == sequence.lung.shape == (1, *FINE.room)
+    assert sequence.image.shape == sequence.lesion.shape == sequence.lung.shape == (1, *ROOM)
     assert sequence.image.dtype == np.uint8 and not sequence.is_hu and sequence.weight == 1
     assert set(np.unique(sequence.lesion)) == {0, 1, 2, 3}
     assert (sequence.lung[sequence.lesion > 0] == 1).mean() > 0.98
@@ -159,7 +159,7 @@ def test_slices_called_healthy_have_no_lesion_and_the_others_an_unknown_one(tmp_
 def test_volumes_come_to_the_models_pixels(tmp_path):
     chest = volumes_folder(tmp_path)
     (sequence,) = hu_sequences(tmp_path)
-    left_half = sequence.lung[len(sequence.lung) // 2, :, FINE.room[1] // 2 :]  # the lung without lesions
+    left_half = sequence.lung[len(sequence.lung) // 2, :, ROOM[1] // 2 :]  # the lung without lesions
     area_mm2 = (left_half == 1).sum() * MODEL_MM**2
     truth_mm2 = (chest.lungs[len(chest.lungs) // 2] == 2).sum() * 16.0
     assert area_mm2 == pytest.approx(truth_mm2, rel=0.05)
@@ -218,12 +218,12 @@ def sources(tmp_path):
     sirm_folder(tmp_path / "sirm100")
     pseudo_folder(tmp_path / "pseudo1600")
     volumes_folder(tmp_path / "volumes")
-    return covid_sources(tmp_path, Mixture(phantoms=0), 0, FINE)
+    return covid_sources(tmp_path, Mixture(phantoms=0), 0)
 
 
 def test_sources_are_the_folders_that_are_there(tmp_path, sources):
     assert set(sources) == {"sirm", "pseudo", "volumes"}
-    assert set(covid_sources(tmp_path, Mixture(pseudo=0, volumes=0, phantoms=0), 0, FINE)) == {"sirm"}
+    assert set(covid_sources(tmp_path, Mixture(pseudo=0, volumes=0, phantoms=0), 0)) == {"sirm"}
 
 
 def test_a_batch_holds_single_slices_and_one_run_of_neighbours(sources):
@@ -244,7 +244,7 @@ def test_the_same_generator_draws_the_same_batch(sources):
 @pytest.mark.parametrize("seed", range(6))
 def test_a_random_view_moves_picture_and_labels_together(seed):
     """A picture that is bright exactly where its label is: it stays so, whatever the warp."""
-    lesion = np.zeros((5, *FINE.room), np.uint8)
+    lesion = np.zeros((5, *ROOM), np.uint8)
     lesion[:, 90:160, 100:220] = 1
     image = np.where(lesion > 0, 220, 30).astype(np.uint8)
     sequence = datasets.Sequence("made", image, lesion, lesion, np.ones(5, int))
@@ -256,7 +256,7 @@ def test_a_random_view_moves_picture_and_labels_together(seed):
 
 
 def test_labels_in_a_random_view_are_never_mixed():
-    lesion = np.zeros((1, *FINE.room), np.uint8)
+    lesion = np.zeros((1, *ROOM), np.uint8)
     lesion[:, 80:170, 90:230] = 3
     lesion[:, 100:150, 120:200] = UNKNOWN
     sequence = datasets.Sequence("made", lesion, lesion, lesion, np.ones(1, int))
