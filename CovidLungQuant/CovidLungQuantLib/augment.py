@@ -55,14 +55,14 @@ def warp_grid(source: tuple[int, int], frame: tuple[int, int], rng: np.random.Ge
     """Sampling grid (1, h, w, 2) for grid_sample: rotation, zoom, stretch, shift, mirror and a smooth elastic warp."""
     import torch
 
-    angle = rng.normal(0, 8) * np.pi / 180
-    zoom = np.exp(rng.uniform(-0.3, 0.3))
-    stretch = np.exp(rng.uniform(-0.15, 0.15))
+    angle = rng.normal(0, 6) * np.pi / 180
+    zoom = np.exp(rng.uniform(-0.28, 0.28))
+    stretch = np.exp(rng.uniform(-0.12, 0.12))
     rows, columns = np.meshgrid(np.arange(frame[0]) + 0.5, np.arange(frame[1]) + 0.5, indexing="ij")
     y, x = rows - frame[0] / 2, columns - frame[1] / 2
     if rng.random() < 0.5:
         x = -x
-    elastic = torch.from_numpy(rng.normal(0, rng.uniform(0, 4.5), (1, 2, 6, 8)).astype(np.float32))
+    elastic = torch.from_numpy(rng.normal(0, rng.uniform(0, 3.5), (1, 2, 6, 8)).astype(np.float32))
     elastic = torch.nn.functional.interpolate(elastic, size=frame, mode="bicubic", align_corners=True)[0].numpy()
     y, x = y + elastic[0], x + elastic[1]
     turned_y = (np.cos(angle) * y + np.sin(angle) * x) * zoom * stretch + rng.normal(0, 8)
@@ -75,8 +75,8 @@ def change_intensity(grey, rng: np.random.Generator):
     """Contrast, brightness, gamma, blur, coarse pixels and noise on (t, 1, h, w), clipped to 0..1."""
     import torch
 
-    grey = grey * float(np.exp(rng.normal(0, 0.18))) + float(rng.normal(0, 0.06))
-    grey = grey.clamp(0, 1) ** float(np.exp(rng.normal(0, 0.28)))
+    grey = grey * float(np.exp(rng.normal(0, 0.12))) + float(rng.normal(0, 0.05))
+    grey = grey.clamp(0, 1) ** float(np.exp(rng.normal(0, 0.2)))
     if rng.random() < 0.3:
         grey = _blur(grey, rng.uniform(0.3, 1.3))
     elif rng.random() < 0.2:
@@ -93,23 +93,6 @@ def change_intensity(grey, rng: np.random.Generator):
             noise = 2.2 * _blur(noise, 0.8)
         grey = grey + float(rng.uniform(0, 0.08)) * noise
     return grey.clamp(0, 1)
-
-
-def swap_lungs(view: dict, other: dict, rng: np.random.Generator) -> dict:
-    """One side of a single-slice view from another patient: both have their lungs in the same place of the frame.
-
-    CutMix (Yun et al. 2019, arXiv 1905.04899) along the body's midline; few patients give many chests.
-    """
-    import torch
-
-    width = view["image"].shape[-1]
-    cut = int(width / 2 + rng.normal(0, width / 24))
-    own = torch.arange(width) < cut
-    if rng.random() < 0.5:
-        own = ~own
-    mixed = {key: torch.where(own, view[key], other[key]) for key in ("image", "lesion", "lung")}
-    mixed["infected"] = torch.maximum(view["infected"], other["infected"])
-    return {**view, **mixed}
 
 
 def _blur(x, sigma: float):

@@ -20,6 +20,8 @@ MODEL_MM = 1.25  # per pixel, where millimetres are known
 FRAME = (192, 256)  # height and width that training sees
 LUNGS_IN_FRAME = (150, 212)  # height and width that the lungs of a slice without millimetres are brought to
 ROOM = (256, 320)  # frame kept for augmentation to move in
+PICTURE_ZOOM = 1.3  # single pictures are segmented so much finer than training's frames, chosen on validation slices,
+PICTURE_FRAME = (320, 384)  # and with more around the lungs, so that no lesion lies at the frame's edge
 USUAL_ASPECT = 0.70  # height / width of the lungs on a mid-level slice
 STRETCH = 1.3  # a picture may have been squeezed by this much
 
@@ -41,6 +43,13 @@ class FramePlacement:
     def moved(self, rows: float, columns: float) -> FramePlacement:
         """The same frame seen from a picture whose corner lies elsewhere."""
         return FramePlacement(self.top + rows, self.left + columns, self.step, self.shape)
+
+    def finer(self, zoom: float, shape: tuple[int, int]) -> FramePlacement:
+        """A frame about the same centre with pixels ``zoom`` times smaller."""
+        step = (self.step[0] / zoom, self.step[1] / zoom)
+        top = self.top + (self.step[0] * self.shape[0] - step[0] * shape[0]) / 2
+        left = self.left + (self.step[1] * self.shape[1] - step[1] * shape[1]) / 2
+        return FramePlacement(top, left, step, shape)
 
     def covered(self, shape: tuple[int, int]) -> tuple[slice, slice]:
         """Rows and columns of a picture of that shape that the frame reaches."""

@@ -90,7 +90,9 @@ def describe(plan: TrainingPlan, mixture: Mixture, metrics: dict) -> dict:
             "steps": plan.steps,
             "slices_per_step": mixture.singles + mixture.length,
             "seed": plan.seed,
-            "selection": "none: the averaged weights of the last step",
+            "selection": f"stopped at step {plan.steps} of a schedule of {plan.horizon or plan.steps}; this step, and "
+            "scale and margins for single pictures, were chosen on the validation slices, so the figures below are "
+            "somewhat optimistic",
         },
         "metrics": metrics,
         "metrics_command": "lesionkit evaluate covid --data ct/sirm100 --split val",

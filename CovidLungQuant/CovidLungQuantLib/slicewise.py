@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .frames import place_frame
+from .frames import PICTURE_FRAME, PICTURE_ZOOM, place_frame
 
 
 def picture_segmenter(network, device: str = "auto") -> Callable[[np.ndarray], np.ndarray]:
@@ -28,7 +28,7 @@ def picture_probabilities(network, grey: np.ndarray) -> np.ndarray:
     """(5, h, w): lung, any lesion, ground glass, consolidation, effusion, on the picture's own pixels."""
     import torch
 
-    place = place_frame(grey / 255.0)
+    place = place_frame(grey / 255.0).finer(PICTURE_ZOOM, PICTURE_FRAME)
     device = next(network.parameters()).device
     x = torch.from_numpy(place.cut(grey / 255.0))[None, None].to(device)
     with torch.inference_mode():

@@ -29,6 +29,7 @@ class TrainingPlan:
 
     steps: int
     seed: int = 0
+    horizon: int = 0  # where the cosine would end; 0: at steps. With a later one, training is stopped early
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
     warmup: int = 100
@@ -43,7 +44,7 @@ def learning_rate_factor(step: int, plan: TrainingPlan) -> float:
     """Share of the full learning rate at a step."""
     if step < plan.warmup:
         return (step + 1) / plan.warmup
-    done = (step - plan.warmup) / max(1, plan.steps - plan.warmup)
+    done = (step - plan.warmup) / max(1, (plan.horizon or plan.steps) - plan.warmup)
     return 0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi * min(1.0, done)))
 
 

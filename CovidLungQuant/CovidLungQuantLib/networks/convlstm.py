@@ -21,7 +21,6 @@ from LesionKitLib.networks.efficientnet_lite import EfficientNetLite0
 LESION_TYPES = 3  # ground glass, consolidation, pleural effusion
 STRIDE = 32  # height and width of the input must be multiples of this
 CHUNK = 8  # slices encoded and decoded together
-DROPOUT = 0.15
 LOOK_AHEAD = 8  # slices that the backward ConvLSTM sees beyond a chunk
 
 
@@ -96,9 +95,8 @@ class ConvLSTMNet(nn.Module):
         self.forwards = ConvLSTM(width, hidden)
         self.backwards = ConvLSTM(width, hidden)
         self.context = nn.Sequential(
-            nn.Conv2d(width + 2 * hidden, width, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(), nn.Dropout2d(DROPOUT)
+            nn.Conv2d(width + 2 * hidden, width, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()
         )
-        self.drop = nn.Dropout2d(DROPOUT)
         self.up8 = Fuse(width, c[8], 96)
         self.up4 = Fuse(96, c[4], 64)
         self.up2 = Fuse(64, c[2], 32)
@@ -119,7 +117,7 @@ class ConvLSTMNet(nn.Module):
         """features of n slices and the two ConvLSTM outputs (n, hidden, h/16, w/16) -> logits."""
         x = self.context(torch.cat([features[16], before, after], 1))
         x = self.up8(x, features[8])
-        x = self.drop(self.up4(x, features[4]))
+        x = self.up4(x, features[4])
         x = self.up2(x, features[2])
         x = self.up1(x, features[1])
         return Heads(self.attention(x), self.kind(x), self.lung(x))
