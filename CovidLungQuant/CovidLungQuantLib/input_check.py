@@ -127,9 +127,9 @@ def _grid_notes(volume: Volume, header: Header) -> list[str]:
 
 
 def _slice_axis(size: np.ndarray, spacing: np.ndarray) -> int:
-    """The axis (i, j, k) the slices are stacked along: the one of the fewest voxels, of these the coarsest."""
-    fewest = np.flatnonzero(size == size.min())
-    return int(fewest[np.argmax(spacing[fewest])])
+    """The axis (i, j, k) the slices are stacked along: much coarser than the others, else that of the fewest voxels."""
+    coarse = np.flatnonzero(spacing >= 0.6 * spacing.max())
+    return int(coarse[np.argmin(size[coarse])])
 
 
 def _by(values: np.ndarray) -> str:
