@@ -99,10 +99,11 @@ def describe(plan: TrainingPlan, mixture: Mixture, metrics: dict) -> dict:
         "metrics_data": "sirm100, 19 slices of 9 visual patient groups not trained on",
         "intended_use": "Research and education only. Not a medical device: do not use it for diagnosis or treatment.",
         "limits": [
+            "Pleural effusion is hardly ever found: on validation slices and phantoms its Dice is 0. Draw it by hand.",
+            "Consolidation is under-segmented; on phantoms up to half of a homogeneous consolidation at the pleura "
+            "is missed.",
             "Trained on few patients (COVID-19 in Italy and China, 2020); other diseases, children and other scanners "
             "are untested.",
-            "Consolidation and pleural effusion are confused where both are homogeneous; effusion was seen on "
-            "16 slices only.",
             "Tumours, fibrosis, atelectasis and motion may be marked as ground glass or consolidation.",
             "A lung without any air may be cut off; a chest with less than 0.2 l of air-filled lung is refused.",
         ],
