@@ -7,7 +7,8 @@ the process, small networks in PyTorch / matrix products in numpy: with a 10 ms 
 (and in Slicer, without a timer, next to nothing), that yields 2 ms 43 % / 28 %, 5 ms 51 % / 50 %, 8 ms 74 % / 69 %. A
 1 ms timer that yields 8 ms gives the worker all that it can use (107 % / 107 %, within the noise of that machine), and
 the loop still turns every 9 ms, at most 14 ms late: a slice view keeps its pace. A worker in pure Python can hold the
-lock 5 ms longer (sys.getswitchinterval), once per tick. Testing/benchmarks/background_work.py measures it again.
+lock 5 ms longer (sys.getswitchinterval), once per tick. Testing/benchmarks/background_work.py
+measures it again. These are figures of one run; on a machine under full load later runs gave the worker less.
 
 Why not a child process. It would leave the GUI wholly alone, also during the few calls that keep the lock to themselves
 (such as SciPy's labelling of connected pieces). But for every run it imports PyTorch again (measured: 1.2 s of
