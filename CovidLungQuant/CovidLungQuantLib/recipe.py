@@ -99,8 +99,8 @@ def describe(plan: TrainingPlan, mixture: Mixture, metrics: dict) -> dict:
         "metrics_data": "sirm100, 19 slices of 9 visual patient groups not trained on",
         "intended_use": "Research and education only. Not a medical device: do not use it for diagnosis or treatment.",
         "limits": [
-            "Healthy structures are marked as consolidation: heart border, aorta and diaphragm dome on the phantom sample, "
-            "a hilar vessel on a real CT (p001).",
+            "Healthy structures are marked as consolidation: heart border, aorta and diaphragm dome on the "
+            "phantom sample, a hilar vessel on a real CT (p001).",
             "Pleural effusion is hardly ever found: on validation slices and phantoms its Dice is 0. Draw it by hand.",
             "Consolidation is under-segmented; on phantoms up to half of a homogeneous consolidation at the pleura "
             "is missed.",
