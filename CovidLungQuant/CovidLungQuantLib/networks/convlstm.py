@@ -10,7 +10,6 @@ effusion.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -18,23 +17,12 @@ from torch.nn import functional as F
 
 from LesionKitLib.networks.efficientnet_lite import EfficientNetLite0
 
+from .heads import Heads
+
 LESION_TYPES = 3  # ground glass, consolidation, pleural effusion
 STRIDE = 32  # height and width of the input must be multiples of this
 CHUNK = 8  # slices encoded and decoded together
 LOOK_AHEAD = 8  # slices that the backward ConvLSTM sees beyond a chunk
-
-
-class Heads(NamedTuple):
-    """Logits at the input's resolution."""
-
-    lesion: Tensor  # (n, 1, h, w) attention: any lesion
-    kind: Tensor  # (n, 3, h, w) which lesion, given that there is one
-    lung: Tensor  # (n, 1, h, w)
-
-    def probabilities(self) -> Tensor:
-        """(n, 5, h, w): lung, any lesion, then the gated ground glass, consolidation and effusion."""
-        lesion = self.lesion.float().sigmoid()
-        return torch.cat([self.lung.float().sigmoid(), lesion, lesion * self.kind.float().softmax(1)], 1)
 
 
 class ConvLSTM(nn.Module):

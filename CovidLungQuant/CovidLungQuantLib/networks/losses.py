@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..datasets import ANY_LESION, UNKNOWN
-from .convlstm import Heads
+from .heads import Heads
 
 KIND_WEIGHTS = (1.0, 1.6, 2.5)  # ground glass, consolidation, effusion: the rarer count more
 SUSPICIOUS_PIXELS = 60  # a slice called infected has at least this many lesion pixels at MODEL_MM

