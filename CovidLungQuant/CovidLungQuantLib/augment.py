@@ -87,7 +87,7 @@ def warp_grid(source: tuple[int, int], frame: tuple[int, int], rng: np.random.Ge
 def change_intensity(grey, rng: np.random.Generator):
     """Contrast, brightness, gamma, blur, coarse pixels and noise on (t, 2, h, w), clipped to 0..1.
 
-    A black second channel stays black; the soft-tissue window of HU keeps its brightness, which tells fluid from muscle.
+    A black second channel stays black; the soft-tissue window of HU keeps its brightness: it tells fluid from muscle.
     """
     import torch
 

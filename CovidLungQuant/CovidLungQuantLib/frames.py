@@ -1,8 +1,8 @@
 """The slice format that the CT networks see, and the moves of slices into it.
 
-A *frame* is an axial slice, anterior up, patient's right at the left, in which the lungs have about the size that they
-have at MODEL_MM per pixel. It has two channels of grey 0..1: the lung window, and the soft-tissue window, in which fluid
-differs from muscle. A picture of 8-bit grey values has no Hounsfield units, so its second channel is black.
+A *frame* is an axial slice, anterior up, patient's right at the left, in which the lungs have about the size that
+they have at MODEL_MM per pixel. It has two channels of grey 0..1: the lung window, and the soft-tissue window, in which
+fluid differs from muscle. A picture of 8-bit grey values has no Hounsfield units, so its second channel is black.
 """
 
 from __future__ import annotations

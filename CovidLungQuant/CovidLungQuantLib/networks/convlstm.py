@@ -106,7 +106,7 @@ class ConvLSTMNet(nn.Module):
         self.lung = nn.Conv2d(16, 1, 1)
 
     def encode(self, x: Tensor) -> dict[int, Tensor]:
-        """x: (n, 2, h, w), lung and soft-tissue window 0..1 -> features; key 1 is the slice itself, key 16 the deepest."""
+        """x: (n, 2, h, w), lung and soft-tissue window 0..1 -> features; key 1: the slice itself, 16: the deepest."""
         centred = 2 * x - 1
         features = self.encoder(centred[:, [0, 0, 1]])  # three colours, as the ImageNet weights expect
         features[16] = self.deep(features.pop(32), features[16])
