@@ -94,7 +94,7 @@ class FakeHeads:
     """What a network gives for a batch of slices, made from their grey values."""
 
     def __init__(self, grey):
-        self.grey = grey  # (n, 1, h, w)
+        self.grey = grey[:, :1]  # (n, 1, h, w), the lung window
 
     def probabilities(self):
         import torch

@@ -5,24 +5,34 @@ from __future__ import annotations
 import numpy as np
 
 from .datasets import Sequence
-from .frames import FRAME, window
+from .frames import FRAME, SOFT_WINDOW, channels_of_grey, window
+from .inserted_lesions import insert_lesions
+
+INSERT = 0.7  # share of the views of healthy HU slices that lesions are computed into
+WITHOUT_SOFT = 0.25  # share of the HU views that are shown as a picture, with a black second channel
 
 
 def random_view(sequence: Sequence, length: int, rng: np.random.Generator, frame: tuple[int, int] = FRAME) -> dict:
     """``length`` neighbouring slices, warped and with changed intensities.
 
-    Returns tensors: image (t, 1, h, w) float 0..1, lesion and lung (t, h, w) int64, infected (t); weight: float.
+    Returns tensors: image (t, 2, h, w) float 0..1, lesion and lung (t, h, w) int64, infected (t); weight: float.
     """
     import torch
 
     chosen = _neighbours(len(sequence.image), length, rng)
-    image = sequence.image[chosen]
-    grey = _random_window(image, rng) if sequence.is_hu else image.astype(np.float32) / 255.0
+    image, lesion, lung, infected = (
+        a[chosen] for a in (sequence.image, sequence.lesion, sequence.lung, sequence.infected)
+    )
+    if sequence.is_hu and sequence.source != "phantom" and not infected.any() and rng.random() < INSERT:
+        inserted = insert_lesions(image, lung, rng)
+        image, lesion = inserted.hu, inserted.lesion
+        infected = lesion.any((1, 2)).astype(infected.dtype)
+    grey = _random_windows(image, rng) if sequence.is_hu else channels_of_grey(image.astype(np.float32) / 255.0)
     grid = warp_grid(image.shape[1:], frame, rng).expand(length, -1, -1, -1)
     grey = torch.nn.functional.grid_sample(
-        torch.from_numpy(grey)[:, None], grid, mode="bilinear", padding_mode="border", align_corners=False
+        torch.from_numpy(grey), grid, mode="bilinear", padding_mode="border", align_corners=False
     )
-    labels = np.stack([sequence.lesion[chosen], sequence.lung[chosen]], 1).astype(np.float32)
+    labels = np.stack([lesion, lung], 1).astype(np.float32)
     labels = torch.nn.functional.grid_sample(
         torch.from_numpy(labels), grid, mode="nearest", padding_mode="border", align_corners=False
     )
@@ -31,7 +41,7 @@ def random_view(sequence: Sequence, length: int, rng: np.random.Generator, frame
         "image": change_intensity(grey, rng),
         "lesion": labels[:, 0],
         "lung": labels[:, 1],
-        "infected": torch.from_numpy(sequence.infected[chosen]),
+        "infected": torch.from_numpy(infected),
         "weight": sequence.weight,
     }
 
@@ -43,12 +53,15 @@ def _neighbours(total: int, length: int, rng: np.random.Generator) -> np.ndarray
     return np.minimum(start + step * np.arange(length), total - 1)
 
 
-def _random_window(hu: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The lung window that inference uses, or, six times in ten, another one."""
-    if rng.random() < 0.4:
-        return window(hu)
-    centre, width = rng.uniform(-720, -420), rng.uniform(1100, 2200)
-    return window(hu, centre - width / 2, centre + width / 2)
+def _random_windows(hu: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Channels (t, 2, h, w) with the windows that inference uses, or, half the time, with others."""
+    lung = window(hu)
+    if rng.random() < 0.5:
+        centre, width = rng.uniform(-720, -420), rng.uniform(1100, 2200)
+        lung = window(hu, centre - width / 2, centre + width / 2)
+    if rng.random() < WITHOUT_SOFT:
+        return channels_of_grey(lung)
+    return np.stack([lung, window(hu + np.float32(rng.normal(0, 8)), *SOFT_WINDOW)], 1)
 
 
 def warp_grid(source: tuple[int, int], frame: tuple[int, int], rng: np.random.Generator):
@@ -72,11 +85,15 @@ def warp_grid(source: tuple[int, int], frame: tuple[int, int], rng: np.random.Ge
 
 
 def change_intensity(grey, rng: np.random.Generator):
-    """Contrast, brightness, gamma, blur, coarse pixels and noise on (t, 1, h, w), clipped to 0..1."""
+    """Contrast, brightness, gamma, blur, coarse pixels and noise on (t, 2, h, w), clipped to 0..1.
+
+    A black second channel stays black; the soft-tissue window of HU keeps its brightness: it tells fluid from muscle.
+    """
     import torch
 
-    grey = grey * float(np.exp(rng.normal(0, 0.12))) + float(rng.normal(0, 0.05))
-    grey = grey.clamp(0, 1) ** float(np.exp(rng.normal(0, 0.2)))
+    lung, soft = grey[:, :1], grey[:, 1:]
+    lung = lung * float(np.exp(rng.normal(0, 0.12))) + float(rng.normal(0, 0.05))
+    grey = torch.cat([lung.clamp(0, 1) ** float(np.exp(rng.normal(0, 0.2))), soft], 1)
     if rng.random() < 0.3:
         grey = _blur(grey, rng.uniform(0.3, 1.3))
     elif rng.random() < 0.2:
@@ -88,10 +105,11 @@ def change_intensity(grey, rng: np.random.Generator):
         )
         grey = torch.nn.functional.interpolate(small, size=size, mode="bilinear")
     if rng.random() < 0.5:
-        noise = torch.from_numpy(rng.standard_normal(grey.shape, np.float32))
+        noise = torch.from_numpy(rng.standard_normal(grey[:, :1].shape, np.float32))
         if rng.random() < 0.5:
             noise = 2.2 * _blur(noise, 0.8)
-        grey = grey + float(rng.uniform(0, 0.08)) * noise
+        strength = grey.new_tensor([1.0, 2.0 if soft.any() else 0.0]).view(1, 2, 1, 1)
+        grey = grey + float(rng.uniform(0, 0.07)) * strength * noise
     return grey.clamp(0, 1)
 
 
@@ -101,5 +119,7 @@ def _blur(x, sigma: float):
     reach = np.arange(-3, 4)
     kernel = torch.from_numpy(np.exp(-(reach**2) / (2 * sigma**2)).astype(np.float32))
     kernel = kernel / kernel.sum()
+    shape = x.shape
+    x = x.reshape(-1, 1, *shape[-2:])
     x = torch.nn.functional.conv2d(x, kernel.view(1, 1, 1, -1), padding=(0, 3))
-    return torch.nn.functional.conv2d(x, kernel.view(1, 1, -1, 1), padding=(3, 0))
+    return torch.nn.functional.conv2d(x, kernel.view(1, 1, -1, 1), padding=(3, 0)).reshape(shape)

@@ -188,7 +188,8 @@ def phantom_sequence(seed: int, number: int) -> Sequence:
     from .phantom import make_phantom
 
     rng = np.random.default_rng([seed, number])
-    spacing = (MODEL_MM, MODEL_MM, float(rng.choice([2.0, 2.5, 3.0, 4.0, 5.0])))
+    in_plane = float(rng.choice([0.9, 1.1, 1.3]))  # finer pixels than the network's have their noise averaged
+    spacing = (in_plane, in_plane, float(rng.choice([2.0, 2.5, 3.0, 4.0])))
     case = make_phantom(int(rng.integers(2**31)), spacing, lesions=() if number % 8 == 7 else None)
     infected = (case.lesions > 0).any((1, 2)).astype(int)
     lung = (case.lungs > 0).astype(np.uint8)

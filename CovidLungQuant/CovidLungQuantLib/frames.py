@@ -1,7 +1,8 @@
 """The slice format that the CT networks see, and the moves of slices into it.
 
-A *frame* is an axial slice, anterior up, patient's right at the left, grey 0..1 (lung window -600/1500 HU), in which
-the lungs have about the size that they have at MODEL_MM per pixel.
+A *frame* is an axial slice, anterior up, patient's right at the left, in which the lungs have about the size that
+they have at MODEL_MM per pixel. It has two channels of grey 0..1: the lung window, and the soft-tissue window, in which
+fluid differs from muscle. A picture of 8-bit grey values has no Hounsfield units, so its second channel is black.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ from .greylung import lung_box
 
 WINDOW = (-1350.0, 150.0)  # HU shown as 0 and 1: level -600, width 1500
 MODEL_SLICE_MM = 2.0  # thinner slices are averaged to about this
-MODEL_MM = 1.25  # per pixel, where millimetres are known
-FRAME = (192, 256)  # height and width that training sees
-LUNGS_IN_FRAME = (150, 212)  # height and width that the lungs of a slice without millimetres are brought to
-ROOM = (256, 320)  # frame kept for augmentation to move in
-PICTURE_ZOOM = 1.3  # single pictures are segmented so much finer than training's frames, chosen on validation slices,
+SOFT_WINDOW = (-160.0, 240.0)  # level 40, width 400
+CHANNELS = 2
+MODEL_MM = 1.1  # per pixel, where millimetres are known
+FRAME = (224, 288)  # height and width that training sees
+LUNGS_IN_FRAME = (170, 240)  # height and width that the lungs of a slice without millimetres are brought to
+ROOM = (292, 356)  # frame kept for augmentation to move in
+PICTURE_ZOOM = 1.15  # single pictures are segmented so much finer than training's frames, chosen on validation slices,
 PICTURE_FRAME = (320, 384)  # and with more around the lungs, so that no lesion lies at the frame's edge
 USUAL_ASPECT = 0.70  # height / width of the lungs on a mid-level slice
 STRETCH = 1.3  # a picture may have been squeezed by this much
@@ -29,6 +32,16 @@ STRETCH = 1.3  # a picture may have been squeezed by this much
 def window(hu: np.ndarray, low: float = WINDOW[0], high: float = WINDOW[1]) -> np.ndarray:
     """HU to grey 0..1, float32."""
     return np.clip((np.asarray(hu, np.float32) - low) / (high - low), 0, 1)
+
+
+def channels_of_hu(hu: np.ndarray) -> np.ndarray:
+    """HU (n, h, w) to the network's channels (n, 2, h, w), float32 0..1."""
+    return np.stack([window(hu), window(hu, *SOFT_WINDOW)], 1)
+
+
+def channels_of_grey(grey: np.ndarray) -> np.ndarray:
+    """Grey 0..1 (n, h, w) of pictures to the network's channels (n, 2, h, w), float32; the second is black."""
+    return np.stack([grey, np.zeros_like(grey)], 1).astype(np.float32, copy=False)
 
 
 @dataclass(frozen=True)

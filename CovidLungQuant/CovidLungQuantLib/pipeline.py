@@ -22,7 +22,7 @@ from LesionKitLib.volume import (
 )
 
 from .chestbox import ChestBox, find_chest
-from .frames import window
+from .frames import channels_of_hu
 from .input_check import check_chest_ct
 from .lungs import label_lungs
 from .measurements import measure
@@ -97,7 +97,7 @@ def run_network(lps: Volume, box: ChestBox, net, runtime: Runtime, progress: Pro
     def batches() -> Iterator:
         for done, frames in model_frames(lps, box, runtime.batch):
             progress.report("segmenting", 0.05 + 0.75 * done / box.model_slices)
-            yield torch.from_numpy(frames)[:, None].to(runtime.device, memory_format=torch.channels_last)
+            yield torch.from_numpy(frames).to(runtime.device, memory_format=torch.channels_last)
 
     out = np.empty((box.model_slices, 5, *box.plane.shape), np.float16)
     filled = 0
@@ -110,7 +110,7 @@ def run_network(lps: Volume, box: ChestBox, net, runtime: Runtime, progress: Pro
 
 
 def model_frames(lps: Volume, box: ChestBox, batch: int) -> Iterator[tuple[int, np.ndarray]]:
-    """Batches of the slices that the network sees: (slices before, grey 0..1 (n, h, w) float32)."""
+    """Batches of the slices that the network sees: (slices before, channels 0..1 (n, 2, h, w) float32)."""
     first, last = box.slices
     along = linear_weights(last - first, box.model_slices, 0.0, box.step)
     for start in range(0, box.model_slices, batch):
@@ -119,7 +119,7 @@ def model_frames(lps: Volume, box: ChestBox, batch: int) -> Iterator[tuple[int, 
         planes = box.plane.cut(lps.array[first + used[0] : first + used[-1] + 1])
         if box.step != 1:
             planes = np.tensordot(weights[:, used[0] : used[-1] + 1], planes, 1)
-        yield start, window(planes)
+        yield start, channels_of_hu(planes)
 
 
 def _clean(probabilities: np.ndarray, spacing: np.ndarray) -> np.ndarray:

@@ -10,11 +10,11 @@ from LesionKitLib.training import TrainingPlan, draw_curve
 
 from .datasets import labelled_slices
 from .evaluation import metrics_of, score_slices
-from .frames import FRAME, MODEL_MM, WINDOW
+from .frames import FRAME, MODEL_MM, SOFT_WINDOW, WINDOW
 from .slicewise import picture_segmenter
 from .training import PLAN, Mixture, train_convlstm
 
-VERSION = "1.0.0"
+VERSION = "2.0.0"
 
 
 def train_and_describe(
@@ -55,7 +55,8 @@ def describe(plan: TrainingPlan, mixture: Mixture, metrics: dict) -> dict:
             "modality": "CT",
             "orientation": "axial slices in LPS order (anterior up, the patient's right at the left), feet to head",
             "spacing_mm": [MODEL_MM, MODEL_MM, "slices as they are; thinner than 1.5 mm are averaged to 2 mm"],
-            "window_hu": list(WINDOW),
+            "windows_hu": [list(WINDOW), list(SOFT_WINDOW)],
+            "pictures": "8-bit pictures: grey values in the first channel, the second black",
             "training_frame": list(FRAME),
         },
         "labels": {"1": "ground-glass opacity", "2": "consolidation", "3": "pleural effusion"},
@@ -88,7 +89,7 @@ def describe(plan: TrainingPlan, mixture: Mixture, metrics: dict) -> dict:
             "command": "lesionkit train covid-convlstm --data DIR --output DIR "
             f"--steps {plan.steps} --seed {plan.seed}",
             "steps": plan.steps,
-            "slices_per_step": mixture.singles + mixture.length,
+            "slices_per_step": mixture.singles + mixture.runs * mixture.length,
             "seed": plan.seed,
             "selection": f"stopped at step {plan.steps} of a schedule of {plan.horizon or plan.steps}; this step, and "
             "scale and margins for single pictures, were chosen on the validation slices, so the figures below are "

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .frames import PICTURE_FRAME, PICTURE_ZOOM, place_frame
+from .frames import PICTURE_FRAME, PICTURE_ZOOM, channels_of_grey, place_frame
 
 
 def picture_segmenter(network, device: str = "auto") -> Callable[[np.ndarray], np.ndarray]:
@@ -30,6 +30,6 @@ def picture_probabilities(network, grey: np.ndarray) -> np.ndarray:
 
     place = place_frame(grey / 255.0).finer(PICTURE_ZOOM, PICTURE_FRAME)
     device = next(network.parameters()).device
-    x = torch.from_numpy(place.cut(grey / 255.0))[None, None].to(device)
+    x = torch.from_numpy(channels_of_grey(place.cut(grey / 255.0)[None])).to(device)
     with torch.inference_mode():
         return place.paste(network(x).probabilities()[0].float().cpu().numpy(), grey.shape)

@@ -19,18 +19,18 @@ PRETRAINED_RATE = 0.4  # of the learning rate, for the encoder
 
 @dataclass(frozen=True)
 class Mixture:
-    """A batch: ``singles`` sirm100 slices and one run of ``length`` slices of the other sources, drawn by share."""
+    """A batch: ``singles`` sirm100 slices and ``runs`` of ``length`` slices of the other sources, drawn by share."""
 
-    singles: int = 8
-    length: int = 4
-    pseudo: float = 0.3
+    singles: int = 6
+    runs: int = 2
+    length: int = 3
+    pseudo: float = 0.25
     volumes: float = 0.35
-    phantoms: float = 0.35
-    phantom_count: int = 32
+    phantoms: float = 0.4
+    phantom_count: int = 72
 
 
-# the bundled model's: stopped before the learning rate falls, because later steps fit the few training slices only
-PLAN = TrainingPlan(steps=900, horizon=2200, check_every=150)
+PLAN = TrainingPlan(steps=1400, check_every=200)
 
 
 def covid_sources(data: Path, mixture: Mixture, seed: int) -> dict[str, list[Sequence]]:
@@ -56,8 +56,9 @@ def draw_batch(
     others = {name: getattr(mixture, name) for name in ("pseudo", "volumes", "phantoms") if name in sources}
     if others:
         shares = np.array(list(others.values())) / sum(others.values())
-        pool = sources[list(others)[rng.choice(len(others), p=shares)]]
-        views.append(random_view(pool[rng.integers(len(pool))], mixture.length, rng))
+        for n in rng.choice(len(others), mixture.runs, p=shares):
+            pool = sources[list(others)[n]]
+            views.append(random_view(pool[rng.integers(len(pool))], mixture.length, rng))
     lengths = [len(v["image"]) for v in views]
     batch = {key: torch.cat([v[key] for v in views]) for key in ("image", "lesion", "lung", "infected")}
     batch["weight"] = torch.cat([torch.full((len(v["image"]),), float(v["weight"])) for v in views])

@@ -17,6 +17,7 @@ import numpy as np
 
 from .atomic import atomic_file
 from .errors import UnusableInput
+from .memory import keep_freed_memory
 from .progress import Progress
 
 STATE_FILE = "state.safetensors"
@@ -69,6 +70,7 @@ def fit(
     import torch
 
     folder.mkdir(parents=True, exist_ok=True)
+    keep_freed_memory()
     progress = progress or Progress()
     scales = [g.pop("scale", 1.0) for g in groups]
     optimiser = torch.optim.AdamW(groups, lr=plan.learning_rate, weight_decay=plan.weight_decay)

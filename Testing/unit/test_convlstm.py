@@ -28,7 +28,7 @@ def network():
 
 
 def slices(count: int, seed: int = 0) -> torch.Tensor:
-    return torch.rand((count, 1, *SIZE), generator=torch.Generator().manual_seed(seed))
+    return torch.rand((count, 2, *SIZE), generator=torch.Generator().manual_seed(seed))
 
 
 def streamed(net: ConvLSTMNet, x: torch.Tensor, batch: int = CHUNK) -> torch.Tensor:
@@ -101,7 +101,7 @@ def test_memory_does_not_grow_with_the_number_of_slices(network, batch):
 
     def encode(part):
         nonlocal most
-        features = {1: torch.zeros(len(part), 1, *SIZE), 16: torch.zeros(len(part), 16, 2, 4)}
+        features = {1: torch.zeros(len(part), 2, *SIZE), 16: torch.zeros(len(part), 16, 2, 4)}
         memory = np.zeros((len(part), network.encoder.channels[8], SIZE[0] // 8, SIZE[1] // 8), np.float32)
         for stride, channels in network.encoder.channels.items():
             if stride < 16:
@@ -155,7 +155,7 @@ def test_without_lengths_all_slices_are_one_sequence(network):
 
 @pytest.mark.parametrize("size", [(32, 32), (64, 96)])
 def test_answers_have_the_resolution_of_the_slices(network, size):
-    heads = network(torch.rand(2, 1, *size))
+    heads = network(torch.rand(2, 2, *size))
     assert heads.lesion.shape == heads.lung.shape == (2, 1, *size) and heads.kind.shape == (2, 3, *size)
     assert heads.probabilities().shape == (2, 5, *size)
 

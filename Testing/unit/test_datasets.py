@@ -226,11 +226,11 @@ def test_sources_are_the_folders_that_are_there(tmp_path, sources):
     assert set(covid_sources(tmp_path, Mixture(pseudo=0, volumes=0, phantoms=0), 0)) == {"sirm"}
 
 
-def test_a_batch_holds_single_slices_and_one_run_of_neighbours(sources):
-    mixture = Mixture(singles=2, length=3)
+def test_a_batch_holds_single_slices_and_runs_of_neighbours(sources):
+    mixture = Mixture(singles=2, runs=1, length=3)
     batch, lengths = draw_batch(sources, mixture, np.random.default_rng(0))
     assert lengths == [1, 1, 3]
-    assert batch["image"].shape == (5, 1, *FRAME) and batch["lesion"].shape == batch["lung"].shape == (5, *FRAME)
+    assert batch["image"].shape == (5, 2, *FRAME) and batch["lesion"].shape == batch["lung"].shape == (5, *FRAME)
     assert len(batch["infected"]) == len(batch["weight"]) == 5
     assert batch["image"].min() >= 0 and batch["image"].max() <= 1
 

@@ -88,15 +88,15 @@ class ConvLSTMNet(nn.Module):
         self.up8 = Fuse(width, c[8], 96)
         self.up4 = Fuse(96, c[4], 64)
         self.up2 = Fuse(64, c[2], 32)
-        self.up1 = Fuse(32, 1, 16, depth=1)
+        self.up1 = Fuse(32, 2, 16, depth=1)
         self.attention = nn.Conv2d(16, 1, 1)
         self.kind = nn.Conv2d(16, LESION_TYPES, 1)
         self.lung = nn.Conv2d(16, 1, 1)
 
     def encode(self, x: Tensor) -> dict[int, Tensor]:
-        """x: (n, 1, h, w), grey values 0..1 -> features; key 1 is the slice itself, key 16 the deepest."""
+        """x: (n, 2, h, w), lung and soft-tissue window 0..1 -> features; key 1: the slice itself, 16: the deepest."""
         centred = 2 * x - 1
-        features = self.encoder(centred.expand(-1, 3, -1, -1))
+        features = self.encoder(centred[:, [0, 0, 1]])  # three colours, as the ImageNet weights expect
         features[16] = self.deep(features.pop(32), features[16])
         features[1] = centred
         return features
@@ -111,7 +111,7 @@ class ConvLSTMNet(nn.Module):
         return Heads(self.attention(x), self.kind(x), self.lung(x))
 
     def forward(self, x: Tensor, lengths: list[int] | None = None) -> Heads:
-        """x: (n, 1, h, w), sequences one after the other, each ordered along z; lengths: slices of each."""
+        """x: (n, 2, h, w), sequences one after the other, each ordered along z; lengths: slices of each."""
         features = self.encode(x)
         deep = features[16]
         lengths = [len(x)] if lengths is None else lengths
@@ -140,7 +140,7 @@ class ConvLSTMNet(nn.Module):
     ) -> Iterator[Heads]:
         """Yields logits, CHUNK slices at a time, for batches of slices in z order; each slice is encoded once.
 
-        slices: tensors (n, 1, h, w). The forward ConvLSTM carries its state through the whole volume; the backward one
+        slices: tensors (n, 2, h, w). The forward ConvLSTM carries its state through the whole volume; the backward one
         starts LOOK_AHEAD slices beyond each chunk, so memory is bounded by one batch and CHUNK + LOOK_AHEAD slices
         whatever the length, and the result does not depend on the batch size.
         """

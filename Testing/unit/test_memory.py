@@ -1,0 +1,11 @@
+"""Memory kept between training steps."""
+
+import sys
+
+from LesionKitLib.memory import keep_freed_memory
+
+
+def test_where_the_c_library_has_the_switch_it_is_set(monkeypatch):
+    assert keep_freed_memory() in (True, False)
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert keep_freed_memory() is False
