@@ -24,6 +24,7 @@ from .heads import Heads, JointHeads, lung_weights
 STRIDE = 32  # height and width of the input must be multiples of this
 STAGES = (2, 4, 8, 16, 32)
 GATED = (4, 8, 16, 32)
+ENCODER_BLOCKS = 15  # of EfficientNet-Lite0: all but the last, which is wide and adds little
 DILATIONS, DEEPEST_DILATIONS = (1, 3, 6, 9), (1, 2, 3, 4)
 
 
@@ -112,7 +113,7 @@ class Classifier(nn.Module):
 
     def __init__(self, width: int = 128):
         super().__init__()
-        self.encoder = EfficientNetLite0()
+        self.encoder = EfficientNetLite0(ENCODER_BLOCKS)
         self.channels = self.encoder.channels
         self.gates = nn.ModuleDict({str(s): Gate(self.channels[s]) for s in GATED})
         self.evidence = conv(self.channels[16] + self.channels[32], width, 1)

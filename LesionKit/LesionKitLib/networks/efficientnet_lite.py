@@ -22,6 +22,29 @@ ALL_BLOCKS = sum(repeats for _, _, repeats, _, _ in LITE0_STAGES)
 TAPS = {0: 2, 2: 4, 4: 8, 10: 16, 15: 32}  # after which block the features of each stride are taken
 
 
+class DepthwiseConv(torch.autograd.Function):
+    """Depthwise convolution whose gradients are computed in float32 where the values are bfloat16.
+
+    On CPUs the bfloat16 gradient of a depthwise kernel falls back to slow code: five times the float32 one's time.
+    """
+
+    @staticmethod
+    def forward(ctx, x: Tensor, weight: Tensor, stride: tuple[int, int], padding: tuple[int, int]) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.how = (stride, padding)
+        return F.conv2d(x, weight.to(x.dtype), None, stride, padding, 1, len(weight))
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor):
+        x, weight = ctx.saved_tensors
+        stride, padding = ctx.how
+        wide = (gradient.float(), x.float(), weight.float())
+        of_x, of_weight, _ = torch.ops.aten.convolution_backward(
+            *wide, None, stride, padding, (1, 1), False, (0, 0), len(weight), (ctx.needs_input_grad[0], True, False)
+        )
+        return None if of_x is None else of_x.to(x.dtype), of_weight, None, None
+
+
 class SameConv(nn.Conv2d):
     """Convolution padded as in TensorFlow ("SAME"): the odd pixel goes right and below, as the weights expect."""
 
@@ -30,9 +53,12 @@ class SameConv(nn.Conv2d):
         for size, kernel, stride in zip(x.shape[:1:-1], self.kernel_size[::-1], self.stride[::-1], strict=True):
             total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
             pads += [total // 2, total - total // 2]
-        if pads[0] == pads[1] and pads[2] == pads[3]:
-            return F.conv2d(x, self.weight, self.bias, self.stride, (pads[2], pads[0]), self.dilation, self.groups)
-        return super().forward(F.pad(x, pads))
+        padding = (pads[2], pads[0])
+        if pads[0] != pads[1] or pads[2] != pads[3]:
+            x, padding = F.pad(x, pads), (0, 0)
+        if self.groups > 1 and self.training and x.device.type == "cpu" and x.dtype == torch.bfloat16:
+            return DepthwiseConv.apply(x, self.weight, self.stride, padding)
+        return F.conv2d(x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
 
 def _norm(channels: int) -> nn.BatchNorm2d:
@@ -51,6 +77,7 @@ class InvertedResidual(nn.Module):
         layers += [SameConv(wide, wide, kernel, stride, groups=wide, bias=False), _norm(wide), nn.ReLU6()]
         layers += [SameConv(wide, channels, 1, bias=False), _norm(channels)]
         self.layers = nn.Sequential(*layers)
+        self.channels = channels
         self.shortcut = stride == 1 and channels_in == channels
 
     def forward(self, x: Tensor) -> Tensor:
@@ -63,10 +90,11 @@ class EfficientNetLite0(nn.Module):
     forward: (n, 3, h, w) in about -1..1 -> dict stride -> (n, channels, h / stride, w / stride), strides 2 to 32.
     """
 
-    channels = {2: 16, 4: 24, 8: 40, 16: 112, 32: 320}
-
     def __init__(self, blocks: int = ALL_BLOCKS):
-        """blocks: how many of the ALL_BLOCKS are built; with 11 the deepest features have stride 16."""
+        """blocks: how many of the ALL_BLOCKS are built; with 11 the deepest features have stride 16.
+
+        Attribute channels: stride -> number of channels, as of all blocks {2: 16, 4: 24, 8: 40, 16: 112, 32: 320}.
+        """
         super().__init__()
         self.stem = nn.Sequential(SameConv(3, STEM_CHANNELS, 3, 2, bias=False), _norm(STEM_CHANNELS), nn.ReLU6())
         built, width = [], STEM_CHANNELS
@@ -75,12 +103,16 @@ class EfficientNetLite0(nn.Module):
                 built.append(InvertedResidual(width, channels, expansion, stride if n == 0 else 1, kernel))
                 width = channels
         self.blocks = nn.ModuleList(built[:blocks])
+        self.channels = {stride: group[-1].channels for stride, group in self.stages()}
 
     def stages(self) -> list[tuple[int, nn.ModuleList]]:
         """The blocks behind the stem in groups, each with the stride of the features that it ends with."""
-        ends = [n + 1 for n in TAPS if n < len(self.blocks)]
-        starts = [0, *ends[:-1]]
-        return [(TAPS[end - 1], self.blocks[start:end]) for start, end in zip(starts, ends, strict=True)]
+        groups, start = [], 0
+        for last, stride in TAPS.items():
+            if start < len(self.blocks):
+                groups.append((stride, self.blocks[start : last + 1]))
+            start = last + 1
+        return groups
 
     def forward(self, x: Tensor) -> dict[int, Tensor]:
         features = {}
