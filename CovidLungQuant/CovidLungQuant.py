@@ -53,17 +53,35 @@ class CovidLungQuant(ScriptedLoadableModule):
         slicer.app.connect("startupCompleted()", registerSampleData)
 
 
+# Slicer's own sample CT, under Slicer's licence as its developers say (discourse.slicer.org, topic 37731)
+CT_CHEST_SHA256 = "4507b664690840abb6cb9af2d919377ffc4ef75b167cb6fd0f747befdb12e38e"
+CT_CHEST_URL = f"https://github.com/Slicer/SlicerTestingData/releases/download/SHA256/{CT_CHEST_SHA256}"
+
+
 def registerSampleData():
-    """Offer the chest phantom in the Sample Data module. It is computed on the spot; nothing is downloaded."""
+    """Offer two chests in the Sample Data module: the phantom, computed on the spot, and a public CT.
+
+    The CT is downloaded, and its checksum compared, only when the user clicks on it.
+    """
     import SampleData
 
+    icons = os.path.join(os.path.dirname(__file__), "Resources", "Icons")
+    SampleData.SampleDataLogic.registerCustomSampleDataSource(
+        category="LesionKit",
+        sampleName="ChestCT",
+        uris=CT_CHEST_URL,
+        fileNames="CT-chest.nrrd",
+        nodeNames="ChestCT",
+        checksums=f"SHA256:{CT_CHEST_SHA256}",
+        thumbnailFileName=os.path.join(icons, "CovidLungQuant.png"),
+    )
     SampleData.SampleDataLogic.registerCustomSampleDataSource(
         category="LesionKit",
         sampleName="ChestPhantom",
         uris="",
         nodeNames="ChestPhantom",
         customDownloader=makeSamplePhantom,
-        thumbnailFileName=os.path.join(os.path.dirname(__file__), "Resources", "Icons", "ChestPhantom.png"),
+        thumbnailFileName=os.path.join(icons, "ChestPhantom.png"),
     )
 
 

@@ -83,7 +83,7 @@ def gigaflops() -> dict[str, float]:
     for name, network, size in (("ours", ConvLSTMNet(), (224, 288)), ("lungmask", peer, (256, 256))):
         counter = FlopCounterMode(display=False)
         with counter, torch.inference_mode():
-            network.eval()(torch.zeros(1, 1, *size))
+            network.eval()(torch.zeros(1, 2 if name == "ours" else 1, *size))
         counts[name] = counter.get_total_flops() / 1e9
     return counts
 

@@ -196,6 +196,13 @@ def test_the_phantom_is_offered_as_sample_data(panel, monkeypatch):
     assert panel.parameters.inputVolume is node
 
 
+def test_a_public_ct_is_offered_by_address_and_checksum(panel):
+    source = slicer.modules.sampleDataSources["LesionKit"][-2]
+    assert source.sampleName == "ChestCT" and source.customDownloader is None
+    (address,), (checksum,) = source.uris, source.checksums
+    assert address.startswith("https://") and checksum == "SHA256:" + address.rsplit("/", 1)[-1]
+
+
 def test_help_and_icon_are_there(panel):
     module = slicer.modules.covidlungquant
     assert "not a medical device" in module.helpText and "tutorial-covid.md" in module.helpText
