@@ -32,7 +32,9 @@ class JointMixture:
     """A batch: slices with masks as ``masks`` says, and ``pictures`` slices with a label for the whole."""
 
     masks: Mixture = field(
-        default_factory=lambda: Mixture(singles=5, runs=3, length=1, pseudo=0.2, volumes=0.5, phantoms=0.3, phantom_count=16)
+        default_factory=lambda: Mixture(
+            singles=5, runs=3, length=1, pseudo=0.2, volumes=0.5, phantoms=0.3, phantom_count=16
+        )
     )
     pictures: int = 6
 
@@ -72,9 +74,7 @@ def draw_joint_batch(sources: JointSources, mixture: JointMixture, rng: np.rando
 
     views = draw_views(sources.masked, mixture.masks, rng, FRAME)
     batch, _ = collate(views)
-    covid = [
-        decision_of(v["source"], sources.diagnoses, v["lesion"].numpy(), v["infected"].numpy()) for v in views
-    ]
+    covid = [decision_of(v["source"], sources.diagnoses, v["lesion"].numpy(), v["infected"].numpy()) for v in views]
     batch["covid"] = torch.from_numpy(np.concatenate(covid))
     if not sources.pictures:
         return batch

@@ -11,15 +11,18 @@ from .frames import PICTURE_FRAME, PICTURE_ZOOM, channels_of_grey, place_frame
 
 
 def picture_segmenter(network, device: str = "auto") -> Callable[[np.ndarray], np.ndarray]:
-    """A function from an 8-bit axial slice (h, w) to labels: 0 none, 1 ground glass, 2 consolidation, 3 effusion."""
+    """A function from an 8-bit axial slice (h, w) to labels: 0 none, 1 ground glass, 2 consolidation, 3 effusion.
+
+    network: one, or a list of them whose probabilities are averaged.
+    """
     from LesionKitLib.inference import choose_runtime
 
     runtime = choose_runtime(device)
-    network = network.to(runtime.device)
+    networks = [net.to(runtime.device) for net in (network if isinstance(network, list) else [network])]
 
     def segment(grey: np.ndarray) -> np.ndarray:
         with runtime.autocast():
-            probability = picture_probabilities(network, grey)
+            probability = sum(picture_probabilities(net, grey) for net in networks) / len(networks)
         return np.where(probability[1] > 0.5, 1 + probability[2:5].argmax(0), 0).astype(np.uint8)
 
     return segment
