@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -113,10 +114,8 @@ def _extent(pixels: np.ndarray, spacing) -> float:
 
     points = pixels * np.array([spacing[1], spacing[0]])
     if len(points) > 50:
-        try:
+        with suppress(QhullError):  # a thin straight line has no area
             points = points[ConvexHull(points).vertices]
-        except QhullError:
-            pass
     apart = np.sqrt(((points[:, None] - points[None]) ** 2).sum(-1))
     return float(apart.max() + (spacing[0] + spacing[1]) / 2)
 

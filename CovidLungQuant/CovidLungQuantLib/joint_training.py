@@ -47,7 +47,7 @@ PLANS = {
 
 @dataclass(frozen=True)
 class JointSources:
-    """masked: as training.covid_sources. pictures: (source, label) -> slices. diagnoses: volume's source -> diagnosis."""
+    """masked: as training.covid_sources; pictures: (source, label) -> slices; diagnoses: of a volume's source."""
 
     masked: dict[str, list[Sequence]]
     pictures: dict[tuple[str, int], list[Sequence]]

@@ -55,7 +55,11 @@ def _build(name: str, folder, sha256: str):
     """Networks stay loaded; other weights (another folder or sha256) are another network."""
     from LesionKitLib.catalogue import read_model
 
-    model = read_model(folder)
+    return build_network(name, read_model(folder))
+
+
+def build_network(name: str, model: Model):
+    """The network of that name with a model's weights, in eval mode."""
     module = importlib.import_module(f"{__package__}.networks.{NETWORKS[name][1]}")
     network = getattr(module, NETWORKS[name][2])(**model.card["arguments"])
     load_weights(model, network)

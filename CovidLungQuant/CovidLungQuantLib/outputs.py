@@ -16,7 +16,10 @@ REPORT, OVERLAY, HEATMAP = "report.html", "overlay.png", "heatmap.nii.gz"
 
 
 def write_outputs(result: CovidResult, folder: str | os.PathLike) -> None:
-    """Write the five files, and the heat map where there is one, into a folder. Raises UnusableInput when that is not possible; then nothing is left."""
+    """Write the five files, and the heat map where there is one, into a folder.
+
+    Raises UnusableInput when that is not possible; then nothing is left.
+    """
     from LesionKitLib.imageio import write_labelmap
     from LesionKitLib.segnrrd import SegmentRecord, write_seg_nrrd
 

@@ -46,7 +46,8 @@ def analyse(
 ) -> CovidResult:
     """Lungs, lesions and measurements of a chest CT in HU, on the grid of ``volume`` (any axis order, flip, rotation).
 
-    network: one of networks_list.CHOICES; the ensemble averages the probabilities of all networks. device: auto, cpu, cuda or mps. header: what the DICOM header said, if read from DICOM.
+    network: one of networks_list.CHOICES; the ensemble averages the probabilities of all networks.
+    device: auto, cpu, cuda or mps. header: what the DICOM header said, if read from DICOM.
     Raises UnusableInput for an image that cannot be analysed, MissingResource without weights, Cancelled.
     """
     start = time.perf_counter()
@@ -135,7 +136,7 @@ def segment(lps: Volume, nets, runtime: Runtime, progress: Progress) -> Segmente
 
 @dataclass(frozen=True)
 class Spoken:
-    """What a network said of the slices beside the masks: logits (n), errors (n), heat (n, h, w); None where nothing."""
+    """What a network said of n slices beside the masks: logits (n), errors (n), heat (n, h, w); None where nothing."""
 
     logits: np.ndarray | None
     errors: np.ndarray | None

@@ -44,8 +44,8 @@ DEFINITIONS = (
     "Severity score: 0 to 4 for each of six zones by the part of the zone with ground-glass opacity or consolidation "
     "(0 none, 1 below 25 %, 2 below 50 %, 3 below 75 %, 4 from 75 %), after Ooi et al., Radiology 2004;230:836-844; "
     "with lung thirds as zones.",
-    "Zone of a lesion: peripheral when most of it, in its fullest axial slice, lies in the outer third of the lung below "
-    "the chest wall; otherwise central. Extent: its longest diameter in an axial slice.",
+    "Zone of a lesion: peripheral when most of it, in its fullest axial slice, lies in the outer third of the lung "
+    "below the chest wall; otherwise central. Extent: its longest diameter in an axial slice.",
     "All definitions, formulas and sources: docs/measurements.md of LesionKit.",
 )
 
