@@ -125,8 +125,22 @@ HEADER = ("No.", "Kind", "Volume (ml)", "Lung", "Third", "Zone", "Extent (mm)", 
 
 def finding_rows(findings: list[Finding]) -> list[list]:
     """Rows below HEADER as people read them; numbers are rounded here."""
+    return finding_rows_of_dicts([finding.row() for finding in findings])
+
+
+def finding_rows_of_dicts(findings: list[dict]) -> list[list]:
+    """finding_rows of what Finding.row gives."""
     names = {label.key: label.name for label in LESIONS}
     return [
-        [n, names[f.kind], round(f.ml, 1), f.side, f.third, f.zone, round(f.extent_mm), f.slices]
+        [
+            n,
+            names[f["kind"]],
+            round(f["ml"], 1),
+            f["side"],
+            f["third"],
+            f["zone"],
+            round(f["extent_mm"]),
+            f["slices"],
+        ]
         for n, f in enumerate(findings, 1)
     ]
