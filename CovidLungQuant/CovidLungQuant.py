@@ -24,7 +24,7 @@ from slicer.util import VTKObservationMixin
 
 HOMEPAGE = "https://github.com/LesionKit/SlicerLesionKit/blob/main/docs"
 # Written down here, because importing the libraries at start-up would cost time; a test compares them.
-NETWORKS = ["convlstm"]
+NETWORKS = ["convlstm", "jcs", "multitask", "ensemble"]
 PHANTOM_LESIONS = ("ggo", "ggo", "consolidation", "effusion")
 DEVICES = ["auto", "cpu", "cuda", "mps"]
 
@@ -46,9 +46,12 @@ class CovidLungQuant(ScriptedLoadableModule):
             "<b>Research and education only, not a medical device.</b>"
         ).format(home=HOMEPAGE)
         self.parent.acknowledgementText = _(
-            "The network follows K. Grodecki, A. Killekar et al., Rapid quantification of COVID-19 pneumonia burden "
+            "The networks follow K. Grodecki, A. Killekar et al., Rapid quantification of COVID-19 pneumonia burden "
             "from computed tomography with convolutional long short-term memory networks, arXiv 2104.00138; "
-            "J Med Imaging 2022; 9:054001. It was written and trained anew from the paper."
+            "J Med Imaging 2022; 9:054001; Y.-H. Wu et al., JCS: an explainable COVID-19 diagnosis system by joint "
+            "classification and segmentation, arXiv 2004.07054; A. Amyar et al., Multi-task deep learning based CT "
+            "imaging analysis for COVID-19 pneumonia, Comput Biol Med 2020; 126:104037. The networks were written and "
+            "trained anew from the papers."
         )
         slicer.app.connect("startupCompleted()", registerSampleData)
 
@@ -128,6 +131,7 @@ class CovidLungQuantWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         super().setup()
         from CovidLungQuantPanel.edit import EditSection
         from CovidLungQuantPanel.export import ExportSection
+        from CovidLungQuantPanel.findings import FindingsSection
         from CovidLungQuantPanel.results import ResultsSection
         from CovidLungQuantPanel.run import RunSection
 
@@ -142,8 +146,9 @@ class CovidLungQuantWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.runSection = RunSection(self.ui, self.logic, self._onResult, self._checkCanApply)
         self.edit = EditSection(self.ui, self.logic, self.parent)
         self.results = ResultsSection(self.ui, self.logic, self.edit.showCounts)
+        self.findings = FindingsSection(self.ui, self.logic)
         self.export = ExportSection(self.ui, self.logic)
-        self.sections = (self.runSection, self.results, self.edit, self.export)
+        self.sections = (self.runSection, self.results, self.findings, self.edit, self.export)
 
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
@@ -212,7 +217,7 @@ class CovidLungQuantWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return  # a scene is being loaded; its end comes as an event of its own
         parameters = self._parameterNode
         segmentation = parameters.outputSegmentation if parameters else None
-        for section in (self.results, self.edit, self.export):
+        for section in (self.results, self.findings, self.edit, self.export):
             section.show(segmentation)
         self.edit.setMask(parameters.maskToLungs if parameters else False)
         self._checkCanApply()
@@ -248,6 +253,8 @@ class CovidLungQuantLogic(ScriptedLoadableModuleLogic):
     COMPARISON_ROLE = "LesionKit.comparison"
     CHART_ROLE = "LesionKit.chart"
     HEATMAP_ROLE = "LesionKit.heatmap"
+    TEACHING_ROLE = "LesionKit.teaching"
+    FINDINGS_ATTRIBUTE = "LesionKit.Findings"  # of the segmentation: its lesions one by one, as JSON
     RUN_ATTRIBUTE = "LesionKit.Run"  # of the segmentation: how it was made, as JSON
 
     def __init__(self, analyse=None):
@@ -302,6 +309,8 @@ class CovidLungQuantLogic(ScriptedLoadableModuleLogic):
         segmentation.SetDescription(" ".join(result.notes))
         run = {key: getattr(result, key) for key in ("network", "version", "device", "seconds", "decision", "notes")}
         segmentation.SetAttribute(self.RUN_ATTRIBUTE, json.dumps(run))
+        findings = [finding.row() for finding in result.findings]
+        segmentation.SetAttribute(self.FINDINGS_ATTRIBUTE, json.dumps(findings))
         place_beside(segmentation, inputVolume)
         self.showMeasurements(result.measurements, segmentation, inputVolume)
         self._showHeatmap(result.heatmap, segmentation, inputVolume)
@@ -356,6 +365,7 @@ class CovidLungQuantLogic(ScriptedLoadableModuleLogic):
         """A CovidResult of what the segments hold now, edited or not."""
         import json
 
+        from CovidLungQuantLib.findings import list_findings
         from CovidLungQuantLib.measurements import measure
         from CovidLungQuantLib.result import CovidResult
 
@@ -375,7 +385,58 @@ class CovidLungQuantLogic(ScriptedLoadableModuleLogic):
             measure(*labels),
             decision=run.get("decision"),
             notes=tuple(run.get("notes") or ()),
+            findings=tuple(list_findings(*labels)),
         )
+
+    def decisionFor(self, segmentation: vtkMRMLSegmentationNode) -> dict | None:
+        """What the run decided (CovidLungQuantLib.decision.decide), or None."""
+        import json
+
+        decision = json.loads(segmentation.GetAttribute(self.RUN_ATTRIBUTE) or "{}").get("decision")
+        return decision if decision and decision.get("covid_probability") is not None else None
+
+    def findingsFor(self, segmentation: vtkMRMLSegmentationNode) -> list[dict]:
+        """The lesions one by one as last looked for: rows of CovidLungQuantLib.findings.Finding."""
+        import json
+
+        return json.loads(segmentation.GetAttribute(self.FINDINGS_ATTRIBUTE) or "[]")
+
+    def findFindings(self, segmentation: vtkMRMLSegmentationNode) -> list[dict]:
+        """Look for the lesions that the segments hold now, edited or not, and remember them."""
+        import json
+
+        from CovidLungQuantLib.findings import list_findings
+
+        inputVolume = self.volumeOf(segmentation)
+        if inputVolume is None:
+            raise ValueError(_("The CT that this segmentation belongs to is no longer in the scene."))
+        findings = [finding.row() for finding in list_findings(*self.labelsFor(segmentation, inputVolume))]
+        segmentation.SetAttribute(self.FINDINGS_ATTRIBUTE, json.dumps(findings))
+        return findings
+
+    def compareWithTruth(self, segmentation: vtkMRMLSegmentationNode, truth: vtkMRMLSegmentationNode) -> dict:
+        """Make, or renew, the segmentation of what was found, missed and marked in vain; returns its volumes and Dice.
+
+        truth: a segmentation with lesion segments, such as an expert's or a phantom's, on the same CT.
+        """
+        from CovidLungQuantLib.labels import LESIONS
+        from CovidLungQuantLib.teaching import OUTCOMES, compare, summary
+        from LesionKitLib.mrml.hierarchy import place_beside
+        from LesionKitLib.mrml.segmentations import Layer, read_labels, write_segmentation
+
+        inputVolume = self.volumeOf(segmentation)
+        if inputVolume is None:
+            raise ValueError(_("The CT that this segmentation belongs to is no longer in the scene."))
+        wanted = read_labels(truth, inputVolume, LESIONS)
+        if not wanted.any():
+            raise ValueError(_("The chosen segmentation holds no lesion, so there is nothing to compare with."))
+        outcome = compare(wanted, read_labels(segmentation, inputVolume, LESIONS))
+        existing = segmentation.GetNodeReference(self.TEACHING_ROLE)
+        node = write_segmentation([Layer(outcome, OUTCOMES)], inputVolume, "LesionKit comparison", existing)
+        node.SetName(f"{segmentation.GetName()} against truth")
+        segmentation.SetNodeReferenceID(self.TEACHING_ROLE, node.GetID())
+        place_beside(node, inputVolume)
+        return summary(outcome, self.volumeFor(inputVolume).voxel_ml)
 
     def volumeOf(self, segmentation: vtkMRMLSegmentationNode) -> vtkMRMLScalarVolumeNode | None:
         """The CT on whose grid the segmentation stands, or None."""
@@ -461,7 +522,9 @@ class CovidLungQuantLogic(ScriptedLoadableModuleLogic):
                 segmentation.GetScene().RemoveNode(existing)
             return
         name = f"{segmentation.GetName()} heat map"
-        node = write_overlay(heatmap, inputVolume, name, "vtkMRMLColorTableNodeFileColdToHotRainbow.txt", existing)
+        node = write_overlay(
+            heatmap, inputVolume, name, "vtkMRMLColorTableNodeFileColdToHotRainbow.txt", existing, top=100
+        )
         self._keep(segmentation, self.HEATMAP_ROLE, node, inputVolume)
 
     def _keep(self, segmentation, role, node, inputVolume=None) -> None:

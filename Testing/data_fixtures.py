@@ -10,6 +10,7 @@ from chest_fixtures import BlockChest, block_chest
 SIZE = (128, 128)
 BURDENED = np.zeros(SIZE, bool)
 BURDENED[60:84, 30:50] = True
+HELD_ASIDE = ("p6", "p11")  # names of patients who calibrate decisions
 
 
 def picture(shape=SIZE, lesion: np.ndarray | None = None) -> np.ndarray:
@@ -67,6 +68,26 @@ def pseudo_folder(folder: Path) -> Path:
             rows.insert(0, (name, series, series, split, n, n, count, lesion.sum(), 128, shape[0], 128, shape[0]))
     header = "id,patient,series,split,source_slice_no,order_in_series,n_in_series,pseudo_lesion_px,width,height"
     _table(folder / "index.csv", header + ",orig_width,orig_height", rows)
+    return folder
+
+
+def classify_folder(folder: Path, repeat: int = 1) -> Path:
+    """Pictures with a label for the whole: two sources, of which one names patients; "held" calibrates."""
+    from PIL import Image
+
+    (folder / "img").mkdir(parents=True, exist_ok=True)
+    rows = []
+    for source, patient, split, label in (
+        ("SARS", "", "train", "covid"), ("SARS", "", "train", "noncovid"),
+        ("UCSD", "a", "train", "covid"), ("UCSD", "b", "train", "noncovid"),
+        ("UCSD", HELD_ASIDE[0], "train", "covid"), ("UCSD", HELD_ASIDE[1], "train", "noncovid"),
+        ("UCSD", "v", "val", "covid"), ("UCSD", "w", "val", "noncovid"),
+    ):  # fmt: skip
+        for _ in range(repeat):
+            name = f"{len(rows):03d}"
+            Image.fromarray(picture(lesion=BURDENED if label == "covid" else None)).save(folder / "img" / f"{name}.jpg")
+            rows.append((name, patient, split, label, source))
+    _table(folder / "index.csv", "id,patient,split,label,source", rows)
     return folder
 
 

@@ -15,7 +15,8 @@ WITHOUT_SOFT = 0.25  # share of the HU views that are shown as a picture, with a
 def random_view(sequence: Sequence, length: int, rng: np.random.Generator, frame: tuple[int, int] = FRAME) -> dict:
     """``length`` neighbouring slices, warped and with changed intensities.
 
-    Returns tensors: image (t, 2, h, w) float 0..1, lesion and lung (t, h, w) int64, infected (t); weight: float.
+    Returns tensors: image (t, 2, h, w) float 0..1, lesion and lung (t, h, w) int64, infected (t); weight: float; and
+    source: str.
     """
     import torch
 
@@ -43,6 +44,7 @@ def random_view(sequence: Sequence, length: int, rng: np.random.Generator, frame
         "lung": labels[:, 1],
         "infected": torch.from_numpy(infected),
         "weight": sequence.weight,
+        "source": sequence.source,
     }
 
 

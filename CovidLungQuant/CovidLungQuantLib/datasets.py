@@ -117,7 +117,7 @@ def sirm_sequences(folder: Path, split: str = "train") -> list[Sequence]:
         label = item.label.copy()
         if (label == 3).sum() < RESIDUE_PIXELS:
             label[label == 3] = UNKNOWN
-        place = _roomy(place_frame(item.grey / 255.0))
+        place = roomy(place_frame(item.grey / 255.0))
         lung = lung_label(item.grey / 255.0, (label > 0) & (label != UNKNOWN))
         grey = place.cut(item.grey).round().astype(np.uint8)[None]
         lesion, lung = place.cut_labels(label)[None], place.cut_labels(lung)[None]
@@ -138,7 +138,7 @@ def pseudo_sequences(folder: Path, split: str = "train", weight: float = 0.3) ->
         masks = [read_picture(folder / "lab" / f"{i}.png") > 0 for i in rows["id"]]
         if name == "radiop7_85703_0":  # the one series that runs from head to feet
             greys, masks = greys[::-1], masks[::-1]
-        place = _roomy(_common_placement(greys))
+        place = roomy(_common_placement(greys))
         image = np.stack([place.cut(g) for g in greys]).round().astype(np.uint8)
         lesion = np.stack([place.cut_labels(m) for m in masks]).astype(np.uint8) * ANY_LESION
         lung = np.full_like(lesion, UNKNOWN)
@@ -275,7 +275,7 @@ def airways_by_threshold(hu: np.ndarray, inside: np.ndarray, spacing) -> np.ndar
     return ndimage.binary_dilation(chosen, iterations=max(2, round(4.0 / spacing[0]))) & (hu < -600)
 
 
-def _roomy(place: FramePlacement) -> FramePlacement:
+def roomy(place: FramePlacement) -> FramePlacement:
     """The same pixels with ROOM around them."""
     extra = [(ROOM[n] - FRAME[n]) / 2 * place.step[n] for n in range(2)]
     return FramePlacement(place.top - extra[0], place.left - extra[1], place.step, ROOM)

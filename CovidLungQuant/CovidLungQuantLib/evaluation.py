@@ -103,21 +103,29 @@ def evaluate_slices(
 
     Raises UnusableInput when the folder holds no such data.
     """
-    from .networks_list import load_network
+    return evaluate_and_score(data, split, network, device, progress)[0]
+
+
+def evaluate_and_score(
+    data: Path, split: str, network: str, device: str = "auto", progress: Progress | None = None
+) -> tuple[dict, list[ImageScore]]:
+    """evaluate_slices, and the single images' counts."""
+    from .networks_list import load_network, members, version_of
     from .slicewise import picture_segmenter
 
     items = list(labelled_slices(data, split))
-    model, net = load_network(network)
-    scores = score_slices(picture_segmenter(net, device), items, progress)
-    return {
+    models, nets = zip(*(load_network(name) for name in members(network)), strict=True)
+    scores = score_slices(picture_segmenter(list(nets), device), items, progress)
+    document = {
         "task": "covid",
         "network": network,
-        "version": model.version,
+        "version": version_of(models),
         "split": split,
         "n": len(scores),
         "metrics": metrics_of(scores),
         "per_source": by_source(scores),
     }
+    return document, scores
 
 
 def evaluate_volumes(

@@ -6,7 +6,6 @@ import csv
 import json
 import os
 from collections.abc import Sequence
-from contextlib import suppress
 
 from LesionKitLib.atomic import atomic_folder
 
@@ -54,21 +53,10 @@ def _table(result: CovidResult, folder, _tags, editing) -> None:
 
 
 def _report(result: CovidResult, folder, _tags, _editing) -> None:
+    from .networks_list import cards_of
     from .report import write_report
 
-    write_report(result, folder / REPORT, _card(result.network))
-
-
-def _card(network: str) -> dict | None:
-    """The model's card; None for a network that is not installed here."""
-    from LesionKitLib.catalogue import find_model
-    from LesionKitLib.errors import MissingResource
-
-    from .networks_list import NETWORKS
-
-    with suppress(MissingResource, KeyError):
-        return find_model(NETWORKS[network][0]).card
-    return None
+    write_report(result, folder / REPORT, cards_of(result.network))
 
 
 def _label_maps(result: CovidResult, folder, _tags, _editing) -> None:

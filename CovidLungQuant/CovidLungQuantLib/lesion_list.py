@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,28 +28,26 @@ def list_lesions(volume: Volume, lesions: np.ndarray) -> list[LesionPlace]:
     lesions: uint8 [k, j, i] on the grid of ``volume``, whose voxels are not looked at. The point lies in the slice
     (along k) that holds most of the piece, on the voxel of it that is nearest to the piece's centre there.
     """
+    return sorted((place for place, _, _ in lesion_pieces(volume, lesions)), key=lambda place: -place.ml)
+
+
+def lesion_pieces(volume: Volume, lesions: np.ndarray) -> Iterator[tuple[LesionPlace, np.ndarray, np.ndarray]]:
+    """The pieces of list_lesions in any order, each with its mask [k, j, i] and that mask's corner in the volume."""
     from scipy import ndimage
 
     box = bounding_box(lesions)
     if box is None:
-        return []
+        return
     inner = lesions[box]
     labels, sizes = components(inner > 0, volume.voxel_ml, MIN_LESION_ML)
-    places = []
     for number, part in enumerate(ndimage.find_objects(labels), 1):
         mask = labels[part] == number
-        first = [outer.start + within.start for outer, within in zip(box, part, strict=True)]
-        kji = np.add(_middle(mask), first)
+        corner = np.array([outer.start + within.start for outer, within in zip(box, part, strict=True)])
+        kji = np.add(_middle(mask), corner)
         ras = volume.ijk_to_ras @ [*kji[::-1], 1.0]
         counts = np.bincount(inner[part][mask], minlength=len(LESIONS) + 1)[1:]
-        places.append(
-            LesionPlace(
-                LESIONS[int(np.argmax(counts))].key,
-                float(sizes[number - 1] * volume.voxel_ml),
-                tuple(float(mm) for mm in ras[:3]),
-            )
-        )
-    return sorted(places, key=lambda place: -place.ml)
+        key, ml = LESIONS[int(np.argmax(counts))].key, float(sizes[number - 1] * volume.voxel_ml)
+        yield LesionPlace(key, ml, tuple(float(mm) for mm in ras[:3])), mask, corner
 
 
 def _middle(mask: np.ndarray) -> tuple[int, int, int]:

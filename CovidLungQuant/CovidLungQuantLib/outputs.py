@@ -12,19 +12,21 @@ from .labels import LESIONS, LUNGS
 from .result import CovidResult
 
 SEGMENTATION, MEASUREMENTS, TABLE = "segmentation.seg.nrrd", "measurements.json", "measurements.csv"
-REPORT, OVERLAY = "report.html", "overlay.png"
+REPORT, OVERLAY, HEATMAP = "report.html", "overlay.png", "heatmap.nii.gz"
 
 
 def write_outputs(result: CovidResult, folder: str | os.PathLike) -> None:
-    """Write the five files into a folder. Raises UnusableInput when that is not possible; then nothing is left."""
-    from LesionKitLib.catalogue import find_model
+    """Write the five files, and the heat map where there is one, into a folder.
+
+    Raises UnusableInput when that is not possible; then nothing is left.
+    """
+    from LesionKitLib.imageio import write_labelmap
     from LesionKitLib.segnrrd import SegmentRecord, write_seg_nrrd
 
     from .measurements import to_rows
-    from .networks_list import NETWORKS
+    from .networks_list import cards_of
     from .report import save_overlay_png, write_report
 
-    card = find_model(NETWORKS[result.network][0]).card if result.network in NETWORKS else None
     tags = algorithm_tags(result.network, result.version)
     # lungs and lesions overlap, so they lie in two layers
     records = [SegmentRecord.of(c, layer, tags) for layer, group in enumerate((LUNGS, LESIONS)) for c in group]
@@ -35,8 +37,10 @@ def write_outputs(result: CovidResult, folder: str | os.PathLike) -> None:
         with (part / TABLE).open("w", newline="", encoding="utf-8") as file:
             header, rows = to_rows(result.measurements)
             csv.writer(file).writerows([header, *rows])
-        write_report(result, part / REPORT, card)
+        write_report(result, part / REPORT, cards_of(result.network))
         save_overlay_png(result, part / OVERLAY)
+        if result.heatmap is not None:
+            write_labelmap(part / HEATMAP, result.heatmap, result.volume)
 
 
 def algorithm_tags(network: str, version: str) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -22,11 +23,13 @@ from LesionKitLib.volume import (
 )
 
 from .chestbox import ChestBox, find_chest
-from .frames import channels_of_hu
+from .decision import UNUSUAL_NOTE, Calibration, SliceAnswers, decide, is_unusual
+from .findings import list_findings
+from .frames import FramePlacement, channels_of_hu
 from .input_check import check_chest_ct
 from .lungs import label_lungs
 from .measurements import measure
-from .networks_list import NETWORKS, load_network
+from .networks_list import CHOICES, load_network, members, version_of
 from .result import CovidResult
 
 LESION_IN_LUNG = 0.2  # a lesion voxel needs at least this probability of lung
@@ -43,69 +46,163 @@ def analyse(
 ) -> CovidResult:
     """Lungs, lesions and measurements of a chest CT in HU, on the grid of ``volume`` (any axis order, flip, rotation).
 
-    network: a key of NETWORKS. device: auto, cpu, cuda or mps. header: what the DICOM header said, if read from DICOM.
+    network: one of networks_list.CHOICES; the ensemble averages the probabilities of all networks.
+    device: auto, cpu, cuda or mps. header: what the DICOM header said, if read from DICOM.
     Raises UnusableInput for an image that cannot be analysed, MissingResource without weights, Cancelled.
     """
     start = time.perf_counter()
     progress = progress or Progress()
-    if network not in NETWORKS:
-        raise UnusableInput(f"The network '{network}' is not known; choose one of {', '.join(NETWORKS)}.")
+    if network not in CHOICES:
+        raise UnusableInput(f"The network '{network}' is not known; choose one of {', '.join(CHOICES)}.")
     progress.report("checking the image", 0.0)
     volume = check_chest_ct(volume, header)
     notes = list(volume.notes)
-    model, net = load_network(network)
+    models, nets = zip(*(load_network(name) for name in members(network)), strict=True)
+    calibrations = [Calibration.of_card(model.card) for model in models]
     runtime = choose_runtime(device)
     straight = straighten(volume) if obliquity_degrees(volume) > OBLIQUE_LIMIT_DEGREES else volume
     lps, restore = reorient_to_lps(straight)
 
     def attempt(now: Runtime):
-        return segment(lps, net, now, progress)
+        return segment(lps, nets, now, progress)
 
     inferred = time.perf_counter()
-    (lungs, lesions), runtime = with_fallback(attempt, runtime, lambda text: (notes.append(text), log.warning(text)))
+    found, runtime = with_fallback(attempt, runtime, lambda text: (notes.append(text), log.warning(text)))
     infer_seconds = time.perf_counter() - inferred
-    lungs, lesions = restore(lungs), restore(lesions)
-    if straight is not volume:
-        lungs, lesions = (resample_like(straight.with_array(x), volume, nearest=True) for x in (lungs, lesions))
+    heat = heat_map(lps, found, calibrations)
+
+    def back(labels: np.ndarray, nearest: bool = True) -> np.ndarray:
+        labels = restore(labels)
+        return resample_like(straight.with_array(labels), volume, nearest=nearest) if straight is not volume else labels
+
+    lungs, lesions = back(found.lungs), back(found.lesions)
+    heat = None if heat is None else back(heat, nearest=False)
+    answers = [(a, c) for a, c in zip(found.answers, calibrations, strict=True) if a is not None]
+    if any(is_unusual(a, c) for a, c in answers):
+        notes.append(UNUSUAL_NOTE)
     progress.report("measuring", 0.97)
     measurements = measure(volume, lungs, lesions)
     seconds = {"read": read_seconds, "infer": infer_seconds, "total": read_seconds + time.perf_counter() - start}
     progress.report("done", 1.0)
     return CovidResult(
-        volume, lungs, lesions, network, model.version, runtime.description, seconds, measurements, notes=tuple(notes)
+        volume,
+        lungs,
+        lesions,
+        network,
+        version_of(models),
+        runtime.description,
+        seconds,
+        measurements,
+        decide(answers),
+        heat,
+        tuple(notes),
+        tuple(list_findings(volume, lungs, lesions)),
     )
 
 
-def segment(lps: Volume, net, runtime: Runtime, progress: Progress) -> tuple[np.ndarray, np.ndarray]:
-    """Lung and lesion label maps (uint8) of a CT in LPS order, on its grid."""
+@dataclass(frozen=True)
+class Segmented:
+    """lungs, lesions: uint8 on the LPS grid. answers: of each network, None where it does not decide. heats: the
+    activation maps (slices of the box, h, w) of each network, None where it gives none; box: where they lie."""
+
+    lungs: np.ndarray
+    lesions: np.ndarray
+    answers: tuple[SliceAnswers | None, ...]
+    heats: tuple[np.ndarray | None, ...]
+    box: ChestBox
+
+
+def segment(lps: Volume, nets, runtime: Runtime, progress: Progress) -> Segmented:
+    """Labels of a CT in LPS order from the mean of the networks' probabilities, and what they decide."""
     progress.report("finding the lungs", 0.02)
     box = find_chest(lps)
-    probabilities = run_network(lps, box, net, runtime, progress)
+    probabilities, spoken = None, []
+    for n, net in enumerate(nets):
+        part, said = run_network(lps, box, net, runtime, progress, (n / len(nets), (n + 1) / len(nets)))
+        spoken.append(said)
+        if probabilities is None:
+            probabilities = part
+        else:  # a running mean, so that an ensemble needs the memory of two networks
+            probabilities += (part - probabilities) / np.float16(n + 1)
     progress.report("cleaning the masks", 0.82)
     sides = _clean(probabilities, box.model_spacing(lps))
     if not sides.any():
         raise UnusableInput("No lungs were found; this does not look like a chest CT.")
-    return _to_native(lps, box, probabilities, sides, progress)
+    lung = (sides > 0).mean((1, 2))
+    answers = tuple(SliceAnswers(s.logits, lung, s.errors) if s.logits is not None else None for s in spoken)
+    lungs, lesions = _to_native(lps, box, probabilities, sides, progress)
+    return Segmented(lungs, lesions, answers, tuple(s.heat for s in spoken), box)
 
 
-def run_network(lps: Volume, box: ChestBox, net, runtime: Runtime, progress: Progress) -> np.ndarray:
-    """(n, 5, h, w) float16 in the box: lung, any lesion, ground glass, consolidation, effusion."""
+@dataclass(frozen=True)
+class Spoken:
+    """What a network said of n slices beside the masks: logits (n), errors (n), heat (n, h, w); None where nothing."""
+
+    logits: np.ndarray | None
+    errors: np.ndarray | None
+    heat: np.ndarray | None
+
+
+def run_network(
+    lps: Volume, box: ChestBox, net, runtime: Runtime, progress: Progress, part: tuple[float, float] = (0.0, 1.0)
+) -> tuple[np.ndarray, Spoken]:
+    """(n, 5, h, w) float16 in the box: lung, any lesion, ground glass, consolidation, effusion; and what else it said.
+
+    part: the share of the progress that this network's run takes.
+    """
     import torch
 
     net = net.to(runtime.device, memory_format=torch.channels_last)
+    seen: list = []
 
     def batches() -> Iterator:
         for done, frames in model_frames(lps, box, runtime.batch):
-            progress.report("segmenting", 0.05 + 0.75 * done / box.model_slices)
-            yield torch.from_numpy(frames).to(runtime.device, memory_format=torch.channels_last)
+            share = part[0] + (part[1] - part[0]) * done / box.model_slices
+            progress.report("segmenting", 0.05 + 0.75 * share)
+            seen[:] = [torch.from_numpy(frames).to(runtime.device, memory_format=torch.channels_last)]
+            yield seen[0]
 
     out = np.empty((box.model_slices, 5, *box.plane.shape), np.float16)
-    filled = 0
+    filled, said = 0, []
     with runtime.autocast():
         for heads in net.stream(batches()):
-            part = heads.probabilities().to(torch.float16).cpu().numpy()
-            out[filled : filled + len(part)] = part
-            filled += len(part)
+            probabilities = heads.probabilities().to(torch.float16).cpu().numpy()
+            out[filled : filled + len(probabilities)] = probabilities
+            filled += len(probabilities)
+            if getattr(heads, "decision", None) is not None:
+                said.append(_said(heads, seen[0]))
+    if not said:
+        return out, Spoken(None, None, None)
+    return out, Spoken(*(None if values[0] is None else np.concatenate(values) for values in zip(*said, strict=True)))
+
+
+def _said(heads, image) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+    from .networks.losses import reconstruction_errors
+
+    errors = None if heads.reconstruction is None else reconstruction_errors(heads.reconstruction, image)
+    heat = None if heads.heat is None else heads.heat[:, 0]
+    return tuple(None if x is None else x.float().cpu().numpy() for x in (heads.decision, errors, heat))
+
+
+def heat_map(lps: Volume, found: Segmented, calibrations: list[Calibration]) -> np.ndarray | None:
+    """uint8 0..100 on the LPS grid: how much each place spoke for the decision; None where no network says.
+
+    100 is what the strongest places of COVID-19 pictures reach (Calibration.heat_full). Several maps are averaged.
+    """
+    given = [(h, c) for h, c in zip(found.heats, calibrations, strict=True) if h is not None]
+    if not given:
+        return None
+    heat = np.mean([np.clip(h / c.heat_full, 0, 1) for h, c in given], 0)
+    box, out = found.box, np.zeros(lps.array.shape, np.uint8)
+    plane = box.plane
+    coarse = tuple(
+        step * size / cells for step, size, cells in zip(plane.step, plane.shape, heat.shape[1:], strict=True)
+    )
+    place = FramePlacement(plane.top, plane.left, coarse, heat.shape[1:])
+    first, last = box.slices
+    for k in range(first, last):
+        low, high, share = _between(box, k)
+        out[k] = np.rint(100 * place.paste(_blend(heat[low], heat[high], share), lps.array.shape[1:]))
     return out
 
 
@@ -145,9 +242,7 @@ def _to_native(lps: Volume, box: ChestBox, probabilities: np.ndarray, sides: np.
     for k in range(first, last):
         if k % 8 == 0:
             progress.report("bringing labels to the image", 0.85 + 0.12 * (k - first) / (last - first))
-        at = min(max((k - first + 0.5) / box.step - 0.5, 0), box.model_slices - 1)
-        low = int(at)
-        high, share = min(low + 1, box.model_slices - 1), at - low
+        low, high, share = _between(box, k)
         if not (sides[low].any() or sides[high].any()):
             continue
         stack = _blend(probabilities[low], probabilities[high], share)
@@ -158,6 +253,12 @@ def _to_native(lps: Volume, box: ChestBox, probabilities: np.ndarray, sides: np.
         lungs[k, rows, columns] = np.where(inside, np.where(left > 0.5 * lung, 2, 1), 0)
         lesions[k, rows, columns] = labels
     return lungs, lesions
+
+
+def _between(box: ChestBox, k: int) -> tuple[int, int, float]:
+    """The two of the network's slices that slice k of the volume lies between, and how far it is from the first."""
+    at = min(max((k - box.slices[0] + 0.5) / box.step - 0.5, 0), box.model_slices - 1)
+    return int(at), min(int(at) + 1, box.model_slices - 1), at - int(at)
 
 
 def _blend(a: np.ndarray, b: np.ndarray, share: float) -> np.ndarray:

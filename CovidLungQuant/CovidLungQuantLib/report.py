@@ -12,6 +12,9 @@ from html import escape
 from LesionKitLib.atomic import atomic_file
 
 from . import figures
+from .decision import DISCLAIMER
+from .findings import HEADER as FINDING_HEADER
+from .findings import finding_rows
 from .labels import CONSOLIDATION, EFFUSION, GGO
 from .measurements import SIDES, THIRDS, region
 
@@ -41,6 +44,8 @@ DEFINITIONS = (
     "Severity score: 0 to 4 for each of six zones by the part of the zone with ground-glass opacity or consolidation "
     "(0 none, 1 below 25 %, 2 below 50 %, 3 below 75 %, 4 from 75 %), after Ooi et al., Radiology 2004;230:836-844; "
     "with lung thirds as zones.",
+    "Zone of a lesion: peripheral when most of it, in its fullest axial slice, lies in the outer third of the lung "
+    "below the chest wall; otherwise central. Extent: its longest diameter in an axial slice.",
     "All definitions, formulas and sources: docs/measurements.md of LesionKit.",
 )
 
@@ -78,15 +83,17 @@ ul { margin: 6px 0; padding-left: 20px } footer { margin-top: 26px }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact }
   h2 { break-after: avoid } table, img, .headline, .keep { break-inside: avoid } @page { margin: 14mm } }
 """
+MOST_FINDINGS = 20
 SCORE_COLORS = ("#f1f4f6", "#fdeec2", "#fbd488", "#f4a76b", "#e57a5f")
 
 
-def write_report(result, path: str | os.PathLike, card: dict | None = None) -> None:
-    """Write the report of a CovidResult to ``path`` (HTML). card: the model's card, if there is one.
+def write_report(result, path: str | os.PathLike, cards: dict | list[dict] | None = None) -> None:
+    """Write the report of a CovidResult to ``path`` (HTML). cards: the model's card, or those of an
+    ensemble, if there are any.
 
     Appears complete or not at all; raises UnusableInput when ``path`` cannot be written.
     """
-    text = report_html(result, card)
+    text = report_html(result, cards)
     with atomic_file(path) as part:
         part.write_text(text, encoding="utf-8")
 
@@ -98,19 +105,22 @@ def save_overlay_png(result, path: str | os.PathLike) -> None:
         part.write_bytes(data)
 
 
-def report_html(result, card: dict | None = None) -> str:
+def report_html(result, cards: dict | list[dict] | None = None) -> str:
     """The report as text."""
+    cards = [cards] if isinstance(cards, dict) else cards or []
     montage = figures.png_bytes(figures.montage(result.volume, result.lungs, result.lesions))
     sections = [
         f"<header><h1>{TITLE}</h1>{_paragraph(_made_by(result), 'quiet')}</header>",
         f'<div class="warning">{escape(WARNING)}</div>',
         _headline(result),
+        _decision(result.decision),
         _notes(result.notes),
         f"<h2>Findings</h2>{_class_table(result.measurements)}",
         '<section class="keep"><h2>Burden per side and third</h2>'
         + _image(figures.burden_chart(result.measurements), "chart", "Bar chart of the burden per lung third")
         + "</section>",
         f'<div class="wide">{_region_table(result.measurements)}</div>',
+        _findings(getattr(result, "findings", ())),
         f'<section class="keep"><h2>Severity score</h2>{_zone_table(result.measurements["severity"])}</section>',
         "<h2>Images</h2>"
         + _paragraph(
@@ -119,7 +129,7 @@ def report_html(result, card: dict | None = None) -> str:
             "quiet",
         )
         + _image(montage, "montage", "CT slices with outlined lungs and lesions"),
-        _card(card),
+        *(_card(card) for card in cards),
         _run(result),
         f"<h2>Definitions</h2>{_list(DEFINITIONS)}",
         f'<footer class="quiet">{escape(WARNING)} Made by LesionKit CovidLungQuant.</footer>',
@@ -163,12 +173,31 @@ def _headline(result) -> str:
     if result.decision:
         probability = result.decision.get("covid_probability")
         percent = None if probability is None else 100.0 * probability
-        boxes.append((number(percent, "%"), "probability of COVID-19, says the network"))
+        boxes.append((number(percent, "%"), "probability of COVID-19 pneumonia, says the network; not a diagnosis"))
     divs = "".join(
         f"<div{' class=first' if n == 0 else ''}><b>{value}</b><span>{escape(text)}</span></div>"
         for n, (value, text) in enumerate(boxes)
     )
     return f'<div class="headline">{divs}</div>'
+
+
+def _decision(decision: dict | None) -> str:
+    if not decision or decision.get("covid_probability") is None:
+        return ""
+    word = "positive" if decision["positive"] else "negative"
+    text = f"COVID-19 pneumonia: {word}, {DISCLAIMER}. {decision.get('rule', '')}"
+    return _paragraph(text, "quiet")
+
+
+def _findings(findings) -> str:
+    """One row for each lesion, the largest first."""
+    if not findings:
+        return ""
+    lines = [_cells([escape(str(value)) for value in row]) for row in finding_rows(list(findings)[:MOST_FINDINGS])]
+    text = f'<h2>Lesions one by one</h2><div class="wide">{_table(FINDING_HEADER, lines)}</div>'
+    if len(findings) > MOST_FINDINGS:
+        text += _paragraph(f"{len(findings) - MOST_FINDINGS} smaller lesions are in measurements.json.", "quiet")
+    return text
 
 
 def _class_table(measurements: dict) -> str:

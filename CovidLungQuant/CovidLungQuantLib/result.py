@@ -8,6 +8,8 @@ import numpy as np
 
 from LesionKitLib.volume import Volume
 
+from .findings import Finding
+
 
 @dataclass(frozen=True)
 class CovidResult:
@@ -15,8 +17,8 @@ class CovidResult:
     3 effusion.
 
     seconds: read, infer, total. measurements: see measurements.measure. decision: covid_probability and positive, or
-    None where the network decides nothing. heatmap: float32 0..1 on the input's grid, or None. notes: sentences for the
-    user.
+    None where the network decides nothing. heatmap: uint8 0..100 on the input's grid, or None. notes: sentences for the
+    user. findings: the lesions one by one, the largest first.
     """
 
     volume: Volume
@@ -30,6 +32,7 @@ class CovidResult:
     decision: dict | None = None
     heatmap: np.ndarray | None = None
     notes: tuple[str, ...] = field(default=())
+    findings: tuple[Finding, ...] = field(default=())
 
     def summary(self) -> dict:
         """The document of ``covid --json`` and measurements.json."""
@@ -40,5 +43,6 @@ class CovidResult:
             "seconds": {k: round(v, 3) for k, v in self.seconds.items()},
             **self.measurements,
             "decision": self.decision or {"covid_probability": None, "positive": None},
+            "findings": [finding.row() for finding in self.findings],
             "notes": list(self.notes),
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,15 +11,18 @@ from .frames import PICTURE_FRAME, PICTURE_ZOOM, channels_of_grey, place_frame
 
 
 def picture_segmenter(network, device: str = "auto") -> Callable[[np.ndarray], np.ndarray]:
-    """A function from an 8-bit axial slice (h, w) to labels: 0 none, 1 ground glass, 2 consolidation, 3 effusion."""
+    """A function from an 8-bit axial slice (h, w) to labels: 0 none, 1 ground glass, 2 consolidation, 3 effusion.
+
+    network: one, or a list of them whose probabilities are averaged.
+    """
     from LesionKitLib.inference import choose_runtime
 
     runtime = choose_runtime(device)
-    network = network.to(runtime.device)
+    networks = [net.to(runtime.device) for net in (network if isinstance(network, list) else [network])]
 
     def segment(grey: np.ndarray) -> np.ndarray:
         with runtime.autocast():
-            probability = picture_probabilities(network, grey)
+            probability = sum(picture_probabilities(net, grey) for net in networks) / len(networks)
         return np.where(probability[1] > 0.5, 1 + probability[2:5].argmax(0), 0).astype(np.uint8)
 
     return segment
@@ -29,7 +33,43 @@ def picture_probabilities(network, grey: np.ndarray) -> np.ndarray:
     import torch
 
     place = place_frame(grey / 255.0).finer(PICTURE_ZOOM, PICTURE_FRAME)
-    device = next(network.parameters()).device
-    x = torch.from_numpy(channels_of_grey(place.cut(grey / 255.0)[None])).to(device)
     with torch.inference_mode():
-        return place.paste(network(x).probabilities()[0].float().cpu().numpy(), grey.shape)
+        return place.paste(_ask(network, place.cut(grey / 255.0)).probabilities()[0].float().cpu().numpy(), grey.shape)
+
+
+@dataclass(frozen=True)
+class PictureDecision:
+    """logit of COVID-19; heat: what spoke for it, float32 (h, w) on the picture's pixels, or None; error of the
+    reconstruction, or None."""
+
+    logit: float
+    heat: np.ndarray | None
+    error: float | None
+
+
+def decide_picture(network, grey: np.ndarray) -> PictureDecision:
+    """The decision on an 8-bit axial slice (h, w), seen in the frame of the training; networks with a decision only."""
+    import torch
+
+    from .networks.losses import reconstruction_errors
+
+    place = place_frame(grey / 255.0)
+    frame = place.cut(grey / 255.0)
+    with torch.inference_mode():
+        answer = _ask(network, frame)
+        heat = error = None
+        if answer.heat is not None:
+            fine = torch.nn.functional.interpolate(answer.heat.float(), size=place.shape, mode="bilinear")
+            heat = place.paste(fine[0, 0].cpu().numpy(), grey.shape)
+        if answer.reconstruction is not None:
+            seen = torch.from_numpy(channels_of_grey(frame[None])).to(answer.reconstruction.device)
+            error = float(reconstruction_errors(answer.reconstruction, seen)[0])
+    return PictureDecision(float(answer.decision[0]), heat, error)
+
+
+def _ask(network, frame: np.ndarray):
+    """What the network answers to one frame (h, w) of grey values 0..1."""
+    import torch
+
+    device = next(network.parameters()).device
+    return network(torch.from_numpy(channels_of_grey(frame[None])).to(device))

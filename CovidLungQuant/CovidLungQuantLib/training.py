@@ -13,6 +13,7 @@ from LesionKitLib.training import TrainingPlan, fit
 
 from .augment import random_view
 from .datasets import Sequence, hu_sequences, phantom_sequences, pseudo_sequences, sirm_sequences
+from .frames import FRAME
 
 PRETRAINED_RATE = 0.4  # of the learning rate, for the encoder
 
@@ -49,16 +50,28 @@ def draw_batch(
     sources: dict[str, list[Sequence]], mixture: Mixture, rng: np.random.Generator
 ) -> tuple[dict, list[int]]:
     """Tensors of all slices one after the other, and the length of each sequence."""
-    import torch
+    return collate(draw_views(sources, mixture, rng))
 
+
+def draw_views(
+    sources: dict[str, list[Sequence]], mixture: Mixture, rng: np.random.Generator, frame: tuple[int, int] = FRAME
+) -> list[dict]:
+    """The random views of a batch, of frame's height and width."""
     sirm = sources["sirm"]
-    views = [random_view(sirm[rng.integers(len(sirm))], 1, rng) for _ in range(mixture.singles)]
+    views = [random_view(sirm[rng.integers(len(sirm))], 1, rng, frame) for _ in range(mixture.singles)]
     others = {name: getattr(mixture, name) for name in ("pseudo", "volumes", "phantoms") if name in sources}
     if others:
         shares = np.array(list(others.values())) / sum(others.values())
         for n in rng.choice(len(others), mixture.runs, p=shares):
             pool = sources[list(others)[n]]
-            views.append(random_view(pool[rng.integers(len(pool))], mixture.length, rng))
+            views.append(random_view(pool[rng.integers(len(pool))], mixture.length, rng, frame))
+    return views
+
+
+def collate(views: list[dict]) -> tuple[dict, list[int]]:
+    """Tensors of the slices of all views one after the other, and the length of each view."""
+    import torch
+
     lengths = [len(v["image"]) for v in views]
     batch = {key: torch.cat([v[key] for v in views]) for key in ("image", "lesion", "lung", "infected")}
     batch["weight"] = torch.cat([torch.full((len(v["image"]),), float(v["weight"])) for v in views])

@@ -32,6 +32,9 @@ class RunSection:
         """Readable names in place of the parameters' values; the values stay those of the parameter node."""
         names = {
             "convlstm": _("ConvLSTM (lesions and volumes)"),
+            "jcs": _("JCS (also a decision and a heat map)"),
+            "multitask": _("Multi-task (also a decision)"),
+            "ensemble": _("All together (the mean of the three)"),
             "auto": _("Auto"),
             "cpu": _("Processor (CPU)"),
             "cuda": _("NVIDIA graphics card (CUDA)"),

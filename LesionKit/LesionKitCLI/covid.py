@@ -20,11 +20,11 @@ def add_parser(commands) -> None:
     parser.set_defaults(run=run)
 
 
-def add_network_options(parser: argparse.ArgumentParser) -> None:
+def add_network_options(parser: argparse.ArgumentParser, default: str = "convlstm") -> None:
     """--network and --device, as every command that runs a network has them."""
-    from CovidLungQuantLib.networks_list import NETWORKS
+    from CovidLungQuantLib.networks_list import CHOICES
 
-    parser.add_argument("--network", choices=sorted(NETWORKS), default="convlstm")
+    parser.add_argument("--network", choices=CHOICES, default=default)
     parser.add_argument("--device", choices=DEVICES, default="auto")
 
 
@@ -51,6 +51,8 @@ def run(options: argparse.Namespace) -> None:
 
 def print_result(result) -> None:
     """The measurements as a table for people."""
+    from CovidLungQuantLib.decision import DISCLAIMER
+
     regions = {(r["side"], r["third"]): r for r in result.measurements["regions"]}
     print(f"{'':16}{'lung ml':>9}{'GGO ml':>9}{'consol. ml':>12}{'effusion ml':>13}{'burden %':>10}")
     rows = [
@@ -69,6 +71,10 @@ def print_result(result) -> None:
         print(f"{name:16}{values}{burden:>10}")
     total = result.seconds["total"]
     print(f"\nSeverity score {result.measurements['severity']['score']} of 24; {total:.1f} s on {result.device}.")
+    decision = result.decision
+    if decision:
+        word = "positive" if decision["positive"] else "negative"
+        print(f"COVID-19 pneumonia: probability {decision['covid_probability']:.2f}, {word}; {DISCLAIMER}.")
     for note in result.notes:
         print(f"Note: {note}")
     print("Research and education only, not a medical device.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 from .console import cancellable_progress, figure, positive, print_json
@@ -18,33 +19,86 @@ def add_parser(commands) -> None:
     )
     covid.add_argument("--split", choices=("val", "train", "all"), default="val")
     covid.set_defaults(run=run_covid)
+    decision = tasks.add_parser("covid-class", help="the decision COVID-19 or not on labelled CT pictures")
+    decision.add_argument("--data", required=True, type=Path, metavar="DIR", help="folder with index.csv and img")
+    decision.add_argument("--split", choices=("val", "train", "calibration", "all"), default="val")
+    decision.set_defaults(run=run_covid_class)
     phantom = tasks.add_parser(
         "phantom", help="volumes on procedural chests: a check of geometry, not of accuracy on patients"
     )
     phantom.add_argument("--count", type=positive, default=20, help="phantoms (default 20)")
     phantom.add_argument("--seed", type=int, default=1000)
     phantom.set_defaults(run=run_phantom)
-    for task in (covid, phantom):
-        add_network_options(task)
+    for task in (covid, decision):
+        task.add_argument("--output", type=Path, metavar="DIR", help="folder for a report with pictures")
+    for task in (covid, decision, phantom):
+        add_network_options(task, "jcs" if task is decision else "convlstm")
         task.add_argument("--json", action="store_true", help="print one JSON document")
 
 
 def run_covid(options: argparse.Namespace) -> None:
-    from CovidLungQuantLib.evaluation import evaluate_slices, evaluate_volumes
+    from CovidLungQuantLib.evaluation import evaluate_and_score, evaluate_volumes
+    from LesionKitLib.errors import UnusableInput
+
+    _check_folders(options)
+    draw = None
+    with cancellable_progress() as progress:
+        chosen = (options.data, options.split, options.network, options.device, progress)
+        if (options.data / "labels.csv").exists():
+            if options.output:
+                raise UnusableInput("Slice calls on volumes have no pictures; leave --output out.")
+            document = evaluate_volumes(*chosen)
+        else:
+            document, scores = evaluate_and_score(*chosen)
+            draw = partial(_draw_areas, scores)
+        progress.report("done", 1.0)
+    _show(options, document, draw)
+
+
+def run_covid_class(options: argparse.Namespace) -> None:
+    from CovidLungQuantLib.classification import evaluate_decisions
+
+    _check_folders(options)
+    with cancellable_progress() as progress:
+        document, scores = evaluate_decisions(options.data, options.split, options.network, options.device, progress)
+        progress.report("done", 1.0)
+    _show(options, document, partial(_draw_decisions, scores, document["threshold"]))
+
+
+def _check_folders(options: argparse.Namespace) -> None:
+    from LesionKitLib.atomic import refuse_unwritable
     from LesionKitLib.errors import UnusableInput
 
     if not options.data.is_dir():
         raise UnusableInput(f"The data folder '{options.data}' does not exist.")
-    evaluate = evaluate_volumes if (options.data / "labels.csv").exists() else evaluate_slices
-    with cancellable_progress() as progress:
-        document = evaluate(options.data, options.split, options.network, options.device, progress)
-        progress.report("done", 1.0)
+    if options.output:
+        refuse_unwritable(options.output)
+
+
+def _draw_areas(scores, path: Path) -> None:
+    from CovidLungQuantLib.evaluation_figures import draw_areas
+
+    draw_areas(scores, path)
+
+
+def _draw_decisions(scores, threshold: float, path: Path) -> None:
+    from CovidLungQuantLib.evaluation_figures import draw_decisions
+
+    draw_decisions(scores, threshold, path)
+
+
+def _show(options: argparse.Namespace, document: dict, draw) -> None:
+    """The document on stdout, as JSON or for people, and the report where one is wished."""
+    if options.output and draw:
+        from CovidLungQuantLib.evaluation_report import write_evaluation
+
+        write_evaluation(document, draw, options.output)
     if options.json:
         print_json(document)
-    else:
-        _print_metrics(f"{document['network']}, {document['n']} images", document["metrics"])
-        for source, metrics in document["per_source"].items():
-            _print_metrics(source, metrics)
+        return
+    _print_metrics(f"{document['network']}, {document['n']} images", document["metrics"])
+    for source, metrics in document["per_source"].items():
+        _print_metrics(source, metrics)
 
 
 def run_phantom(options: argparse.Namespace) -> None:

@@ -46,3 +46,49 @@ def correlation(a: np.ndarray, b: np.ndarray) -> float:
     if len(a) < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
         return float("nan")
     return float(np.corrcoef(a, b)[0, 1])
+
+
+def area_under_curve(truth: np.ndarray, score: np.ndarray) -> float:
+    """Area under the ROC curve: the chance that a positive scores above a negative, ties half (Hanley, McNeil 1982).
+
+    truth: 0 or 1; score: any scale. NaN when a class is missing.
+    """
+    truth, score = np.asarray(truth) > 0, np.asarray(score, float)
+    positives, negatives = score[truth], np.sort(score[~truth])
+    if not len(positives) or not len(negatives):
+        return float("nan")
+    below = np.searchsorted(negatives, positives, "left")
+    level = np.searchsorted(negatives, positives, "right")
+    return float((below + level).mean() / (2 * len(negatives)))
+
+
+def roc_curve(truth: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """False and true positive rates for every threshold, from (0, 0) to (1, 1)."""
+    truth = np.asarray(truth) > 0
+    order = np.argsort(-np.asarray(score, float), kind="stable")
+    ends = np.flatnonzero(np.diff(np.asarray(score, float)[order], append=-np.inf))
+    true, false = np.cumsum(truth[order])[ends], np.cumsum(~truth[order])[ends]
+    rates = (np.concatenate([[0], counts / max(1, counts[-1])]) for counts in (false, true))
+    return tuple(rates)
+
+
+def reliability(truth: np.ndarray, probability: np.ndarray, bins: int = 10) -> list[dict[str, float]]:
+    """Per bin of equal width that holds anything: mean probability, share of positives, and how many there are."""
+    truth, probability = np.asarray(truth, float), np.asarray(probability, float)
+    which = np.clip((probability * bins).astype(int), 0, bins - 1)
+    return [
+        {
+            "probability": float(probability[which == n].mean()),
+            "positive": float(truth[which == n].mean()),
+            "n": int((which == n).sum()),
+        }
+        for n in range(bins)
+        if (which == n).any()
+    ]
+
+
+def expected_calibration_error(truth: np.ndarray, probability: np.ndarray, bins: int = 10) -> float:
+    """Mean distance of stated probability and observed share over the bins (Guo et al. 2017, arXiv 1706.04599)."""
+    rows = reliability(truth, probability, bins)
+    total = sum(row["n"] for row in rows)
+    return sum(row["n"] * abs(row["probability"] - row["positive"]) for row in rows) / total if total else float("nan")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import slicer
 
+from CovidLungQuantLib.findings import list_findings
 from CovidLungQuantLib.measurements import measure
 from CovidLungQuantLib.result import CovidResult
 from LesionKitLib import requirements
@@ -20,7 +21,7 @@ class WaitingPipeline:
 
     def __init__(self, lungs, lesions):
         self.lungs, self.lesions = lungs, lesions
-        self.heatmap, self.error = None, None
+        self.heatmap, self.decision, self.error = None, None, None
         self.calls = []
         self.gate = threading.Event()
         self.gate.set()
@@ -41,8 +42,10 @@ class WaitingPipeline:
             "CPU, 2 threads",
             {"read": 0.0, "infer": 1.0, "total": 2.0},
             measure(volume, self.lungs, self.lesions),
+            decision=self.decision,
             heatmap=self.heatmap,
             notes=("The slices lie 6 mm apart.",),
+            findings=tuple(list_findings(volume, self.lungs, self.lesions)),
         )
 
 

@@ -122,7 +122,7 @@ def test_the_heat_map_is_offered_only_when_the_network_gives_one(panel, chest):
     panel.apply()
     assert not panel.ui.heatmapCheckBox.enabled
     assert "no heat map" in panel.ui.heatmapCheckBox.toolTip
-    panel.pipeline.heatmap = np.linspace(0, 1, chest[1].size, dtype=np.float32).reshape(chest[1].shape)
+    panel.pipeline.heatmap = np.linspace(0, 100, chest[1].size).astype(np.uint8).reshape(chest[1].shape)
     segmentation = panel.apply()
     heatmap = panel.widget.logic.heatmapFor(segmentation)
     np.testing.assert_array_equal(slicer.util.arrayFromVolume(heatmap), panel.pipeline.heatmap)

@@ -54,7 +54,7 @@ def test_the_ui_file_describes_every_class_that_is_not_qt_s():
 
 def test_the_choices_are_those_of_the_libraries(panel):
     module = panel.loaded.module
-    assert set(module.NETWORKS) == set(networks_list.NETWORKS)
+    assert tuple(module.NETWORKS) == networks_list.CHOICES
     assert tuple(module.DEVICES) == inference.DEVICES
 
 

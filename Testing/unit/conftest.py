@@ -10,18 +10,35 @@ from LesionKitLib import catalogue
 
 @pytest.fixture(scope="session")
 def random_model(tmp_path_factory):
-    """A folder of models holding covid-convlstm with random weights."""
+    """A folder of models holding all networks of CovidLungQuant, small and with random weights."""
     import torch
 
+    from CovidLungQuantLib.decision import Calibration
+    from CovidLungQuantLib.joint_recipe import describe_joint
+    from CovidLungQuantLib.joint_training import PLANS, JointMixture
     from CovidLungQuantLib.networks.convlstm import ConvLSTMNet
+    from CovidLungQuantLib.networks.jcs import JCSNet
+    from CovidLungQuantLib.networks.multitask import MultiTaskNet
     from CovidLungQuantLib.recipe import describe
     from CovidLungQuantLib.training import PLAN, Mixture
 
     torch.manual_seed(0)
-    arguments = {"width": 16, "hidden": 4}
     folder = tmp_path_factory.mktemp("models")
-    card = {**describe(PLAN, Mixture(), {}), "arguments": arguments}
-    catalogue.save_model(ConvLSTMNet(**arguments), card, folder / "covid-convlstm")
+    calibration = Calibration(2.0, 0.1, 0.5, redraw_limit=0.9)
+    for kind, arguments, card in (
+        (ConvLSTMNet, {"width": 16, "hidden": 4}, describe(PLAN, Mixture(), {})),
+        (
+            JCSNet,
+            {"widths": [4, 4, 8, 8, 8], "evidence": 8},
+            describe_joint("jcs", PLANS["jcs"], JointMixture(), {}, calibration),
+        ),
+        (
+            MultiTaskNet,
+            {"deep": 16, "code": 4},
+            describe_joint("multitask", PLANS["multitask"], JointMixture(), {}, calibration),
+        ),
+    ):
+        catalogue.save_model(kind(**arguments), {**card, "arguments": arguments}, folder / card["name"])
     return folder
 
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from LesionKitLib.metrics import INTERVAL, correlation, dice, with_interval
+from LesionKitLib.metrics import (
+    INTERVAL,
+    area_under_curve,
+    correlation,
+    dice,
+    expected_calibration_error,
+    reliability,
+    roc_curve,
+    with_interval,
+)
 
 
 def test_dice_is_the_overlap_over_the_mean_size():
@@ -60,3 +69,26 @@ def test_figures_that_are_not_numbers_become_none():
 
 def test_one_patient_has_a_figure_and_an_interval_of_no_width():
     assert with_interval(mean_of([0.5, 0.7]), ["a", "a"]) == pytest.approx({"mean": 0.6, "low": 0.6, "high": 0.6})
+
+
+def test_the_area_under_the_curve_counts_pairs_in_the_right_order():
+    assert area_under_curve([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]) == pytest.approx(0.75)
+    assert area_under_curve([0, 1], [0.5, 0.5]) == pytest.approx(0.5)
+    assert np.isnan(area_under_curve([1, 1], [0.1, 0.2]))
+
+
+def test_the_area_below_the_roc_curve_is_the_area_under_the_curve():
+    rng = np.random.default_rng(1)
+    truth = rng.random(200) < 0.4
+    score = np.round(rng.normal(size=200) + truth, 1)  # with ties
+    false, true = roc_curve(truth, score)
+    assert (false[0], true[0], false[-1], true[-1]) == (0, 0, 1, 1)
+    assert np.trapezoid(true, false) == pytest.approx(area_under_curve(truth, score))
+
+
+def test_probabilities_that_come_true_as_often_as_they_say_have_no_calibration_error():
+    truth = np.array([0] * 9 + [1] + [1] * 9 + [0])
+    probability = np.array([0.1] * 10 + [0.9] * 10)
+    assert expected_calibration_error(truth, probability) == pytest.approx(0)
+    assert expected_calibration_error(1 - truth, probability) == pytest.approx(0.8)
+    assert [row["n"] for row in reliability(truth, probability)] == [10, 10]

@@ -7,9 +7,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..datasets import ANY_LESION, UNKNOWN
-from .heads import Heads
+from .heads import Heads, JointHeads
 
 KIND_WEIGHTS = (1.0, 1.6, 2.5)  # ground glass, consolidation, effusion: the rarer count more
+SIDE_WEIGHT, DECISION_WEIGHT, RECONSTRUCTION_WEIGHT = 0.5, 1.0, 2.0
+LABEL_NOISE = 0.05  # share of slice labels that are assumed wrong
 SUSPICIOUS_PIXELS = 60  # a slice called infected has at least this many lesion pixels at MODEL_MM
 
 
@@ -66,3 +68,47 @@ def _weak(logit: Tensor, lesion: Tensor, infected: Tensor) -> Tensor:
     top = candidates.topk(SUSPICIOUS_PIXELS, 1).values
     applies = (infected == 1) & (unknown.sum((1, 2)) > 4 * SUSPICIOUS_PIXELS)
     return F.softplus(-top).mean(1) * applies
+
+
+def joint_loss(answer: JointHeads, batch: dict[str, Tensor]) -> tuple[Tensor, dict]:
+    """The sum over the tasks for batches whose slices each carry only some of the labels.
+
+    batch: image (n, 2, h, w), lesion and lung (n, h, w), infected and covid (n: 1, 0, -1 not known), weight (n: 0 for a
+    slice without masks). A task of which no slice knows anything adds nothing. Returns the loss and its parts.
+    """
+    masked = batch["weight"] > 0
+    loss, parts = answer.decision.new_zeros(()), {}
+    if masked.any():
+        masks = type(answer.masks)(*(h[masked] for h in answer.masks))
+        lesion, weight = batch["lesion"][masked], batch["weight"][masked]
+        loss, parts = segmentation_loss(masks, lesion, batch["lung"][masked], batch["infected"][masked], weight)
+        if answer.sides:
+            deep = SIDE_WEIGHT * _deep_supervision([side[masked] for side in answer.sides], lesion, weight)
+            loss, parts["deep"] = loss + deep, float(deep.detach())
+    told = batch["covid"] >= 0
+    if told.any():
+        truth = batch["covid"][told].float()
+        truth = truth * (1 - 2 * LABEL_NOISE) + LABEL_NOISE
+        decision = F.binary_cross_entropy_with_logits(answer.decision[told].float(), truth)
+        loss, parts["decision"] = loss + DECISION_WEIGHT * decision, float(decision.detach())
+    if answer.reconstruction is not None:
+        redraw = RECONSTRUCTION_WEIGHT * reconstruction_errors(answer.reconstruction, batch["image"]).mean()
+        loss, parts["redraw"] = loss + redraw, float(redraw.detach())
+    return loss, parts
+
+
+def reconstruction_errors(reconstruction: Tensor, image: Tensor) -> Tensor:
+    """Mean absolute difference (n) of a reconstruction and the image (n, 2, h, w) brought to its size."""
+    seen = F.adaptive_avg_pool2d(image.float(), reconstruction.shape[-2:])
+    return (reconstruction.float() - seen).abs().mean((1, 2, 3))
+
+
+def _deep_supervision(sides: list[Tensor], lesion: Tensor, weight: Tensor) -> Tensor:
+    """Mean over the side outputs of cross-entropy + Dice of "any lesion", at the labels' resolution."""
+    weight = weight / weight.sum().clamp(min=1e-6)
+    truth, known = lesion.clamp(max=1).float(), lesion != UNKNOWN
+    losses = []
+    for side in sides:
+        logit = F.interpolate(side.float(), size=lesion.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
+        losses.append((_binary(logit, truth, known) * weight).sum())
+    return torch.stack(losses).mean()

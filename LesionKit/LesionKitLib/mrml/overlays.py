@@ -7,17 +7,18 @@ import slicer
 import vtk
 
 
-def write_overlay(array: np.ndarray, volume_node, name: str, color_node_id: str, node=None):
-    """A vtkMRMLScalarVolumeNode of values 0..1 [k, j, i] on the grid of ``volume_node``; ``node`` is refilled if given.
+def write_overlay(array: np.ndarray, volume_node, name: str, color_node_id: str, node=None, top: float = 1.0):
+    """A vtkMRMLScalarVolumeNode of values 0..top [k, j, i] on the grid of ``volume_node``.
 
-    color_node_id: such as "vtkMRMLColorTableNodeFileColdToHotRainbow.txt"; a colour that is not there is left out.
+    node: is refilled when given. color_node_id: such as "vtkMRMLColorTableNodeFileColdToHotRainbow.txt"; a colour
+    that is not there is left out.
     Raises ValueError when the array does not have the volume's shape.
     """
     if array.shape != volume_node.GetImageData().GetDimensions()[::-1]:
         raise ValueError("The heat map does not fit the volume; was the volume changed in the meantime?")
     scene = volume_node.GetScene()
     node = node or scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
-    slicer.util.updateVolumeFromArray(node, np.ascontiguousarray(array, np.float32))
+    slicer.util.updateVolumeFromArray(node, np.ascontiguousarray(array))
     matrix = vtk.vtkMatrix4x4()
     volume_node.GetIJKToRASMatrix(matrix)
     node.SetIJKToRASMatrix(matrix)
@@ -30,7 +31,7 @@ def write_overlay(array: np.ndarray, volume_node, name: str, color_node_id: str,
         if scene.GetNodeByID(color_node_id):
             display.SetAndObserveColorNodeID(color_node_id)
         display.AutoWindowLevelOff()
-        display.SetWindowLevelMinMax(0.0, 1.0)
-        display.SetLowerThreshold(0.1)
+        display.SetWindowLevelMinMax(0.0, top)
+        display.SetLowerThreshold(0.1 * top)
         display.ApplyThresholdOn()
     return node
