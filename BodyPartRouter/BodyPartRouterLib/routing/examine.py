@@ -64,15 +64,19 @@ class Examined:
         return self.error or (self.prediction.reason if self.prediction.held else None)
 
 
-def find_files(inputs: Sequence[str | os.PathLike]) -> list[Path]:
+def find_files(inputs: Sequence[str | os.PathLike], without: Sequence[Path] = ()) -> list[Path]:
     """The files named, and those in the folders named (all levels, sorted; hidden ones and DICOMDIR passed over).
 
-    Raises UnusableInput when a path does not exist or a folder holds no file.
+    without: folders whose files are not taken, because results go there. Raises UnusableInput when a path does not
+    exist, a folder holds no file, or is itself one of those folders.
     """
     found: dict[Path, None] = {}
+    leave = {path.resolve() for path in without}
     for given in map(Path, inputs):
         if given.is_dir():
-            inside = [path for path in _walk(given) if path.suffix.lower() not in PASSED_OVER]
+            if given.resolve() in leave:
+                raise UnusableInput(f"'{given}' is read, so it cannot be the folder to sort into; choose another.")
+            inside = [path for path in _walk(given, leave) if path.suffix.lower() not in PASSED_OVER]
             if not inside:
                 raise UnusableInput(f"The folder '{given}' holds no image.")
             found.update(dict.fromkeys(inside))
@@ -83,9 +87,11 @@ def find_files(inputs: Sequence[str | os.PathLike]) -> list[Path]:
     return list(found)
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def _walk(folder: Path, leave: set[Path]) -> Iterator[Path]:
     for here, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = sorted(
+            name for name in folders if not name.startswith(".") and not (leave and Path(here, name).resolve() in leave)
+        )
         for name in sorted(names):
             if not name.startswith(".") and name.upper() != "DICOMDIR":
                 yield Path(here, name)

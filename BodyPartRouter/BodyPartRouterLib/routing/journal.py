@@ -218,7 +218,9 @@ class Journal:
 
     def notes(self, image_id: str) -> list[str]:
         """What the deliveries of an image have come to, in order."""
-        return [row[0] or "" for row in self._all("SELECT note FROM deliveries WHERE image = ? ORDER BY step", image_id)]
+        return [
+            row[0] or "" for row in self._all("SELECT note FROM deliveries WHERE image = ? ORDER BY step", image_id)
+        ]
 
     def forget(self, older_than_s: float) -> int:
         """Drop delivered images of so long ago; how many."""

@@ -105,7 +105,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Destination:
-    """A peer. kind: dicom (host, port, ae_title, calling_ae_title, timeout_s) or stow (url, token_variable, timeout_s)."""
+    """A peer. kind: dicom or stow; settings: the other entries, named as in schema.py."""
 
     name: str
     kind: str
@@ -139,12 +139,21 @@ class Rules:
     def keywords(self) -> frozenset[str]:
         """The header elements that conditions or folder names ask for."""
         found = {test.keyword for rule in self.rules for test in rule.when.header}
-        for action in self._actions():
+        for action in self.actions:
             if action.kind in ("copy", "move"):
                 found |= placeholders(action.target) - {"class"}
         return frozenset(found)
 
-    def _actions(self) -> list[Action]:
+    @property
+    def filled_folders(self) -> list[Path]:
+        """The folders that files are copied or moved to, as far as they are the same for every image."""
+        folders = [action.target for action in self.actions if action.kind in ("copy", "move")]
+        fixed = [Path(folder.split("{")[0] + "x").parent if "{" in folder else Path(folder) for folder in folders]
+        return [self.base / folder for folder in fixed]
+
+    @property
+    def actions(self) -> list[Action]:
+        """Of all rules."""
         return [action for rule in self.rules for action in rule.then] + list(self.otherwise)
 
 
@@ -168,7 +177,7 @@ def load_rules(path: str | os.PathLike) -> Rules:
     base = path.absolute().parent
     service = ServiceSettings.from_entries(document.get("service") or {}, base)
     found = Rules(rules, base, destinations=destinations, service=service, **more)
-    for action in found._actions():
+    for action in found.actions:
         _check_action(action, found, path)
     return found
 

@@ -7,7 +7,10 @@ from ..labels import CLASSES, UNKNOWN
 VERSION = 1
 MODULES = ("CovidLungQuant", "StrokeSynth", "BodyPartRouter", "Volumes", "DICOM")
 _TEXT = {"type": "string", "minLength": 1, "maxLength": 1024}
-_AE_TITLE = {"type": "string", "pattern": r"^[ -\[\]-~]{1,16}$"}  # PS3.5 table 6.2-1: no backslash, no control characters
+_AE_TITLE = {
+    "type": "string",
+    "pattern": r"^[ -\[\]-~]{1,16}$",
+}  # PS3.5 table 6.2-1: no backslash, no control characters
 _SHARE = {"type": "number", "minimum": 0, "maximum": 1}
 _SECONDS = {"type": "number", "exclusiveMinimum": 0, "maximum": 86400}
 _PORT = {"type": "integer", "minimum": 1, "maximum": 65535}
