@@ -54,7 +54,7 @@ def cancellable_progress() -> Iterator[Progress]:
         signal.signal(signal.SIGINT, previous)
 
 
-def print_json(document: dict) -> None:
+def print_json(document: dict | list) -> None:
     """One JSON document on stdout."""
     print(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))  # all or nothing
 

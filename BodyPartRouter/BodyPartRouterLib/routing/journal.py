@@ -95,11 +95,10 @@ class Journal:
         row = self._one("SELECT state FROM images WHERE id = ?", image_id)
         return row["state"] if row else None
 
-    def other_with_uid(self, image: Image) -> bool:
-        """Whether another image, with other bytes, claims the same SOP Instance UID."""
-        return bool(
-            image.uid and self._one("SELECT 1 FROM images WHERE uid = ? AND digest != ?", image.uid, image.digest)
-        )
+    def earlier_with_uid(self, image: Image) -> bool:
+        """Whether an image that was taken up earlier, with other bytes, claims the same SOP Instance UID."""
+        query = "SELECT 1 FROM images WHERE uid = ? AND digest != ? AND rowid < (SELECT rowid FROM images WHERE id = ?)"
+        return bool(image.uid and self._one(query, image.uid, image.digest, image.id))
 
     def waiting(self, limit: int) -> list[Image]:
         """Images to classify, the oldest first."""
@@ -166,7 +165,8 @@ class Journal:
         """A delivery failed for good; the image's source stays."""
         with self._change() as base:
             base.execute(
-                "UPDATE deliveries SET state = 'failed', attempts = attempts + 1, note = ? WHERE image = ? AND step = ?",
+                "UPDATE deliveries SET state = 'failed', attempts = attempts + 1, note = ? "
+                "WHERE image = ? AND step = ?",
                 (note, parcel.image.id, parcel.step),
             )
             base.execute(

@@ -1,7 +1,7 @@
 """Sending images to DICOM peers: C-STORE (pynetdicom) and STOW-RS (dicomweb-client).
 
-A crash between the peer's answer and our note of it makes us send the same SOP Instance UID again. A peer that keeps one
-object for each UID, as DICOM wants it, then still has it once; one that answers "duplicate" is taken as having it.
+A crash between the peer's answer and our note of it makes us send the same SOP Instance UID again. A peer that keeps
+one object for each UID, as DICOM wants it, then still has it once; one that answers "duplicate" is taken as having it.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from LesionKitLib.errors import UnusableInput
@@ -144,6 +144,10 @@ class Rules:
                 found |= placeholders(action.target) - {"class"}
         return frozenset(found)
 
+    def with_metrics_port(self, port: int) -> Rules:
+        """The same rules; the metrics of the service at another port."""
+        return replace(self, service=replace(self.service, metrics_port=port))
+
     @property
     def filled_folders(self) -> list[Path]:
         """The folders that files are copied or moved to, as far as they are the same for every image."""
@@ -164,6 +168,17 @@ def folder_rules(folder: str | os.PathLike, move: bool) -> Rules:
     sort = Rule("by class", Condition(classes=CLASSES), (Action("move" if move else "copy", "{class}"),))
     held = (Action(HOLD, "The body part is unknown; a person must look at it."),)
     return Rules((sort,), Path(folder).absolute(), held)
+
+
+def into_folder(rules: Rules, folder: str | os.PathLike, move: bool) -> Rules:
+    """The same rules with relative folders below ``folder``, everything copied to folders moved there, or copied."""
+    kind = "move" if move else "copy"
+
+    def changed(actions: tuple[Action, ...]) -> tuple[Action, ...]:
+        return tuple(replace(one, kind=kind) if one.kind in ("copy", "move") else one for one in actions)
+
+    entries = tuple(replace(rule, then=changed(rule.then)) for rule in rules.rules)
+    return replace(rules, rules=entries, otherwise=changed(rules.otherwise), base=Path(folder).absolute())
 
 
 def load_rules(path: str | os.PathLike) -> Rules:

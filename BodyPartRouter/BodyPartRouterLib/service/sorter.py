@@ -59,7 +59,7 @@ class Sorter:
         log.info("%s: %s, %s", image.id[:12], examined.label, plan.rule)
 
     def _plan(self, image: Image, examined: Examined) -> Plan:
-        if self._inbox.journal.other_with_uid(image):
+        if self._inbox.journal.earlier_with_uid(image):
             return Plan("same UID", (), held=True, reason=SAME_UID)
         return make_plan(examined, self._rules)
 
