@@ -31,10 +31,11 @@ class HeaderFacts:
 
 @dataclass(frozen=True)
 class Xray:
-    """pixels: float32 (rows, columns), 0..1, bones bright, pixels square. frames: how many the file holds.
+    """pixels: float32 (rows, columns), 0..1, bones bright. frames: how many the file holds.
 
     Of several frames the first is taken. notes: sentences on what was done that a user should know.
     spacing: mm between rows and between columns on the detector or in the patient, None when not known.
+    aspect: height of a pixel over its width (spacing or PixelAspectRatio).
     """
 
     pixels: np.ndarray
@@ -42,6 +43,7 @@ class Xray:
     frames: int = 1
     notes: tuple[str, ...] = ()
     spacing: tuple[float, float] | None = None
+    aspect: float = 1.0
 
 
 def read_xray(path: str | os.PathLike) -> Xray:

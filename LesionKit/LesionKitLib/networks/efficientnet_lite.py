@@ -25,6 +25,13 @@ class SameConv(nn.Conv2d):
     """Convolution padded as in TensorFlow ("SAME"): the odd pixel goes right and below, as the weights expect."""
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.groups > 1 and self.training and x.device.type == "cpu":
+            # half-precision gradients of depthwise convolutions take CPUs several times as long
+            with torch.autocast("cpu", enabled=False):
+                return self._padded(x.float())
+        return self._padded(x)
+
+    def _padded(self, x: Tensor) -> Tensor:
         pads = []
         for size, kernel, stride in zip(x.shape[:1:-1], self.kernel_size[::-1], self.stride[::-1], strict=True):
             total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
