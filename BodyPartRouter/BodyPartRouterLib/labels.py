@@ -27,9 +27,9 @@ class Code:
     meaning: str
 
 
-# BodyPartExamined's defined terms and their SNOMED CT codes: DICOM PS3.16 annex L, table L-1 and CID 4031 (2024)
+# BodyPartExamined's defined terms and their SNOMED CT codes: DICOM PS3.16 annex L and context group 4031
 BODY_PARTS: dict[str, tuple[str, Code]] = {
-    "abdomen": ("ABDOMEN", Code("818983003", "SCT", "Abdomen")),
+    "abdomen": ("ABDOMEN", Code("818981001", "SCT", "Abdomen")),
     "adult_chest": ("CHEST", Code("816094009", "SCT", "Chest")),
     "pediatric_chest": ("CHEST", Code("816094009", "SCT", "Chest")),
     "spine": ("SPINE", Code("421060004", "SCT", "Spine")),

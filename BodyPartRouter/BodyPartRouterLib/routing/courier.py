@@ -35,11 +35,19 @@ Sender = Callable[[Sequence[Parcel]], Iterable[Outcome]]  # outcomes in the parc
 
 @dataclass(frozen=True)
 class Patience:
-    """Waits double from first_s to longest_s; after so many refusals a delivery is given up."""
+    """Waits double from first_s to longest_s; after so many refusals a delivery is given up.
+
+    endless: LATER is tried until it works; otherwise it is given up like a refusal.
+    """
 
     first_s: float = 2.0
     longest_s: float = 300.0
     attempts: int = 20
+    endless: bool = True
+
+    def gives_up(self, outcome: Outcome, failures: int) -> bool:
+        """Whether this outcome, after so many failures before it, was the last try."""
+        return (outcome.state == REFUSED or not self.endless) and failures + 1 >= self.attempts
 
     def wait_s(self, failures: int) -> float:
         """After this many failures in a row (0 is the first)."""
@@ -108,7 +116,7 @@ class Courier:
             if finished and parcel.image.removes_source:
                 with suppress(OSError):  # a source that stays is not delivered again: the journal knows it
                     parcel.image.path.unlink()
-        elif outcome.state == REFUSED and parcel.attempts + 1 >= self._patience.attempts:
+        elif self._patience.gives_up(outcome, parcel.attempts):
             self._journal.give_up(parcel, outcome.note)
             log.warning("%s: given up (%s)", parcel.image.id[:12], outcome.note)
         else:

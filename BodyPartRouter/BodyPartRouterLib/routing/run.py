@@ -18,7 +18,7 @@ from .peers import StoreSender, StowSender
 from .plan import DICOM, FOLDER, OPEN, STOW, Delivery, Plan, make_plan, shown_destination, to_record
 from .rules import Rules
 
-PATIENCE = Patience(first_s=1.0, longest_s=10.0, attempts=3)  # somebody waits at the command line
+PATIENCE = Patience(first_s=1.0, longest_s=10.0, attempts=3, endless=False)  # somebody waits at the command line
 _SENDERS = {DICOM: StoreSender, STOW: StowSender}
 
 
