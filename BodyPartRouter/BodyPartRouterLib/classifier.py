@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULT_NETWORK", "NETWORKS", "Classifier", "load_classifier"]
 
 NETWORKS = ("efficientnet-lite0", "light")  # those that are bundled
-FALLBACK_NETWORK = "light"
 log = logging.getLogger(__name__)
 
 
@@ -69,11 +68,12 @@ class Classifier:
 
         def work(runtime: Runtime):
             with torch.inference_mode(), runtime.autocast():
-                maps = self._net.to(runtime.device).class_maps(view.to(runtime.device))
-                return maps[0].float().cpu()
+                net = self._net.to(runtime.device)
+                maps = net.class_maps(view.to(runtime.device))[0]
+                return maps.float().cpu(), (maps.mean((1, 2)) + net.classify.bias).float().cpu()
 
-        maps, self.runtime = with_fallback(work, self.runtime, log.warning)
-        chosen = int(maps[: len(CLASSES)].mean((1, 2)).argmax()) if label is None else CLASSES.index(label)
+        (maps, logits), self.runtime = with_fallback(work, self.runtime, log.warning)
+        chosen = int(logits[: len(CLASSES)].argmax()) if label is None else CLASSES.index(label)
         heat = torch.relu(maps[chosen])
         heat = torch.nn.functional.interpolate(heat[None, None], (self.size, self.size), mode="bilinear")[0, 0].numpy()
         whole = to_image_grid(heat, frame)

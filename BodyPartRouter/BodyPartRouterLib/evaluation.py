@@ -152,8 +152,11 @@ def by_source(scored: list[Scored]) -> dict[str, dict]:
 def held_of(scored: list[Scored]) -> dict:
     """The share passed on to a person, with its interval."""
     held = np.array([s.prediction.held for s in scored])
-    share = with_interval(lambda rows: float(held[rows].mean()), [f"{s.source}/{s.patient}" for s in scored])
-    return {**share, "n": int(held.sum())}
+    return {**_share(held, [f"{s.source}/{s.patient}" for s in scored]), "n": int(held.sum())}
+
+
+def _share(which: np.ndarray, patients: list[str]) -> dict[str, float | None]:
+    return with_interval(lambda rows: float(which[rows].mean()), patients)
 
 
 def confusion(scored: list[Scored]) -> np.ndarray:
