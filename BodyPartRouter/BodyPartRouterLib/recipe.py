@@ -157,8 +157,8 @@ def _training_data(pretrained: bool) -> list[dict]:
 
 _LIMITS = [
     "All chests of children come from one hospital (Kermany, 1 to 5 years, frontal). Crops, borrowed grey values, "
-    "blur and recompression fight the shortcut, but what the network calls a child may partly be that source. Chests of "
-    "school children and newborns are untested; PatientAge is shown as a cross-check.",
+    "blur and recompression fight the shortcut, but what the network calls a child may partly be that source. Chests "
+    "of school children and newborns are untested; PatientAge is shown as a cross-check.",
     "All panoramic teeth, close-up knees and scoliosis images come from one source each.",
     '"Others" holds what the sources hold: limbs, pelvis, skull, sinus, shoulder, teeth. Mammography, fluoroscopy, '
     "angiography and veterinary images were not seen.",

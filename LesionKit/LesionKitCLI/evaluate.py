@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from .console import cancellable_progress, figure, positive, print_json
-from .covid import add_network_options
+from .covid import DEVICES, add_network_options
 
 
 def add_parser(commands) -> None:
@@ -24,9 +24,50 @@ def add_parser(commands) -> None:
     phantom.add_argument("--count", type=positive, default=20, help="phantoms (default 20)")
     phantom.add_argument("--seed", type=int, default=1000)
     phantom.set_defaults(run=run_phantom)
+    router = tasks.add_parser("router", help="body part of labelled X-rays: F1, precision, recall")
+    router.add_argument("--data", required=True, type=Path, metavar="DIR", help="folder with index.csv")
+    router.add_argument("--split", choices=("val", "train", "all"), default="val")
+    _add_router_options(router)
+    router.set_defaults(run=run_router)
     for task in (covid, phantom):
         add_network_options(task)
+    for task in (covid, phantom, router):
         task.add_argument("--json", action="store_true", help="print one JSON document")
+
+
+def _add_router_options(parser) -> None:
+    from BodyPartRouterLib.networks_list import DEFAULT_NETWORK, NETWORKS
+
+    parser.add_argument("--network", choices=tuple(NETWORKS), default=DEFAULT_NETWORK)
+    parser.add_argument("--device", choices=DEVICES, default="auto")
+    parser.add_argument(
+        "--output", type=Path, metavar="DIR", help="also write predictions.csv, metrics.json and confusion.png there"
+    )
+
+
+def run_router(options: argparse.Namespace) -> None:
+    from BodyPartRouterLib.evaluation import evaluate_router
+    from BodyPartRouterLib.outputs import write_evaluation
+    from LesionKitLib.atomic import refuse_unwritable
+    from LesionKitLib.errors import UnusableInput
+
+    if not options.data.is_dir():
+        raise UnusableInput(f"The data folder '{options.data}' does not exist.")
+    if options.output:
+        refuse_unwritable(options.output)
+    with cancellable_progress() as progress:
+        document, scored = evaluate_router(options.data, options.split, options.network, options.device, progress)
+        progress.report("done", 1.0)
+    if options.output:
+        write_evaluation(document, scored, options.output)
+    if options.json:
+        print_json(document)
+        return
+    _print_metrics(f"{document['network']}, {document['n']} X-rays", document["metrics"])
+    print(f"  held {figure(document['held'])}   strict F1 {figure(document['strict']['macro']['f1'])}", end="")
+    print(f"   calibration error {document['calibration_error']:.3f}   {document['seconds_per_image']:.4f} s per image")
+    for source, metrics in document["per_source"].items():
+        _print_metrics(source, {name: value for name, value in metrics.items() if name != "held"})
 
 
 def run_covid(options: argparse.Namespace) -> None:

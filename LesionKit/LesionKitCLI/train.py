@@ -10,11 +10,19 @@ from .console import cancellable_progress, figure, positive
 from .covid import DEVICES
 
 
+ROUTERS = ("router", "router-light", "router-mobilenet", "router-resnet18")
+
+
 def add_parser(commands) -> None:
     parser = commands.add_parser("train", help="train a network anew; a stopped run goes on where it stopped")
-    parser.add_argument("name", choices=("covid-convlstm",), metavar="NAME", help="covid-convlstm")
+    names = ("covid-convlstm", *ROUTERS)
+    parser.add_argument("name", choices=names, metavar="NAME", help=", ".join(names))
     parser.add_argument(
-        "--data", required=True, type=Path, metavar="DIR", help="folder with sirm100, pseudo1600, volumes"
+        "--data",
+        required=True,
+        type=Path,
+        metavar="DIR",
+        help="folder with sirm100, pseudo1600, volumes; for a router the folder of X-rays with index.csv",
     )
     parser.add_argument("--output", required=True, type=Path, metavar="DIR")
     parser.add_argument("--steps", type=positive, help="optimiser steps (default: the recipe's)")
@@ -24,6 +32,40 @@ def add_parser(commands) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
+    if options.name in ROUTERS:
+        run_router(options)
+    else:
+        run_covid(options)
+
+
+def run_router(options: argparse.Namespace) -> None:
+    from BodyPartRouterLib.recipe import NAMES, PLANS, train_and_describe
+    from LesionKitLib.atomic import refuse_unwritable
+    from LesionKitLib.errors import UnusableInput
+    from LesionKitLib.inference import choose_runtime
+
+    if not (options.data / "index.csv").is_file():
+        raise UnusableInput(f"'{options.data}' holds no index.csv.")
+    refuse_unwritable(options.output)
+    network = NAMES[options.name]
+    plan = _wished(PLANS[network], options)
+    device = choose_runtime(options.device).device
+    with cancellable_progress() as progress:
+        model = train_and_describe(options.data, options.output, network, plan, device, progress)
+    print(f"The model lies in {model.folder}.")
+    for name, figures in model.card["metrics"].items():
+        print(f"  {name:16} F1 {figure(figures['f1'])}")
+
+
+def _wished(plan, options: argparse.Namespace):
+    """The recipe's plan with the user's seed and number of steps."""
+    plan = replace(plan, seed=options.seed)
+    if options.steps:
+        plan = replace(plan, steps=options.steps, warmup=min(plan.warmup, options.steps // 10))
+    return plan
+
+
+def run_covid(options: argparse.Namespace) -> None:
     from CovidLungQuantLib.recipe import train_and_describe
     from CovidLungQuantLib.training import PLAN
     from LesionKitLib.atomic import refuse_unwritable
@@ -33,9 +75,7 @@ def run(options: argparse.Namespace) -> None:
     if not (options.data / "sirm100").is_dir():
         raise UnusableInput(f"'{options.data}' holds no folder sirm100.")
     refuse_unwritable(options.output)
-    plan = replace(PLAN, seed=options.seed)
-    if options.steps:
-        plan = replace(plan, steps=options.steps, warmup=min(plan.warmup, options.steps // 10))
+    plan = _wished(PLAN, options)
     device = choose_runtime(options.device).device
     with cancellable_progress() as progress:
         model = train_and_describe(options.data, options.output, plan, device, progress)
