@@ -169,7 +169,7 @@ def echo(port: int, called: str = "ARCHIVE", calling: str = "ECHOSCU") -> int:
 
 def send(port: int, paths: list[Path], calling: str = "CR1") -> subprocess.CompletedProcess:
     """dcmtk's storescu; it stops at the first object that is refused."""
-    command = ["storescu", "-v", "-to", "10", "-aec", "LESIONKIT", "-aet", calling, "127.0.0.1", str(port)]
+    command = ["storescu", "-v", "-R", "-to", "10", "-aec", "LESIONKIT", "-aet", calling, "127.0.0.1", str(port)]
     return subprocess.run([*command, *map(str, paths)], capture_output=True, text=True)
 
 

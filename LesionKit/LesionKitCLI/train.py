@@ -9,7 +9,6 @@ from pathlib import Path
 from .console import cancellable_progress, figure, positive
 from .covid import DEVICES
 
-
 ROUTERS = ("router", "router-light", "router-mobilenet", "router-resnet18")
 
 
