@@ -6,6 +6,7 @@ patient is logged.
 
 from __future__ import annotations
 
+import functools
 import io
 import logging
 import sqlite3
@@ -40,16 +41,12 @@ class Listener:
 
     def start(self, port: int) -> int:
         """Listen; returns the port (a free one for 0). Raises UnusableInput when the port cannot be had."""
-        from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts, evt
-        from pynetdicom.sop_class import Verification
+        from pynetdicom import AE, evt
 
         entity = AE(self._settings.ae_title)
         entity.maximum_associations = self._settings.max_associations
         entity.network_timeout = entity.acse_timeout = entity.dimse_timeout = NETWORK_TIMEOUT_S
         entity.require_calling_aet = list(self._settings.allow)
-        for context in AllStoragePresentationContexts:
-            entity.add_supported_context(context.abstract_syntax, ALL_TRANSFER_SYNTAXES)
-        entity.add_supported_context(Verification)
         handlers = [
             (evt.EVT_C_ECHO, lambda event: SUCCESS),
             (evt.EVT_C_STORE, self._store),
@@ -58,7 +55,8 @@ class Listener:
             (evt.EVT_CONN_CLOSE, self._forget),
         ]
         try:
-            self._server = entity.start_server((self._settings.address, port), block=False, evt_handlers=handlers)
+            place = (self._settings.address, port)
+            self._server = entity.start_server(place, block=False, evt_handlers=handlers, contexts=accepted())
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or "no such address or port"
             raise UnusableInput(f"Cannot listen on {self._settings.address}, port {port}: {reason}.") from None
@@ -114,6 +112,20 @@ class Listener:
         log.warning("An object was refused: %s", why)
         self._metrics.rejected(why.split(" (")[0])
         return OUT_OF_RESOURCES
+
+
+@functools.lru_cache
+def accepted() -> list:
+    """Presentation contexts: C-ECHO, and every kind of stored object in every encoding of still images."""
+    from pydicom import uid
+    from pynetdicom import AllStoragePresentationContexts, build_context
+    from pynetdicom.sop_class import Verification
+
+    compressed = (*uid.JPEGTransferSyntaxes, *uid.JPEGLSTransferSyntaxes, *uid.JPEG2000TransferSyntaxes)
+    plain = (uid.ExplicitVRLittleEndian, uid.ImplicitVRLittleEndian, uid.DeflatedExplicitVRLittleEndian)
+    syntaxes = [*plain, uid.ExplicitVRBigEndian, *compressed, *uid.HTJ2KTransferSyntaxes, *uid.RLETransferSyntaxes]
+    kinds = [context.abstract_syntax for context in AllStoragePresentationContexts]
+    return [build_context(Verification), *(build_context(kind, syntaxes) for kind in kinds)]
 
 
 def file_head(sop_class: str, sop_instance: str, transfer_syntax: str) -> bytes:
