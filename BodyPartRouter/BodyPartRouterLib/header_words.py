@@ -7,35 +7,28 @@ import unicodedata
 
 CHEST = "chest"  # of any age
 # starts of words, without accents, in English, German, French, Spanish, Portuguese, Italian and Dutch
-STARTS: dict[str, tuple[str, ...]] = {
-    CHEST: tuple(
-        """
+_LISTS = {
+    CHEST: """
         CHEST THORA TORA BRUST LUNG POUMON PULM CXR RXT PECHO
-        """.split()
-    ),
-    "abdomen": tuple(
-        """
+        """,
+    "abdomen": """
         ABD KUB BAUCH VENTRE BNS
-        """.split()
-    ),
-    "spine": tuple(
-        """
+        """,
+    "spine": """
         SPIN CSPINE TSPINE LSPINE LSSPINE SSPINE CTSPINE TLSPINE VERTEBR COLUMN COLUNA COLONNA RACHIS
-        WIRBELS HWS BWS LWS WERVEL CERVICA LUMB LOMB LUMBAR SACR COCCYX SCOLIO SKOLIO ESCOLIO DORSAL
-        """.split()
-    ),
-    "others": tuple(
-        """
+        WIRBEL HALSWIRBEL BRUSTWIRBEL LENDENWIRBEL HWS BWS LWS WERVEL CERVICA LUMB LOMB LUMBAR SACR COCCYX SCOLIO SKOLIO ESCOLIO DORSAL
+        """,
+    "others": """
         SKULL HEAD SCHADEL CRAN SINUS FACIAL FACE NASAL ORBIT MANDIB MAXILL JAW TMJ TEETH TOOTH DENT PANORAM
-        ORTHOPAN OPG NECK SHOULDER SCHULTER EPAULE HOMBRO OMBRO SPALLA CLAVIC SCAPUL STERNUM RIB HUMER
+        ORTHOPAN OPG NECK SHOULDER SCHULTER EPAULE HOMBRO OMBRO SPALLA CLAVIC SCAPUL STERNUM RIB RIBS RIPPE COSTELA COTES HUMER
         UPPERARM ARM ELBOW ELLENB COUDE CODO COTOVELO GOMITO FOREARM RADIUS ULNA WRIST HANDGEL POIGNET
         MUNECA PUNHO POLSO HAND MAIN MANO MAO FINGER THUMB DAUMEN PELV BECKEN BASSIN BACIA HIP HUFTE HUEFT
         HANCHE CADERA QUADRIL FEMUR THIGH OBERSCH KNEE KNIE GENOU RODILLA JOELHO GINOCCH PATELL TIBIA FIBUL
         LEG LOWERLEG UNTERSCH ANKLE SPRUNGG CHEVILLE TOBILLO TORNOZ CAVIGL FOOT FUSS PIED PIE PE PIEDE
         CALCAN HEEL TOE ZEHE EXTREM BREAST MAMM
-        """.split()
-    ),
+        """,
 }
+STARTS = {name: tuple(words.split()) for name, words in _LISTS.items()}
 WHOLE_WORDS = {"PE", "PIE", "ARM", "LEG", "RIB", "RIBS", "HIP", "TOE", "TOES", "HEAD", "JAW", "MAO", "MAIN", "TORA"}
 # words that begin like a body part and mean something else
 NOT_PARTS = {"HANDED", "HANDHELD", "SPINDLE", "HEADER", "DENTRO", "LUMEN", "SACRIFICE", "RADIUSES", "TORADOL"}
@@ -54,10 +47,12 @@ def classes_in(text: str) -> set[str]:
     words = re.findall(r"[A-Z]+", plain(text))
     joined = "".join(words)
     found = {name for name, starts in STARTS.items() if any(_names(word, starts) for word in words)}
-    if {"spine", CHEST} <= found and re.search(r"(THORACIC|DORSAL|TORACICA|DORSOLOMBAR|BRUSTWIRBEL)", joined):
+    if {"spine", CHEST} <= found and re.search(r"(THORACIC|THORACO|DORSAL|TORACICA|BRUSTWIRBEL)", joined):
         found.discard(CHEST)
     if {"spine", "others"} <= found and re.search(r"(SPINE|COLUNA|RACHIS)", joined) and "NECK" in words:
         found.discard("others")
+    if "ABDOMEN" in joined:  # also CHESTABDOMEN in one word
+        found.add("abdomen")
     return found
 
 

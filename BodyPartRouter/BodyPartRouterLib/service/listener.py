@@ -121,9 +121,8 @@ def accepted() -> list:
     from pynetdicom import AllStoragePresentationContexts, build_context
     from pynetdicom.sop_class import Verification
 
-    compressed = (*uid.JPEGTransferSyntaxes, *uid.JPEGLSTransferSyntaxes, *uid.JPEG2000TransferSyntaxes)
-    plain = (uid.ExplicitVRLittleEndian, uid.ImplicitVRLittleEndian, uid.DeflatedExplicitVRLittleEndian)
-    syntaxes = [*plain, uid.ExplicitVRBigEndian, *compressed, *uid.HTJ2KTransferSyntaxes, *uid.RLETransferSyntaxes]
+    left_out = {*uid.MPEGTransferSyntaxes, *uid.PrivateTransferSyntaxes}
+    syntaxes = [syntax for syntax in uid.AllTransferSyntaxes if syntax not in left_out]
     kinds = [context.abstract_syntax for context in AllStoragePresentationContexts]
     return [build_context(Verification), *(build_context(kind, syntaxes) for kind in kinds)]
 
