@@ -9,18 +9,20 @@ CHEST = "chest"  # of any age
 # starts of words, without accents, in English, German, French, Spanish, Portuguese, Italian and Dutch
 _LISTS = {
     CHEST: """
-        CHEST THORA TORA BRUST LUNG POUMON PULM CXR RXT PECHO
+        CHEST THORA TORAX TORACI TORACE BRUST LUNG POUMON PULM CXR RXT PECHO
         """,
     "abdomen": """
         ABD KUB BAUCH VENTRE BNS
         """,
     "spine": """
         SPIN CSPINE TSPINE LSPINE LSSPINE SSPINE CTSPINE TLSPINE VERTEBR COLUMN COLUNA COLONNA RACHIS
-        WIRBEL HALSWIRBEL BRUSTWIRBEL LENDENWIRBEL HWS BWS LWS WERVEL CERVICA LUMB LOMB LUMBAR SACR COCCYX SCOLIO SKOLIO ESCOLIO DORSAL
+        WIRBEL HALSWIRBEL BRUSTWIRBEL LENDENWIRBEL HWS BWS LWS WERVEL
+        CERVICA LUMB LOMB LUMBAR SACR COCCYX SCOLIO SKOLIO ESCOLIO DORSAL
         """,
     "others": """
         SKULL HEAD SCHADEL CRAN SINUS FACIAL FACE NASAL ORBIT MANDIB MAXILL JAW TMJ TEETH TOOTH DENT PANORAM
-        ORTHOPAN OPG NECK SHOULDER SCHULTER EPAULE HOMBRO OMBRO SPALLA CLAVIC SCAPUL STERNUM RIB RIBS RIPPE COSTELA COTES HUMER
+        ORTHOPAN OPG NECK SHOULDER SCHULTER EPAULE HOMBRO OMBRO SPALLA CLAVIC SCAPUL STERNUM RIB RIBS RIPPE
+        COSTELA COTES HUMER
         UPPERARM ARM ELBOW ELLENB COUDE CODO COTOVELO GOMITO FOREARM RADIUS ULNA WRIST HANDGEL POIGNET
         MUNECA PUNHO POLSO HAND MAIN MANO MAO FINGER THUMB DAUMEN PELV BECKEN BASSIN BACIA HIP HUFTE HUEFT
         HANCHE CADERA QUADRIL FEMUR THIGH OBERSCH KNEE KNIE GENOU RODILLA JOELHO GINOCCH PATELL TIBIA FIBUL
@@ -29,14 +31,13 @@ _LISTS = {
         """,
 }
 STARTS = {name: tuple(words.split()) for name, words in _LISTS.items()}
-WHOLE_WORDS = {"PE", "PIE", "ARM", "LEG", "RIB", "RIBS", "HIP", "TOE", "TOES", "HEAD", "JAW", "MAO", "MAIN", "TORA"}
+WHOLE_WORDS = {"PE", "PIE", "ARM", "LEG", "RIB", "RIBS", "HIP", "TOE", "TOES", "HEAD", "JAW", "MAO", "MAIN"}
 # words that begin like a body part and mean something else
-NOT_PARTS = {"HANDED", "HANDHELD", "SPINDLE", "HEADER", "DENTRO", "LUMEN", "SACRIFICE", "RADIUSES", "TORADOL"}
+NOT_PARTS = {"HANDED", "HANDHELD", "SPINDLE", "HEADER", "DENTRO", "LUMEN", "SACRIFICE"}
 # ViewPosition that only one class has: skull and breast projections
 VIEWS = {
     "others": {"WATERS", "TOWNE", "TOWNES", "CALDWELL", "MLO", "CC", "ML", "LM", "XCCL", "SMV", "MERCHANT", "SUNRISE"},
 }
-CHESTWARD = {"TORAX", "TORACICO", "TORACE"}
 
 
 def classes_in(text: str) -> set[str]:
@@ -59,8 +60,6 @@ def classes_in(text: str) -> set[str]:
 def _names(word: str, starts: tuple[str, ...]) -> bool:
     if word in NOT_PARTS:
         return False
-    if word in CHESTWARD:
-        return starts is STARTS[CHEST]
     return any(word == start if start in WHOLE_WORDS else word.startswith(start) for start in starts)
 
 
