@@ -59,7 +59,7 @@ def carry_out(
     rules: Rules,
     journal: Journal | None = None,
     progress: Progress | None = None,
-    patience: Patience = PATIENCE,
+    patience: Patience | None = None,
     pause: Callable[[float], None] = time.sleep,
 ) -> list[Routed]:
     """Make the deliveries of a plan; the same list with where each went. Files that are held stay as they are.
@@ -68,6 +68,7 @@ def carry_out(
     place after its last delivery. Progress may cancel between two files; what is delivered by then stays delivered.
     """
     own = journal is None
+    patience = patience or PATIENCE
     journal = journal or Journal()
     try:
         entries = {}

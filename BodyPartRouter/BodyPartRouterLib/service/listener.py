@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 SUCCESS, OUT_OF_RESOURCES, NOT_UNDERSTOOD = 0x0000, 0xA700, 0xC000
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 NETWORK_TIMEOUT_S = 60.0
+_STREAMS = ("JPIP", "SMPTE")  # transfer syntaxes that are no files
 log = logging.getLogger(__name__)
 
 
@@ -121,8 +122,8 @@ def accepted() -> list:
     from pynetdicom import AllStoragePresentationContexts, build_context
     from pynetdicom.sop_class import Verification
 
-    left_out = {*uid.MPEGTransferSyntaxes, *uid.PrivateTransferSyntaxes}
-    syntaxes = [syntax for syntax in uid.AllTransferSyntaxes if syntax not in left_out]
+    streams = {*uid.MPEGTransferSyntaxes, *uid.PrivateTransferSyntaxes}
+    syntaxes = [one for one in uid.AllTransferSyntaxes if one not in streams and not one.name.startswith(_STREAMS)]
     kinds = [context.abstract_syntax for context in AllStoragePresentationContexts]
     return [build_context(Verification), *(build_context(kind, syntaxes) for kind in kinds)]
 
