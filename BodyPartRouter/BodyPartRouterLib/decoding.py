@@ -16,7 +16,7 @@ import numpy as np
 from LesionKitLib.dicomheader import COLOUR, is_dicom, scan_files
 from LesionKitLib.errors import UnusableInput
 
-from .frame_size import refuse_large_frame, refuse_large_inflated
+from .frame_size import is_deflated, refuse_large_frame, refuse_large_inflated
 from .header_facts import header_facts
 from .xray import Xray
 
@@ -160,10 +160,10 @@ def _stored(path: Path, data) -> np.ndarray:
 
     refuse_large_frame(path, data)
     try:
-        try:
-            array = pixel_array(path, index=0)
+        try:  # from the file, which reads nothing but this frame; a deflated file has to be unpacked as a whole
+            array = pixel_array(_whole_dataset(path) if is_deflated(data) else path, index=0)
         except InvalidDicomError:  # an old file without the DICM mark
-            array = pixel_array(_without_mark(path), index=0)
+            array = pixel_array(_whole_dataset(path), index=0)
     except (NotImplementedError, RuntimeError) as error:
         if "missing dependencies" in str(error) or isinstance(error, NotImplementedError):
             raise UnusableInput("The image is compressed in a way that cannot be read here.") from error
@@ -177,7 +177,7 @@ def _stored(path: Path, data) -> np.ndarray:
     return array
 
 
-def _without_mark(path: Path):
+def _whole_dataset(path: Path):
     import pydicom
     from pydicom.dataset import FileMetaDataset
     from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian

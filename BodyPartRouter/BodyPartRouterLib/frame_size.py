@@ -50,6 +50,11 @@ def _deflated_start(path: Path) -> int | None:
     return 128 + 4 + 12 + int(meta.FileMetaInformationGroupLength)
 
 
+def is_deflated(data) -> bool:
+    """Whether the file of this data set has the transfer syntax Deflated Explicit VR Little Endian."""
+    return str(getattr(data, "file_meta", {}).get("TransferSyntaxUID", "")) == DEFLATED
+
+
 def refuse_large_frame(path: Path, data) -> None:
     """Raises UnusableInput where the first compressed frame is of another size than the header's rows and columns."""
     syntax = getattr(data, "file_meta", {}).get("TransferSyntaxUID")
