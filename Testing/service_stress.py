@@ -1,9 +1,9 @@
 """Kills the router's service while four senders are at work, and counts what arrives.
 
 ``python Testing/service_stress.py [--objects 1000] [--senders 4] [--kills 1] [--folder DIR]`` writes small X-rays,
-sends them with dcmtk's storescu, kills the service (kill -9) midway, starts it again, and compares: each object must lie
-exactly once where its rule sends it, a folder or the archive (dcmtk's storescp). A sender that gets an error sends its
-objects again, as scanners do. Prints one JSON document; exits with 1 when an object is missing or there twice.
+sends them with dcmtk's storescu, kills the service (kill -9) midway, starts it again, and compares: each object must
+lie exactly once where its rule sends it, a folder or the archive (dcmtk's storescp). A sender that gets an error sends
+its objects again, as scanners do. Prints one JSON document; exits with 1 when an object is missing or there twice.
 """
 
 from __future__ import annotations

@@ -45,6 +45,7 @@ class Examined:
     error: str | None = None
     notes: tuple[str, ...] = ()
     thumbnail: object = None
+    in_memory: bool = False  # pixels of the scene, not of a file: path is only a name, nothing can be delivered
 
     @property
     def label(self) -> str:
@@ -113,6 +114,30 @@ def examine(
         yield from _examine_batch(paths[start : start + batch], classifier, keywords, thumbnail)
     if progress is not None:
         progress.report("classifying", 1.0)
+
+
+def examine_pixels(name: str, xray: Xray, classifier: Classifier, thumbnail=None) -> Examined:
+    """An image that is not a file, such as one that was changed in the scene."""
+    from ..header_check import compare
+
+    (prediction,) = _predict([xray], classifier)
+    if isinstance(prediction, str):
+        return Examined(Path(name), error=prediction, in_memory=True)
+    agreement = compare(xray.header, prediction)
+    picture = thumbnail(xray) if thumbnail is not None else None
+    return Examined(Path(name), prediction, xray.header, agreement, notes=xray.notes, thumbnail=picture, in_memory=True)
+
+
+def with_threshold(examined: Examined, threshold: float) -> Examined:
+    """Held as well when the probability is below a threshold of the user's own (0 to 1)."""
+    from dataclasses import replace
+
+    prediction = examined.prediction
+    if prediction is None or prediction.held or prediction.probability >= threshold:
+        return examined
+    reason = f"The probability {prediction.probability:.2f} is below the threshold {threshold:.2f}."
+    held = replace(prediction, label=UNKNOWN, held=True, reason=reason)
+    return replace(examined, prediction=held)
 
 
 def _examine_batch(paths, classifier, keywords, thumbnail) -> list[Examined]:

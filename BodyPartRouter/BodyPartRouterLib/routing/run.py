@@ -48,7 +48,7 @@ def plan_files(
 
 def plan_one(examined: Examined, rules: Rules | None) -> Routed:
     """As plan_files, of one file that is examined already."""
-    if rules is None:
+    if rules is None or examined.in_memory:
         return Routed(examined)
     plan = make_plan(examined, rules)
     return Routed(examined, plan, _planned(examined, plan, rules))
