@@ -81,7 +81,7 @@ class ResultsSection:
             record["destination"] or self._without_destination(record, entry.routed),
         )
         for column, text in enumerate(texts):
-            item = qt.QTableWidgetItem(text)
+            item = qt.QTableWidgetItem(_short(text) if column == len(texts) - 1 else text)
             item.setToolTip(text)
             if column == 1 and record["held"]:
                 item.setForeground(qt.QBrush(qt.QColor(*NEEDS_A_PERSON)))
@@ -175,3 +175,12 @@ class ResultsSection:
         if module:
             self.logic.openIn(self._entries.all[row].raw, module)
             slicer.util.selectModule(module)
+
+
+def _short(destination: str) -> str:
+    """Of a file that will lie in a folder only the folder's name; the tool tip tells the rest."""
+    return ", ".join(_folder(part) if os.path.isabs(part) else part for part in destination.split(", "))
+
+
+def _folder(path: str) -> str:
+    return f"…/{os.path.basename(os.path.dirname(path))}"
