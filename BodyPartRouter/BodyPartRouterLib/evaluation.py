@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from LesionKitLib.errors import UnusableInput
-from LesionKitLib.metrics import with_interval
+from LesionKitLib.metrics import DRAWS, INTERVAL, SEED, with_interval
 from LesionKitLib.progress import Progress
 
 from .calibration import calibration_error
@@ -20,6 +20,7 @@ from .prediction import Prediction
 from .xray import read_xray
 
 BATCH = 32
+METRICS = ("f1", "precision", "recall")
 
 
 @dataclass(frozen=True)
@@ -93,40 +94,54 @@ def evaluate_router(
 
 def metrics_of(scored: list[Scored]) -> dict[str, dict]:
     """{macro and each class: {f1, precision, recall: {mean, low, high}, n}}, bootstrapped by patient."""
-    counts, patients = _one_hot(scored), [f"{s.source}/{s.patient}" for s in scored]
-    figures = {"macro": macro_of(scored)}
+    whole, draws, truth = _rates(scored)
+    figures = {"macro": _macro(whole, draws, truth)}
     for n, name in enumerate(CLASSES):
-        rates = {
-            metric: with_interval(lambda rows, n=n, m=metric: rates_of(counts, rows)[m][n], patients)
-            for metric in ("f1", "precision", "recall")
-        }
-        figures[name] = {**rates, "n": int(counts[0][:, n].sum())}
+        rates = {metric: _figure(whole[metric][0, n], draws[metric][:, n]) for metric in METRICS}
+        figures[name] = {**rates, "n": int(truth[:, n].sum())}
     return figures
 
 
 def macro_of(scored: list[Scored], manner: str = "likeliest") -> dict[str, dict]:
     """Means over the classes that occur. manner: "likeliest", or "strict", where held images are missed."""
-    if not scored:
-        return {}
-    counts, patients = _one_hot(scored, manner), [f"{s.source}/{s.patient}" for s in scored]
-
-    def mean(metric: str):
-        def statistic(rows: np.ndarray) -> float:
-            values = rates_of(counts, rows)[metric][counts[0][rows].any(0)]
-            return float(np.nan_to_num(values).mean())
-
-        return statistic
-
-    figures = {metric: with_interval(mean(metric), patients) for metric in ("f1", "precision", "recall")}
-    return {**figures, "n": len(scored)}
+    return _macro(*_rates(scored, manner)) if scored else {}
 
 
-def rates_of(counts: tuple[np.ndarray, np.ndarray], rows: np.ndarray) -> dict[str, np.ndarray]:
-    """F1, precision and recall of each class (5,) over the rows; NaN where the class neither occurs nor is named."""
-    truth, said = counts[0][rows], counts[1][rows]
-    both, occurs, named = (truth & said).sum(0), truth.sum(0), said.sum(0)
+def _macro(whole: dict, draws: dict, truth: np.ndarray) -> dict[str, dict]:
+    def mean(rates: dict, metric: str) -> np.ndarray:
+        occurs = np.isfinite(rates["recall"])
+        return np.where(occurs, np.nan_to_num(rates[metric]), 0).sum(1) / occurs.sum(1)
+
+    figures = {metric: _figure(mean(whole, metric)[0], mean(draws, metric)) for metric in METRICS}
+    return {**figures, "n": len(truth)}
+
+
+def _rates(scored: list[Scored], manner: str = "likeliest") -> tuple[dict, dict, np.ndarray]:
+    """Rates of all images, rates of DRAWS bootstrap samples of whole patients, and the truth, bool (n, 5)."""
+    truth, said = _one_hot(scored, manner)
+    names, patient = np.unique([f"{s.source}/{s.patient}" for s in scored], return_inverse=True)
+    counts = np.zeros((3, len(names), len(CLASSES)))
+    for which, hits in enumerate((truth & said, truth, said)):
+        np.add.at(counts[which], patient, hits)
+    chosen = np.random.default_rng(SEED).integers(len(names), size=(DRAWS, len(names)))
+    times = np.stack([np.bincount(row, minlength=len(names)) for row in chosen])
+    return rates_of(counts.sum(1)[:, None]), rates_of(times @ counts), truth
+
+
+def rates_of(counts: np.ndarray) -> dict[str, np.ndarray]:
+    """F1, precision and recall from counts (named rightly, occurring, named) of shape (3, ..., 5); NaN for 0 / 0."""
+    both, occurs, named = counts
     with np.errstate(invalid="ignore", divide="ignore"):
         return {"f1": 2 * both / (occurs + named), "precision": both / named, "recall": both / occurs}
+
+
+def _figure(mean: float, draws: np.ndarray) -> dict[str, float | None]:
+    """As LesionKitLib.metrics.with_interval gives it."""
+    finite = draws[np.isfinite(draws)]
+    if not np.isfinite(mean) or not len(finite):
+        return {"mean": None, "low": None, "high": None}
+    low, high = np.percentile(finite, INTERVAL)
+    return {"mean": float(mean), "low": float(low), "high": float(high)}
 
 
 def by_source(scored: list[Scored]) -> dict[str, dict]:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from LesionKitLib.catalogue import Model, save_model
+from LesionKitLib.errors import UnusableInput
 from LesionKitLib.inference import choose_runtime
 from LesionKitLib.progress import Progress
 from LesionKitLib.training import TrainingPlan, draw_curve
@@ -52,13 +53,15 @@ def train_and_describe(
 ) -> Model:
     """Train, draw the curve, calibrate, evaluate on the validation patients and write the model's folder in output."""
     learned, aside = set_aside(list(labelled_xrays(data, "train")), plan.seed)
+    certain = [item for item in aside if item.label != AGE_UNKNOWN]
+    if not certain:
+        raise UnusableInput(f"'{data}' holds too few patients of each class and source to set some aside.")
     mixture, size = Mixture(), entry_of(network).size
 
     def check(net) -> dict[str, float]:
-        certain = [item for item in aside if item.label != AGE_UNKNOWN]
         found = answers(net, [item.grey for item in certain], size, device)
         right = [int(row.argmax()) in item.allowed for row, item in zip(found.logits, certain, strict=True)]
-        return {"aside right": sum(right) / len(right)} if right else {}
+        return {"aside right": sum(right) / len(right)}
 
     net = train_router(network, Pools(learned, slice_pool(data)), output, plan, mixture, device, check, progress)
     draw_curve(output, output / "curve.png")
