@@ -49,6 +49,7 @@ class ResultsSection:
         for row in range(len(entries)):
             self._fill(row)
         table.resizeColumnsToContents()
+        table.setColumnWidth(len(self._titles) - 1, 60)  # the least; it takes what room there is
         table.clearSelection()
         for row in keep[:1]:
             table.selectRow(row)

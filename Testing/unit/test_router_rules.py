@@ -156,7 +156,7 @@ def test_a_missing_rules_file_is_one_sentence(tmp_path):
 
 
 def test_the_rules_in_the_documentation_are_valid(tmp_path):
-    text = (ROOT / "docs" / "router-rules.md").read_text("utf-8")
+    text = "".join((ROOT / "docs" / name).read_text("utf-8") for name in ("router-rules.md", "tutorial-router.md"))
     examples = [part.split("```")[0] for part in text.split("```yaml\n")[1:]]
     assert examples
     for example in examples:
