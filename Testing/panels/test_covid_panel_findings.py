@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import slicer
 
-
 from CovidLungQuantLib.decision import RULE
 
 pytest_plugins = "covid_panel"
