@@ -8,10 +8,10 @@ TORCH := 2.13.0
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
-MODULE_PATHS := "$(CURDIR)/LesionKit" "$(CURDIR)/CovidLungQuant"
+MODULE_PATHS := "$(CURDIR)/LesionKit" "$(CURDIR)/CovidLungQuant" "$(CURDIR)/BodyPartRouter"
 DEBIAN_PACKAGES := python3 python3-venv libstdc++6
-# Qt without a screen, for the tests of the panels
-DEBIAN_TEST_PACKAGES := libegl1 libgl1 libxkbcommon0 libdbus-1-3 libfontconfig1 libglib2.0-0 fonts-dejavu-core
+# Qt without a screen, for the tests of the panels; DICOM peers, for those of the router's service
+DEBIAN_TEST_PACKAGES := libegl1 libgl1 libxkbcommon0 libdbus-1-3 libfontconfig1 libglib2.0-0 fonts-dejavu-core dcmtk
 ARGS ?=
 SLICER ?= Slicer
 
@@ -97,6 +97,8 @@ $(VENV)/.test: requirements/test.txt $(VENV)/.demo
 	@if ! QT_QPA_PLATFORM=offscreen $(BIN)/python -c '$(CAN_SHOW)' >/dev/null 2>&1; then \
 	  $(call install_debian,$(DEBIAN_TEST_PACKAGES),Libraries that Qt needs are missing); \
 	fi
+	@command -v storescp >/dev/null || ($(call install_debian,dcmtk,The DICOM programs storescu and storescp are missing)) \
+	  || echo "The tests with these programs are left out." >&2
 	@touch $@
 
 # Without dependencies, which are all pinned: nothing may exchange the PyTorch that is there.

@@ -32,6 +32,7 @@ LUNG_OUTLINE = [
 def main() -> None:
     lungs = draw_lungs()
     save(lungs, "CovidLungQuant/Resources/Icons/CovidLungQuant.png")
+    save(draw_router(), "BodyPartRouter/Resources/Icons/BodyPartRouter.png")
     kit = draw_kit()
     save(kit, "LesionKit/Resources/Icons/LesionKit.png")
     save(kit, "LesionKit.png")
@@ -60,6 +61,24 @@ def draw_lungs() -> Image.Image:
     image.paste(lesions, mask=inside)
     for lung in (right, left):
         stroke(draw, lung + lung[:2], LUNG_EDGE, 0.018)
+    return image
+
+
+def draw_router() -> Image.Image:
+    """An X-ray film with a spine and ribs on it, and the ways that lead away from it."""
+    image, draw = tile()
+    film = [(0.10, 0.16), (0.54, 0.16), (0.54, 0.84), (0.10, 0.84)]
+    draw.polygon(points(film), fill=(58, 82, 112))
+    stroke(draw, film + film[:2], LUNG_EDGE, 0.018)
+    for y in (0.26, 0.36, 0.46, 0.56, 0.66, 0.75):
+        stroke(draw, [(0.30, y), (0.34, y)], LUNG_EDGE, 0.062)
+    for y in (0.30, 0.41, 0.52, 0.63):
+        for side in (-1, 1):
+            rib = [(0.32 + side * x, y + dy) for x, dy in ((0.045, 0.0), (0.12, -0.01), (0.165, 0.05))]
+            stroke(draw, rib, LUNG, 0.022)
+    for y, color in ((0.24, GGO), (0.50, CONSOLIDATION), (0.76, EFFUSION)):
+        stroke(draw, [(0.58, 0.50), (0.68, 0.50), (0.72, y), (0.80, y)], color, 0.03)
+        draw.polygon(points([(0.79, y - 0.06), (0.91, y), (0.79, y + 0.06)]), fill=color)
     return image
 
 

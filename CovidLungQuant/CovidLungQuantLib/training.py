@@ -31,7 +31,7 @@ class Mixture:
     phantom_count: int = 72
 
 
-PLAN = TrainingPlan(steps=1150, check_every=200)
+PLAN = TrainingPlan(steps=1500, check_every=200)
 
 
 def covid_sources(data: Path, mixture: Mixture, seed: int) -> dict[str, list[Sequence]]:

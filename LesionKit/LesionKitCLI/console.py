@@ -54,7 +54,7 @@ def cancellable_progress() -> Iterator[Progress]:
         signal.signal(signal.SIGINT, previous)
 
 
-def print_json(document: dict) -> None:
+def print_json(document: dict | list) -> None:
     """One JSON document on stdout."""
     print(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))  # all or nothing
 
@@ -75,3 +75,14 @@ def positive(text: str) -> int:
     if value < 1:
         raise ValueError(text)
     return value
+
+
+def print_metrics(title: str, metrics: dict) -> None:
+    """{name: {metric: {mean, low, high}}} as lines."""
+    print(f"\n{title}")
+    for name, figures in metrics.items():
+        if not isinstance(figures, dict):
+            print(f"  {name:14} {figures:.3f}")
+            continue
+        shown = [f"{metric} {figure(value)}" for metric, value in figures.items() if isinstance(value, dict)]
+        print(f"  {name:14} n={figures['n']:<4} " + "  ".join(shown))

@@ -6,7 +6,8 @@ import argparse
 from functools import partial
 from pathlib import Path
 
-from .console import cancellable_progress, figure, positive, print_json
+from . import evaluate_router
+from .console import cancellable_progress, positive, print_json, print_metrics
 from .covid import add_network_options
 
 
@@ -33,6 +34,8 @@ def add_parser(commands) -> None:
         task.add_argument("--output", type=Path, metavar="DIR", help="folder for a report with pictures")
     for task in (covid, decision, phantom):
         add_network_options(task, "jcs" if task is decision else "convlstm")
+    evaluate_router.add_task(tasks)
+    for task in tasks.choices.values():
         task.add_argument("--json", action="store_true", help="print one JSON document")
 
 
@@ -96,9 +99,9 @@ def _show(options: argparse.Namespace, document: dict, draw) -> None:
     if options.json:
         print_json(document)
         return
-    _print_metrics(f"{document['network']}, {document['n']} images", document["metrics"])
+    print_metrics(f"{document['network']}, {document['n']} images", document["metrics"])
     for source, metrics in document["per_source"].items():
-        _print_metrics(source, metrics)
+        print_metrics(source, metrics)
 
 
 def run_phantom(options: argparse.Namespace) -> None:
@@ -123,13 +126,3 @@ def run_phantom(options: argparse.Namespace) -> None:
     )
     within = document["lesions_within_10_percent"]
     print(f"{within} of {len(document['lesions'])} lesions within 10 %")
-
-
-def _print_metrics(title: str, metrics: dict) -> None:
-    print(f"\n{title}")
-    for name, figures in metrics.items():
-        if not isinstance(figures, dict):
-            print(f"  {name:14} {figures:.3f}")
-            continue
-        shown = [f"{metric} {figure(value)}" for metric, value in figures.items() if isinstance(value, dict)]
-        print(f"  {name:14} n={figures['n']:<4} " + "  ".join(shown))

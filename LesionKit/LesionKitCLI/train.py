@@ -3,90 +3,32 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
-from .console import cancellable_progress, figure, positive
+from . import train_covid, train_router
+from .console import positive
 from .covid import DEVICES
 
-COVID = ("covid-convlstm", "covid-jcs", "covid-multitask")
+RUNNERS = {name: module.run for module in (train_covid, train_router) for name in module.NAMES}
 
 
 def add_parser(commands) -> None:
     parser = commands.add_parser("train", help="train a network anew; a stopped run goes on where it stopped")
-    parser.add_argument("name", choices=COVID, metavar="NAME", help=", ".join(COVID))
+    parser.add_argument("name", choices=tuple(RUNNERS), metavar="NAME", help=", ".join(RUNNERS))
     parser.add_argument(
-        "--data", required=True, type=Path, metavar="DIR", help="folder with sirm100, pseudo1600, volumes, classify"
+        "--data",
+        required=True,
+        type=Path,
+        metavar="DIR",
+        help="covid: folder with sirm100, pseudo1600, volumes, classify; router: folder of X-rays with index.csv",
     )
     parser.add_argument("--output", required=True, type=Path, metavar="DIR")
     parser.add_argument("--steps", type=positive, help="optimiser steps (default: the recipe's)")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--folds", type=positive, help="cross-validate by patient in so many parts instead")
+    parser.add_argument("--folds", type=positive, help="covid: cross-validate by patient in so many parts instead")
     parser.add_argument("--device", choices=DEVICES, default="auto")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
-    from LesionKitLib.atomic import refuse_unwritable
-    from LesionKitLib.errors import UnusableInput
-    from LesionKitLib.inference import choose_runtime
-
-    wanted = ["sirm100"] + (["classify"] if options.name != "covid-convlstm" else [])
-    for folder in wanted:
-        if not (options.data / folder).is_dir():
-            raise UnusableInput(f"'{options.data}' holds no folder {folder}.")
-    if options.folds == 1:
-        raise UnusableInput("Cross-validation needs at least two folds.")
-    refuse_unwritable(options.output)
-    plan = _plan(options)
-    device = choose_runtime(options.device).device
-    with cancellable_progress() as progress:
-        if options.folds:
-            return _cross_validate(options, plan, device, progress)
-        model = _train(options.name, options.data, options.output, plan, device, progress)
-    print(f"The model lies in {model.folder}.")
-    for name, figures in model.card["metrics"].items():
-        if "dice" in figures:
-            print(f"  {name:14} Dice {figure(figures['dice'])}")
-        else:
-            print(f"  {name:14} area under the ROC curve {figure(figures['auc'])}")
-    return None
-
-
-def _plan(options: argparse.Namespace):
-    from CovidLungQuantLib.joint_training import PLANS
-    from CovidLungQuantLib.training import PLAN
-
-    plan = replace(PLANS.get(options.name.removeprefix("covid-"), PLAN), seed=options.seed)
-    if options.steps:
-        plan = replace(plan, steps=options.steps, warmup=min(plan.warmup, options.steps // 10))
-    return plan
-
-
-def _train(name: str, data: Path, output: Path, plan, device: str, progress):
-    """The model's folder and card, trained on the data and evaluated on its validation patients."""
-    if name == "covid-convlstm":
-        from CovidLungQuantLib.recipe import train_and_describe
-
-        return train_and_describe(data, output, plan, device, progress)
-    from CovidLungQuantLib.joint_recipe import train_and_describe_joint
-
-    return train_and_describe_joint(name.removeprefix("covid-"), data, output, plan, device, progress)
-
-
-def _cross_validate(options: argparse.Namespace, plan, device: str, progress) -> None:
-    from CovidLungQuantLib.cross_validation import RESULT, cross_validate, draw_folds
-    from CovidLungQuantLib.networks_list import build_network
-    from CovidLungQuantLib.slicewise import picture_segmenter
-
-    short = options.name.removeprefix("covid-")
-
-    def train(data: Path, output: Path):
-        model = _train(options.name, data, output, plan, device, progress)
-        return picture_segmenter(build_network(short, model), device)
-
-    document = cross_validate(options.data, options.output, options.folds, train)
-    draw_folds(document, options.output / "cross_validation.png")
-    print(f"Cross-validation is in {options.output}: {RESULT}, cross_validation.png")
-    for name, figures in document["metrics"].items():
-        print(f"  {name:14} Dice {figure(figures['dice'])}")
+    return RUNNERS[options.name](options)

@@ -44,6 +44,18 @@ PACKAGES = (
     Requirement("PIL", "pillow", 8, "draws the report's pictures", ">=10.0"),
     Requirement("matplotlib", "matplotlib", 20, "draws the report's charts", ">=3.8"),
 )
+ROUTER_PACKAGES = (
+    TORCH,
+    Requirement("safetensors", "safetensors", 1, "reads the networks' weights", ">=0.4"),
+    Requirement("scipy", "scipy", 40, "resizes images", ">=1.11"),
+    Requirement("PIL", "pillow", 8, "reads pictures and draws thumbnails", ">=10.0"),
+    Requirement("pydicom", "pydicom", 3, "reads DICOM files", ">=3.0"),
+    Requirement("gdcm", "python-gdcm", 13, "unpacks compressed DICOM files", ">=3.0"),
+    Requirement("yaml", "PyYAML", 1, "reads routing rules", ">=6.0"),
+    Requirement("jsonschema", "jsonschema", 2, "checks routing rules", ">=4.20"),
+    Requirement("pynetdicom", "pynetdicom", 2, "sends images to DICOM archives", ">=3.0"),
+    Requirement("dicomweb_client", "dicomweb-client", 2, "sends images to DICOMweb archives", ">=0.59"),
+)
 PYTORCH_MISSING = (
     "PyTorch is needed: install the extension 'PyTorch' (menu View, Extensions Manager), restart Slicer, and press "
     "Apply again."

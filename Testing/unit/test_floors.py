@@ -16,6 +16,7 @@ DESKTOP = {"qt", "ctk", "PythonQt", "PySide6", "PyQt5", "PyQt6", "qtpy", "trame"
 MRML = {"slicer", "slicer_core", "vtk", "vtkmodules", "LesionKitLib.mrml"}
 HEAVY = {
     "torch", "scipy", "highdicom", "SimpleITK", "pydicom", "matplotlib", "PIL", "safetensors", "pandas",
+    "pynetdicom", "dicomweb_client", "requests", "jsonschema", "yaml", "prometheus_client",
 }  # fmt: skip
 
 
@@ -56,6 +57,11 @@ def floors() -> list[Floor]:
             frozenset(DESKTOP | {"LesionKitCLI"}),
         ),
         Floor("LesionKitCLI", files_below("LesionKit/LesionKitCLI"), frozenset(DESKTOP | MRML)),
+        Floor(
+            "LesionKitPanel",
+            files_below("LesionKit/LesionKitPanel"),
+            frozenset(MODULE_LIBS | {"LesionKitCLI", "trame", "trame_slicer", "torch"}),
+        ),
     ]
     for module in modules():
         if module == "LesionKit":

@@ -1,0 +1,459 @@
+"""BodyPartRouter: tells the body part of X-rays and sends them where they belong. Slicer's module, panel, logic, test.
+
+What is known about images and rules is in BodyPartRouterLib; the sections of the panel are in BodyPartRouterPanel. All
+are imported when they are needed, so that Slicer starts as fast with this module as without it.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import slicer
+import vtk
+from slicer import vtkMRMLScalarVolumeNode
+from slicer.i18n import tr as _
+from slicer.i18n import translate
+from slicer.parameterNodeWrapper import Choice, Decimals, SingleStep, WithinRange, parameterNodeWrapper
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+    ScriptedLoadableModuleWidget,
+)
+from slicer.util import VTKObservationMixin
+
+HOMEPAGE = "https://github.com/LesionKit/SlicerLesionKit/blob/main/docs"
+# Written down here, because importing the libraries at start-up would cost time; a test compares them.
+NETWORKS = ["efficientnet-lite0", "light"]
+DEVICES = ["auto", "cpu", "cuda", "mps"]
+SOURCES = ["loaded", "folder", "database"]
+
+
+class BodyPartRouter(ScriptedLoadableModule):
+    """What Slicer's module list shows."""
+
+    def __init__(self, parent):
+        super().__init__(parent)
+        self.parent.title = _("BodyPartRouter")
+        self.parent.categories = [translate("qSlicerAbstractCoreModule", "Informatics")]
+        self.parent.dependencies = ["Volumes", "SubjectHierarchy"]
+        self.parent.contributors = ["LesionKit contributors"]
+        self.parent.helpText = _(
+            "Tells whether an X-ray shows the abdomen, an adult's or a child's chest, the spine or something else, "
+            "compares that with the header, and sends the images where rules say. What it is not sure of it leaves to "
+            "a person. Choose a loaded image, a folder or the selection of the DICOM module and press Classify. "
+            '<a href="{home}/tutorial-router.md">Tutorial</a>, <a href="{home}/router-rules.md">rules</a>. '
+            "<b>Research and education only, not a medical device.</b>"
+        ).format(home=HOMEPAGE)
+        self.parent.acknowledgementText = _(
+            "The idea follows H. H. Pham, D. V. Do, H. Q. Nguyen, DICOM Imaging Router: an open deep learning framework"
+            " for classification of body parts from DICOM X-ray scans, arXiv 2108.06490. It was written anew."
+        )
+
+
+@parameterNodeWrapper
+class BodyPartRouterParameterNode:
+    """The user's choices, saved with the scene.
+
+    source: one of SOURCES. threshold: a class less probable than this is left to a person.
+    """
+
+    inputVolume: vtkMRMLScalarVolumeNode
+    source: Annotated[str, Choice(SOURCES)] = "loaded"
+    network: Annotated[str, Choice(NETWORKS)] = "efficientnet-lite0"
+    device: Annotated[str, Choice(DEVICES)] = "auto"
+    threshold: Annotated[float, WithinRange(0.0, 1.0), Decimals(2), SingleStep(0.05)] = 0.0
+
+
+class BodyPartRouterWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """The panel: the scene's parameters, and the sections Images, Result and Route that follow them."""
+
+    def __init__(self, parent=None):
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)  # needed for parameter node observation
+        self.logic = None
+        self.sections = ()
+        self._boundWidgets = {}  # parameter name -> widget
+        self._parameterNode = None
+        self._parameterNodeGuiTag = None
+
+    def setup(self):
+        super().setup()
+        from BodyPartRouterPanel.entries import Entries
+        from BodyPartRouterPanel.images import ImagesSection
+        from BodyPartRouterPanel.results import ResultsSection
+        from BodyPartRouterPanel.routing import RouteSection
+
+        uiWidget = slicer.util.loadUI(self.resourcePath("UI/BodyPartRouter.ui"))
+        self.layout.addWidget(uiWidget)
+        self.ui = slicer.util.childWidgetVariables(uiWidget)
+        uiWidget.setMRMLScene(slicer.mrmlScene)  # which the .ui file's connections pass on
+        bound = [(child.property("SlicerParameterName"), child) for child in vars(self.ui).values()]
+        self._boundWidgets = {name: child for name, child in bound if name}
+
+        self.logic = BodyPartRouterLogic()
+        self.entries = Entries(self._onEntriesChanged)
+        self.images = ImagesSection(self.ui, self.logic, self.entries.replace, self._onRun)
+        self.results = ResultsSection(self.ui, self.logic, self.entries)
+        self.route = RouteSection(self.ui, self.logic, self.entries)
+        self.sections = (self.images, self.results, self.route)
+
+        scene = slicer.mrmlScene
+        self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(scene, scene.EndImportEvent, self.onSceneEndImport)
+        self.initializeParameterNode()
+
+    def cleanup(self):
+        """The application ends or the module is reloaded: nothing may outlive the panel."""
+        self.setParameterNode(None)
+        for section in self.sections:
+            section.close()
+        self.removeObservers()
+
+    def enter(self):
+        """The user opens the module."""
+        self.initializeParameterNode()
+
+    def onSceneStartClose(self, _caller=None, _event=None):
+        self.images.stop()
+        self.route.stop()
+        self.setParameterNode(None)
+        self.entries.clear()
+
+    def onSceneEndClose(self, _caller=None, _event=None):
+        if self.parent.isEntered:  # shown while the scene is closed: make it usable at once
+            self.initializeParameterNode()
+
+    def onSceneEndImport(self, _caller=None, _event=None):
+        if self._parameterNode is not None or self.parent.isEntered:
+            self.initializeParameterNode()
+
+    def initializeParameterNode(self):
+        """The scene's own choices; its first image where none is chosen."""
+        from LesionKitLib.mrml.keep import wrapped
+
+        node = self.logic.getParameterNode()
+        for name, choices in (("network", NETWORKS), ("device", DEVICES), ("source", SOURCES)):
+            if node.GetParameter(name) and node.GetParameter(name) not in choices:  # saved by another version
+                node.SetParameter(name, choices[0])
+        self.setParameterNode(wrapped(node, BodyPartRouterParameterNode))
+        if self._parameterNode.inputVolume is None:
+            volumes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+            own = [volume for volume in volumes if volume.GetClassName() == "vtkMRMLScalarVolumeNode"]
+            self._parameterNode.inputVolume = own[0] if own else None
+
+    def setParameterNode(self, parameterNode):
+        """Show these choices and let the panel change them; None lets go of the scene."""
+        if self._parameterNode is not None:
+            self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
+            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParametersChanged)
+        self._parameterNode = parameterNode
+        if parameterNode is not None:
+            # connectGui(self.ui) would not tell the tag that disconnectGui needs
+            self._parameterNodeGuiTag = parameterNode.connectParametersToGui(self._boundWidgets)
+            self.images.nameChoices()
+            self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParametersChanged)
+        self._onParametersChanged()
+
+    def _onParametersChanged(self, _caller=None, _event=None):
+        if self._parameterNode is not None and slicer.mrmlScene.IsBatchProcessing():
+            return  # a scene is being loaded; its end comes as an event of its own
+        self.images.show(self._parameterNode)
+        if self._parameterNode is not None:
+            self.entries.set_threshold(self._parameterNode.threshold)
+
+    def _onEntriesChanged(self):
+        if len(self.sections):
+            self.results.show()
+            self.route.check()
+
+    def _onRun(self):
+        """A run of the network has begun or ended."""
+        self.results.setNetwork(self._parameterNode.network if self._parameterNode else "")
+        self.route.setBusy(self.images.apply.running)
+
+
+class BodyPartRouterLogic(ScriptedLoadableModuleLogic):
+    """Files or a volume node in, what they show and where they go out; images and heat maps as nodes.
+
+    Every error is a ValueError whose message is a sentence for the user, but for LesionKitLib.errors.MissingResource
+    (no weights or no PyTorch: something can be installed) and Cancelled. No file of the user's is changed but for those
+    that rules move. loadClassifier(network, device): by default BodyPartRouterLib.classifier.load_classifier.
+    """
+
+    FILE_ATTRIBUTE = "LesionKit.Router.File"  # of a volume that was shown: its file
+    HEATMAP_ROLE = "LesionKit.heatmap"
+
+    def __init__(self, loadClassifier=None):
+        super().__init__()
+        self._loadClassifier = loadClassifier
+        self._classifiers = {}  # (network, device) -> classifier
+        self._last = None
+        self._thumbnails = None  # a temporary folder
+
+    def process(self, inputs, network="efficientnet-lite0", device="auto", progress=None) -> list:
+        """Examine files, or all files in folders: a list of BodyPartRouterLib.routing.examine.Examined."""
+        from LesionKitLib.progress import Progress
+
+        return self.prepareFiles(inputs, network, device)(progress or Progress())
+
+    def prepareFiles(self, inputs, network="efficientnet-lite0", device="auto"):
+        """The examination as a function of a Progress, which touches no node and may run on another thread."""
+        from BodyPartRouterLib.routing.examine import examine, find_files
+
+        paths = find_files(inputs)
+
+        def work(progress):
+            classifier = self._classifier(network, device, progress)
+            return list(examine(paths, classifier, (), progress, thumbnail=self._saveThumbnail))
+
+        return work
+
+    def prepareVolume(self, volumeNode, network="efficientnet-lite0", device="auto"):
+        """As prepareFiles, of an image in the scene: its file where there is one, otherwise its pixels."""
+        from BodyPartRouterLib.routing.examine import examine_pixels
+
+        path = self.fileOf(volumeNode)
+        if path is not None:
+            return self.prepareFiles([path], network, device)
+        xray, name = self.xrayOf(volumeNode), volumeNode.GetName()
+
+        def work(progress):
+            return [examine_pixels(name, xray, self._classifier(network, device, progress), self._saveThumbnail)]
+
+        return work
+
+    def fileOf(self, volumeNode) -> Path | None:
+        """The file that a volume was loaded from, if it is still there."""
+        uids = (volumeNode.GetAttribute("DICOM.instanceUIDs") or "").split()
+        database = getattr(slicer, "dicomDatabase", None)
+        names = [database.fileForInstance(uids[0])] if uids and database is not None else []
+        storage = volumeNode.GetStorageNode()
+        names += [storage.GetFileName()] if storage is not None else []
+        return next((Path(name) for name in names if name and Path(name).is_file()), None)
+
+    def xrayOf(self, volumeNode):
+        """An Xray of the node's own pixels, black to white over their range."""
+        import numpy as np
+
+        from BodyPartRouterLib.xray import Xray
+        from LesionKitLib.errors import UnusableInput
+
+        if volumeNode is None or volumeNode.GetImageData() is None:
+            raise UnusableInput(_("The volume holds no image."))
+        array = slicer.util.arrayFromVolume(volumeNode)
+        if array.ndim == 4:  # colours
+            array = array.mean(axis=-1)
+        if len(array) != 1:
+            raise UnusableInput(_("This is a volume of {n} slices, not an X-ray.").format(n=len(array)))
+        pixels = array[0].astype(np.float32)
+        low, high = float(pixels.min()), float(pixels.max())
+        if high <= low:
+            raise UnusableInput(_("The image is of one grey value."))
+        note = _("The pixels of the scene were taken, because the image has no file.")
+        return Xray((pixels - low) / (high - low), notes=(note,))
+
+    # rules and routing
+
+    def rulesFor(self, rulesPath: str, folder: str, move: bool = False):
+        """Of a rules file (relative folders below ``folder`` if given), or a folder for each class below ``folder``."""
+        from BodyPartRouterLib.routing.rules import folder_rules, into_folder, load_rules
+
+        if not rulesPath:
+            if not folder:
+                raise ValueError(_("Choose rules, or a folder to sort into."))
+            return folder_rules(folder, move)
+        rules = load_rules(rulesPath)
+        return into_folder(rules, folder, move) if folder else rules
+
+    def plan(self, examined, rules, progress=None) -> list:
+        """The dry run: a Routed for each image; nothing is changed. May run on another thread."""
+        planned = []
+        for one in examined:
+            if progress is not None:
+                progress.report("planning", len(planned) / len(examined))
+            planned.append(self._planOne(one, rules))
+        return planned
+
+    def prepareRoute(self, examined, rules):
+        """Planning and delivering as a function of a Progress; gives the Routed with what became of each."""
+        from BodyPartRouterLib.routing.run import carry_out
+
+        return lambda progress: carry_out(self.plan(examined, rules, progress), rules, progress=progress)
+
+    def _planOne(self, examined, rules):
+        from dataclasses import replace
+
+        from BodyPartRouterLib.routing.headervalues import read_values
+        from BodyPartRouterLib.routing.run import plan_one
+
+        wanted = rules.keywords - set(examined.values)
+        if wanted and not examined.in_memory:  # the rules were chosen after the images were examined
+            examined = replace(examined, values={**examined.values, **read_values(examined.path, wanted)})
+        return plan_one(examined, rules)
+
+    def recordOf(self, examined, routed=None) -> dict:
+        """What the table shows of an image, as ``lesionkit route --json`` tells it."""
+        from BodyPartRouterLib.routing.plan import to_record
+
+        return routed.record if routed is not None else to_record(examined, None, None)
+
+    def moduleOf(self, routed) -> str:
+        """The module that an image's rule names, or ""."""
+        deliveries = routed.plan.deliveries if routed is not None and routed.plan is not None else ()
+        return next((delivery.target for delivery in deliveries if delivery.kind == "open"), "")
+
+    def classTitles(self) -> dict[str, str]:
+        """Class -> its name for people."""
+        from BodyPartRouterLib.labels import CLASSES, title
+
+        return {label: title(label) for label in CLASSES}
+
+    def correct(self, examined, label: str, path: str, network: str = "") -> None:
+        """Write down the class that a person gave an image."""
+        from BodyPartRouterLib.routing.corrections import write_correction
+
+        write_correction(path, examined, label, network)
+
+    # nodes
+
+    def show(self, examined):
+        """The image as a volume in the views; the same node when it was shown before."""
+        from LesionKitLib.mrml.views import show_ct
+
+        node = self._nodeOf(examined)
+        show_ct(node, window=1.0, level=0.5)
+        return node
+
+    def showHeatmap(self, examined, label: str | None = None):
+        """Grad-CAM of a class (default: the likeliest) over the image, as a volume on its grid."""
+        from LesionKitLib.mrml.overlays import write_overlay
+
+        if self._last is None:
+            raise ValueError(_("Classify the image first."))
+        node = self.show(examined)
+        array = self._last.explain(self._xray(examined), label)
+        existing = node.GetNodeReference(self.HEATMAP_ROLE)
+        name, colors = f"{node.GetName()} heat map", "vtkMRMLColorTableNodeFileColdToHotRainbow.txt"
+        heatmap = write_overlay(array[None], node, name, colors, existing)
+        node.SetNodeReferenceID(self.HEATMAP_ROLE, heatmap.GetID())
+        return heatmap
+
+    def openIn(self, examined, module: str):
+        """Load what another module needs: the whole series of a CT or MR, otherwise the image."""
+        if module not in ("CovidLungQuant", "StrokeSynth"):
+            return self.show(examined)
+        from LesionKitLib.imageio import read_volume
+
+        volume = read_volume(examined.path)
+        return slicer.util.addVolumeFromArray(volume.array, volume.ijk_to_ras, examined.path.stem)
+
+    def _nodeOf(self, examined):
+        import numpy as np
+
+        key = str(examined.path)
+        for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"):
+            if node.GetAttribute(self.FILE_ATTRIBUTE) == key:
+                return node
+        xray = self._xray(examined)
+        rows, columns = xray.spacing or (1.0, 1.0)
+        matrix = np.diag([-columns, -rows, 1.0, 1.0])  # the patient's left at the right, as X-rays are looked at
+        node = slicer.util.addVolumeFromArray(np.ascontiguousarray(xray.pixels[None]), matrix, examined.path.stem)
+        node.SetAttribute(self.FILE_ATTRIBUTE, key)
+        return node
+
+    def _xray(self, examined):
+        from BodyPartRouterLib.xray import read_xray
+
+        if not examined.in_memory:
+            return read_xray(examined.path)
+        node = slicer.mrmlScene.GetFirstNodeByName(str(examined.path))
+        if node is None:
+            raise ValueError(_("The image is no longer in the scene."))
+        return self.xrayOf(node)
+
+    # on the worker's thread
+
+    def _classifier(self, network, device, progress):
+        key = network, device
+        if key not in self._classifiers:
+            progress.report("loading the network", 0.0)
+            if self._loadClassifier is None:
+                from BodyPartRouterLib.classifier import load_classifier
+
+                self._loadClassifier = load_classifier
+            self._classifiers[key] = self._loadClassifier(network, device)
+        self._last = self._classifiers[key]
+        return self._last
+
+    def _saveThumbnail(self, xray) -> str:
+        """A small PNG in a temporary folder."""
+        import tempfile
+        import uuid
+
+        import numpy as np
+        from PIL import Image
+
+        if self._thumbnails is None:
+            self._thumbnails = tempfile.mkdtemp(prefix="BodyPartRouter-", dir=slicer.app.temporaryPath)
+        picture = Image.fromarray((np.clip(xray.pixels, 0, 1) * 255).astype(np.uint8))
+        picture.thumbnail((64, 64))
+        path = Path(self._thumbnails, f"{uuid.uuid4().hex}.png")
+        picture.save(path)
+        return str(path)
+
+    def removeThumbnails(self) -> None:
+        """They show patients; nothing of them stays behind."""
+        import shutil
+
+        if self._thumbnails is not None:
+            shutil.rmtree(self._thumbnails, ignore_errors=True)
+            self._thumbnails = None
+
+
+class BodyPartRouterTest(ScriptedLoadableModuleTest):
+    """Runs in Slicer (ctest, or Reload and Test) and on slicer-core alone, with a stand-in for the network."""
+
+    def setUp(self):
+        slicer.mrmlScene.Clear()
+
+    def runTest(self):
+        self.setUp()
+        self.test_an_image_is_examined_routed_and_explained()
+
+    def test_an_image_is_examined_routed_and_explained(self):
+        import tempfile
+
+        import numpy as np
+        from PIL import Image
+
+        with tempfile.TemporaryDirectory(dir=slicer.app.temporaryPath) as folder:
+            gradient = np.tile(np.linspace(0, 255, 64, dtype=np.uint8), (48, 1))
+            path = Path(folder, "image.png")
+            Image.fromarray(gradient).save(path)
+            logic = BodyPartRouterLogic(loadClassifier=lambda network, device: StandInClassifier())
+            self.delayDisplay("Examining an image")
+            (examined,) = logic.process([path])
+            self.assertEqual(examined.label, "spine")
+            rules = logic.rulesFor("", str(Path(folder, "sorted")))
+            (planned,) = logic.plan([examined], rules)
+            self.assertIn("spine", planned.destination)
+            heatmap = logic.showHeatmap(examined)
+            self.assertEqual(heatmap.GetImageData().GetDimensions(), (64, 48, 1))
+            logic.removeThumbnails()
+        self.delayDisplay("Done")
+
+
+class StandInClassifier:
+    """Takes every image for a spine."""
+
+    network, name, version = "light", "stand-in", "0"
+
+    def predict(self, xrays, progress=None):
+        from BodyPartRouterLib.labels import CLASSES
+        from BodyPartRouterLib.prediction import Prediction
+
+        return [Prediction("spine", 1.0, {name: float(name == "spine") for name in CLASSES}, False) for _x in xrays]
+
+    def explain(self, xray, label=None):
+        return xray.pixels

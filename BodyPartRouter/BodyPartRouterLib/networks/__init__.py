@@ -1,0 +1,1 @@
+"""Networks that name the body part of an X-ray, written anew."""

@@ -1,0 +1,106 @@
+"""The form of a rules file, as JSON Schema (draft 2020-12). docs/router-rules.md explains it to people."""
+
+from __future__ import annotations
+
+from ..labels import CLASSES, UNKNOWN
+
+VERSION = 1
+MODULES = ("CovidLungQuant", "StrokeSynth", "BodyPartRouter", "Volumes", "DICOM")
+_TEXT = {"type": "string", "minLength": 1, "maxLength": 1024}
+_AE_TITLE = {
+    "type": "string",
+    "pattern": r"^[ -\[\]-~]{1,16}$",
+}  # PS3.5 table 6.2-1: no backslash, no control characters
+_SHARE = {"type": "number", "minimum": 0, "maximum": 1}
+_SECONDS = {"type": "number", "exclusiveMinimum": 0, "maximum": 86400}
+_PORT = {"type": "integer", "minimum": 1, "maximum": 65535}
+_NAMES = {"type": "string", "pattern": r"^[A-Za-z][A-Za-z0-9 _.-]{0,63}$"}
+
+
+def _object(required: list[str] | None = None, **properties) -> dict:
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": required or [],
+        "properties": properties,
+    }
+
+
+_VALUE = {"type": ["string", "number"]}
+_HEADER_TEST = {
+    "oneOf": [
+        _VALUE,
+        {"type": "array", "items": _VALUE, "minItems": 1},
+        {
+            **_object(
+                contains=_TEXT,
+                matches={**_TEXT, "format": "regex"},
+                present={"type": "boolean"},
+                at_least={"type": "number"},
+                below={"type": "number"},
+            ),
+            "minProperties": 1,
+        },
+    ]
+}
+_CLASS = {"enum": [*CLASSES, UNKNOWN]}
+_WHEN = _object(
+    **{"class": {"oneOf": [_CLASS, {"type": "array", "items": _CLASS, "minItems": 1}]}},
+    confidence={**_object(at_least=_SHARE, below=_SHARE), "minProperties": 1},
+    agrees={"type": "boolean"},
+    header={"type": "object", "minProperties": 1, "additionalProperties": _HEADER_TEST},
+)
+_ACTION = {
+    **_object(copy=_TEXT, move=_TEXT, store=_NAMES, stow=_NAMES, open={"enum": list(MODULES)}, hold=_TEXT),
+    "minProperties": 1,
+    "maxProperties": 1,
+}
+_ACTIONS = {"type": "array", "items": _ACTION, "minItems": 1}
+_DICOM = _object(
+    ["type", "host", "port", "ae_title"],
+    type={"const": "dicom"},
+    host=_TEXT,
+    port=_PORT,
+    ae_title=_AE_TITLE,
+    calling_ae_title=_AE_TITLE,
+    timeout_s=_SECONDS,
+)
+_STOW = _object(
+    ["type", "url"],
+    type={"const": "stow"},
+    url={**_TEXT, "pattern": "^https?://"},
+    token_variable={"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"},
+    timeout_s=_SECONDS,
+)
+_SERVICE = _object(
+    data=_TEXT,
+    address=_TEXT,
+    ae_title=_AE_TITLE,
+    allow={"type": "array", "items": _AE_TITLE},
+    max_object_mb={"type": "number", "exclusiveMinimum": 0},
+    max_associations={"type": "integer", "minimum": 1, "maximum": 1000},
+    min_free_mb={"type": "number", "minimum": 0},
+    batch={"type": "integer", "minimum": 1, "maximum": 1024},
+    batch_wait_s={"type": "number", "minimum": 0, "maximum": 60},
+    metrics_port={"type": ["integer", "null"], "minimum": 1, "maximum": 65535},
+    attempts={"type": "integer", "minimum": 1},
+    first_wait_s=_SECONDS,
+    longest_wait_s=_SECONDS,
+    keep_days={"type": "number", "exclusiveMinimum": 0},
+)
+RULES_SCHEMA = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "title": "LesionKit routing rules",
+    **_object(
+        ["version", "rules"],
+        version={"const": VERSION},
+        destinations={
+            "type": "object",
+            "propertyNames": _NAMES,
+            "additionalProperties": {"type": "object", "required": ["type"], "oneOf": [_DICOM, _STOW]},
+        },
+        rules={"type": "array", "items": _object(["then"], name=_TEXT, when=_WHEN, then=_ACTIONS)},
+        otherwise=_ACTIONS,
+        service=_SERVICE,
+    ),
+}

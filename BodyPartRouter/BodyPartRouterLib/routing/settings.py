@@ -1,0 +1,43 @@
+"""Settings of the DICOM service, the section "service" of a rules file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+DATA = "lesionkit-router"
+METRICS_PORT = 9114
+
+
+@dataclass(frozen=True)
+class ServiceSettings:
+    """data: folder of inbox, journal and held images. address: where to listen; allow: calling AE titles, () any.
+
+    A waiting sender is answered "out of resources" when less than min_free_mb would be left on the disk, or when its
+    object is larger than max_object_mb. attempts, first_wait_s, longest_wait_s: of a delivery, the wait doubling each
+    time. keep_days: how long the journal remembers a delivered image, so that one sent twice is delivered once.
+    """
+
+    data: Path = Path(DATA)
+    address: str = "127.0.0.1"
+    ae_title: str = "LESIONKIT"
+    allow: tuple[str, ...] = ()
+    max_object_mb: float = 128.0
+    max_associations: int = 10
+    min_free_mb: float = 512.0
+    batch: int = 16
+    batch_wait_s: float = 0.3
+    metrics_port: int | None = METRICS_PORT
+    attempts: int = 20
+    first_wait_s: float = 2.0
+    longest_wait_s: float = 300.0
+    keep_days: float = 30.0
+
+    @classmethod
+    def from_entries(cls, entries: dict, base: Path) -> ServiceSettings:
+        """entries: as the schema allows them; a relative folder lies below ``base``."""
+        entries = dict(entries)
+        if "allow" in entries:
+            entries["allow"] = tuple(title.strip() for title in entries["allow"])
+        found = replace(cls(), **entries)
+        return replace(found, data=base / found.data)

@@ -1,0 +1,75 @@
+"""Classifies what has arrived, in batches, and writes down where each image goes."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..routing.examine import Examined, examine
+from ..routing.journal import Image
+from ..routing.plan import FOLDER, OPEN, Delivery, Plan, make_plan
+from ..routing.rules import Rules
+from .inbox import Inbox
+
+if TYPE_CHECKING:
+    from ..classifier import Classifier
+    from .metrics import Metrics
+
+SAME_UID = "Another image with the same SOP Instance UID was received before."
+log = logging.getLogger(__name__)
+
+
+class Sorter:
+    """classifier: anything with predict(list[Xray]) -> list[Prediction]."""
+
+    def __init__(self, inbox: Inbox, rules: Rules, classifier: Classifier, metrics: Metrics):
+        self._inbox, self._rules, self._classifier, self._metrics = inbox, rules, classifier, metrics
+
+    def sort_some(self) -> int:
+        """One batch of what waits; how many images."""
+        images = self._inbox.journal.waiting(self._rules.service.batch)
+        if not images:
+            return 0
+        started = time.perf_counter()
+        paths = [image.path for image in images]
+        found = examine(paths, self._classifier, self._rules.keywords, batch=len(paths))
+        for image, examined in zip(images, found, strict=True):
+            self._enter(image, examined)
+        self._metrics.batch(time.perf_counter() - started)
+        return len(images)
+
+    def _enter(self, image: Image, examined: Examined) -> None:
+        plan = self._plan(image, examined)
+        prediction = examined.prediction
+        self._inbox.journal.classify(
+            image,
+            self._in_service(plan),
+            examined.label,
+            prediction.probability if prediction else None,
+            plan.rule,
+            plan.held,
+            plan.reason,
+            removes_source=True,  # it leaves the inbox
+        )
+        self._metrics.classified(examined.label)
+        log.info("%s: %s, %s", image.id[:12], examined.label, plan.rule)
+
+    def _plan(self, image: Image, examined: Examined) -> Plan:
+        if self._inbox.journal.earlier_with_uid(image):
+            return Plan("same UID", (), held=True, reason=SAME_UID)
+        return make_plan(examined, self._rules)
+
+    def _in_service(self, plan: Plan) -> Sequence[Delivery]:
+        """Held images and those for a module of 3D Slicer go to folders of the service, where people find them."""
+        if plan.held:
+            return (Delivery(FOLDER, str(self._inbox.held)),)
+        return tuple(self._to_folder(delivery) for delivery in plan.deliveries)
+
+    def _to_folder(self, delivery: Delivery) -> Delivery:
+        if delivery.kind != OPEN:
+            return delivery
+        return replace(delivery, kind=FOLDER, target=str(Path(self._inbox.to_open, delivery.target)))

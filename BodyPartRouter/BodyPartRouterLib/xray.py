@@ -1,0 +1,53 @@
+"""An X-ray from a DICOM, PNG or JPEG file: upright grey pixels, bones bright, and what its header says."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class HeaderFacts:
+    """Technical facts of a header, never about who the person is. All empty for PNG and JPEG files."""
+
+    body_part: str = ""  # BodyPartExamined, as it stands
+    study_description: str = ""
+    series_description: str = ""
+    view: str = ""  # ViewPosition: PA, AP, LL, ...
+    age_years: float | None = None  # PatientAge
+    modality: str = ""
+    photometric: str = ""
+    sop_class_uid: str = ""
+    sop_instance_uid: str = ""
+    series_uid: str = ""
+    study_uid: str = ""
+    transfer_syntax: str = ""
+    manufacturer: str = ""
+    station: str = ""
+    burned_in_text: bool | None = None  # BurnedInAnnotation
+
+
+@dataclass(frozen=True)
+class Xray:
+    """pixels: float32 (rows, columns), 0..1, bones bright. frames: how many the file holds.
+
+    Of several frames the first is taken. notes: sentences on what was done that a user should know.
+    spacing: mm between rows and between columns on the detector or in the patient, None when not known.
+    aspect: height of a pixel over its width (spacing or PixelAspectRatio).
+    """
+
+    pixels: np.ndarray
+    header: HeaderFacts = field(default_factory=HeaderFacts)
+    frames: int = 1
+    notes: tuple[str, ...] = ()
+    spacing: tuple[float, float] | None = None
+    aspect: float = 1.0
+
+
+def read_xray(path: str | os.PathLike) -> Xray:
+    """The X-ray in a DICOM, PNG or JPEG file. Raises UnusableInput with one sentence."""
+    from .decoding import decode
+
+    return decode(path)

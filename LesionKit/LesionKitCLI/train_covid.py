@@ -1,0 +1,74 @@
+"""``lesionkit train covid-...``: the chest CT networks."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from .console import cancellable_progress, figure
+from .wishes import wished
+
+NAMES = ("covid-convlstm", "covid-jcs", "covid-multitask")
+
+
+def run(options: argparse.Namespace) -> None:
+    from LesionKitLib.atomic import refuse_unwritable
+    from LesionKitLib.errors import UnusableInput
+    from LesionKitLib.inference import choose_runtime
+
+    wanted = ["sirm100"] + (["classify"] if options.name != "covid-convlstm" else [])
+    for folder in wanted:
+        if not (options.data / folder).is_dir():
+            raise UnusableInput(f"'{options.data}' holds no folder {folder}.")
+    if options.folds == 1:
+        raise UnusableInput("Cross-validation needs at least two folds.")
+    refuse_unwritable(options.output)
+    plan = _plan(options)
+    device = choose_runtime(options.device).device
+    with cancellable_progress() as progress:
+        if options.folds:
+            return _cross_validate(options, plan, device, progress)
+        model = _train(options.name, options.data, options.output, plan, device, progress)
+    print(f"The model lies in {model.folder}.")
+    for name, figures in model.card["metrics"].items():
+        if "dice" in figures:
+            print(f"  {name:14} Dice {figure(figures['dice'])}")
+        else:
+            print(f"  {name:14} area under the ROC curve {figure(figures['auc'])}")
+    return None
+
+
+def _plan(options: argparse.Namespace):
+    from CovidLungQuantLib.joint_training import PLANS
+    from CovidLungQuantLib.training import PLAN
+
+    return wished(PLANS.get(options.name.removeprefix("covid-"), PLAN), options)
+
+
+def _train(name: str, data: Path, output: Path, plan, device: str, progress):
+    """The model's folder and card, trained on the data and evaluated on its validation patients."""
+    if name == "covid-convlstm":
+        from CovidLungQuantLib.recipe import train_and_describe
+
+        return train_and_describe(data, output, plan, device, progress)
+    from CovidLungQuantLib.joint_recipe import train_and_describe_joint
+
+    return train_and_describe_joint(name.removeprefix("covid-"), data, output, plan, device, progress)
+
+
+def _cross_validate(options: argparse.Namespace, plan, device: str, progress) -> None:
+    from CovidLungQuantLib.cross_validation import RESULT, cross_validate, draw_folds
+    from CovidLungQuantLib.networks_list import build_network
+    from CovidLungQuantLib.slicewise import picture_segmenter
+
+    short = options.name.removeprefix("covid-")
+
+    def train(data: Path, output: Path):
+        model = _train(options.name, data, output, plan, device, progress)
+        return picture_segmenter(build_network(short, model), device)
+
+    document = cross_validate(options.data, options.output, options.folds, train)
+    draw_folds(document, options.output / "cross_validation.png")
+    print(f"Cross-validation is in {options.output}: {RESULT}, cross_validation.png")
+    for name, figures in document["metrics"].items():
+        print(f"  {name:14} Dice {figure(figures['dice'])}")

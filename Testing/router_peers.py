@@ -1,0 +1,190 @@
+"""The router's service as a child process, and its peers: Debian's dcmtk, and a small STOW-RS server."""
+
+from __future__ import annotations
+
+import email
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+DCMTK = all(shutil.which(program) for program in ("storescu", "storescp", "echoscu"))
+
+
+class ServiceProcess:
+    """``lesionkit route serve`` with the classifier of router_fixtures. log: what it has written to stderr."""
+
+    def __init__(self, rules: Path, port: int = 0, ms_per_image: float = 0.0):
+        self.rules, self._ms = rules, ms_per_image
+        self._log_path = rules.with_suffix(".log")
+        self._child = None
+        self.port, self.metrics_port = port, None
+
+    def start(self) -> None:
+        script = HERE / "router_service_process.py"
+        with open(self._log_path, "ab") as log:
+            self._child = subprocess.Popen(
+                [sys.executable, str(script), str(self.port), str(self.rules), str(self._ms)],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env={**os.environ, "OMP_NUM_THREADS": "1"},
+            )
+        line = self._child.stdout.readline()
+        match = re.match(r"port (\d+), metrics (\w+)", line)
+        if match is None:
+            raise RuntimeError(f"The service did not start: {self.log}")
+        self.port = int(match[1])
+        self.metrics_port = int(match[2]) if match[2] != "off" else None
+
+    @property
+    def log(self) -> str:
+        return self._log_path.read_text("utf-8")
+
+    def kill(self) -> None:
+        """kill -9"""
+        self._child.kill()
+        self._child.wait()
+
+    def terminate(self) -> int:
+        """SIGTERM; returns the exit code."""
+        self._child.send_signal(signal.SIGTERM)
+        return self._child.wait(timeout=60)
+
+    def close(self) -> None:
+        if self._child is not None and self._child.poll() is None:
+            self.kill()
+
+    def metrics(self) -> dict[str, float]:
+        """Sample with its labels -> value."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+        return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if not line.startswith("#")}
+
+
+class StoreScp:
+    """dcmtk's storescp, which names a file after its SOP Instance UID and writes over one that is sent again."""
+
+    def __init__(self, folder: Path, port: int, ae_title: str = "ARCHIVE"):
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder, self.port, self._ae_title = folder, port, ae_title
+        self._log_path = folder.with_suffix(".log")
+        self._child = None
+
+    def start(self) -> None:
+        options = ["-v", "-aet", self._ae_title, "-od", str(self.folder), "+xa", "--fork", str(self.port)]
+        with open(self._log_path, "ab") as log:
+            self._child = subprocess.Popen(["storescp", *options], stdout=log, stderr=log)
+        wait_until(lambda: echo(self.port) == 0)
+
+    @property
+    def requests(self) -> int:
+        """C-STORE requests so far, repeated ones too."""
+        return self._log_path.read_text("utf-8", errors="replace").count("Received Store Request")
+
+    @property
+    def objects(self) -> list[str]:
+        return sorted(path.name.split(".", 1)[1] for path in self.folder.iterdir())
+
+    def stop(self) -> None:
+        if self._child is not None:
+            self._child.terminate()
+            self._child.wait()
+            self._child = None
+
+
+class StowServer:
+    """Keeps what is posted to /studies. answers: HTTP status of the next requests, 200 when there are none left."""
+
+    def __init__(self):
+        self.objects: list[str] = []
+        self.answers: list[tuple[int, int | None]] = []
+        self.authorizations: list[str | None] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                status, reason = outer.answers.pop(0) if outer.answers else (200, None)
+                body = _body(self)
+                outer.authorizations.append(self.headers.get("Authorization"))
+                document: dict = {}
+                if status == 200:
+                    outer.objects += _uids(self.headers["Content-Type"], body)
+                elif reason is not None:
+                    item = {"00081197": {"vr": "US", "Value": [reason]}}
+                    document = {"00081198": {"vr": "SQ", "Value": [item]}}
+                text = json.dumps(document).encode()
+                self.send_response(status)
+                self.send_header("Content-Type", "application/dicom+json")
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+
+            def log_message(self, *_arguments):
+                """Silent."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def _body(handler) -> bytes:
+    if handler.headers.get("Transfer-Encoding") != "chunked":
+        return handler.rfile.read(int(handler.headers["Content-Length"]))
+    blocks = []
+    while size := int(handler.rfile.readline(), 16):
+        blocks.append(handler.rfile.read(size))
+        handler.rfile.readline()
+    handler.rfile.readline()
+    return b"".join(blocks)
+
+
+def _uids(content_type: str, body: bytes) -> list[str]:
+    from pydicom import dcmread
+
+    message = email.message_from_bytes(b"Content-Type: " + content_type.encode() + b"\r\n\r\n" + body)
+    parts = [part.get_payload(decode=True) for part in message.get_payload()]
+    return [str(dcmread(BytesIO(part)).SOPInstanceUID) for part in parts]
+
+
+def echo(port: int, called: str = "ARCHIVE", calling: str = "ECHOSCU") -> int:
+    """Exit code of dcmtk's echoscu: 0 when the peer answers."""
+    command = ["echoscu", "-to", "5", "-aec", called, "-aet", calling, "127.0.0.1", str(port)]
+    return subprocess.run(command, capture_output=True).returncode
+
+
+def send(port: int, paths: list[Path], calling: str = "CR1") -> subprocess.CompletedProcess:
+    """dcmtk's storescu; it stops at the first object that is refused."""
+    command = ["storescu", "-v", "-R", "-to", "10", "-aec", "LESIONKIT", "-aet", calling, "127.0.0.1", str(port)]
+    return subprocess.run([*command, *map(str, paths)], capture_output=True, text=True)
+
+
+def free_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_until(condition, seconds: float = 60.0) -> None:
+    """However slow the machine is; raises TimeoutError."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError(f"Not so after {seconds} s: {condition}")
+        time.sleep(0.05)

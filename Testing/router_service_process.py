@@ -1,0 +1,34 @@
+"""The router's service as a process that tests can kill: python router_service_process.py PORT RULES [MS_PER_IMAGE].
+
+It is what ``lesionkit route serve`` runs, with the classifier of router_fixtures in the place of the network.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / folder) for folder in ("LesionKit", "BodyPartRouter", "Testing")]
+
+
+def main() -> int:
+    from router_fixtures import BrightnessClassifier
+
+    from BodyPartRouterLib.routing.rules import load_rules
+    from LesionKitCLI.route import serve
+
+    class SlowClassifier(BrightnessClassifier):
+        def predict(self, xrays, progress=None):
+            time.sleep(seconds * len(xrays))
+            return super().predict(xrays, progress)
+
+    seconds = float(sys.argv[3]) / 1000 if len(sys.argv) > 3 else 0.0
+    logging.basicConfig(stream=sys.stderr, format="%(message)s")
+    return serve(load_rules(sys.argv[2]), SlowClassifier(), int(sys.argv[1]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
