@@ -40,7 +40,7 @@ class JointMixture:
 
 
 PLANS = {
-    "jcs": TrainingPlan(steps=500, warmup=50, ema=0.995, check_every=125, save_every=25),
+    "jcs": TrainingPlan(steps=800, warmup=50, ema=0.995, check_every=125, save_every=25),
     "multitask": TrainingPlan(steps=650, warmup=50, ema=0.995, check_every=125, save_every=25),
 }
 
