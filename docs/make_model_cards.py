@@ -29,10 +29,17 @@ def card_text(model: Model) -> str:
         "Mean with 95 % bootstrap interval over patients.",
         "",
     ]
-    names = [n for n, v in next(iter(card["metrics"].values())).items() if isinstance(v, dict)]
-    lines += ["| class | n | " + " | ".join(names) + " |", "|---|---|" + "---|" * len(names)]
+    before: list[str] = []
     for name, figures in card["metrics"].items():
+        names = [n for n, v in figures.items() if isinstance(v, dict)]
+        if names != before:  # masks and decisions have different figures, so each their own table
+            lines += [""] if before else []
+            lines += ["| class | n | " + " | ".join(names) + " |", "|---|---|" + "---|" * len(names)]
+            before = names
         lines.append(f"| {name} | {figures['n']} | " + " | ".join(_figure(figures[n]) for n in names) + " |")
+    if "decision_rule" in card:
+        values = ", ".join(f"{key} {value:.3g}" for key, value in card["decision"].items() if value is not None)
+        lines += ["", "## Decision", "", card["decision_rule"], "", f"Calibrated on patients held aside: {values}."]
     lines += ["", "## Limits", "", *[f"- {limit}" for limit in card["limits"]], ""]
     return "\n".join(lines)
 
