@@ -33,6 +33,7 @@ class GanPlan:
     ema: float = 0.995
     save_every: int = 100
     check_every: int = 100
+    bf16: bool = True
 
 
 def rate_factor(step: int, plan: GanPlan) -> float:
@@ -47,6 +48,7 @@ def fit_gan(
     take_step: Callable[[int, np.random.Generator, dict, dict], dict[str, float]],
     plan: GanPlan,
     folder: Path,
+    device: str = "cpu",
     progress: Progress | None = None,
 ):
     """Train the players (name -> network) in place; returns the state_dict of the averaged player's mean weights.
@@ -75,7 +77,8 @@ def fit_gan(
             for group in optimiser.param_groups:
                 group["lr"] = plan.learning_rate * rate_factor(step, plan)
         torch.manual_seed(plan.seed * 1_000_003 + step)
-        parts = take_step(step, np.random.default_rng([plan.seed, step]), players, optimisers)
+        with torch.autocast(device, torch.bfloat16, enabled=plan.bf16):
+            parts = take_step(step, np.random.default_rng([plan.seed, step]), players, optimisers)
         update_average(average, players[averaged].state_dict(), min(plan.ema, (1 + step) / (10 + step)))
         for name, value in parts.items():
             rows.setdefault(name, []).append(value)
@@ -91,9 +94,12 @@ def fit_gan(
 
 def descend(loss, optimiser) -> None:
     """One step of an optimiser down a loss."""
+    import torch
+
     optimiser.zero_grad(set_to_none=True)
-    loss.backward()
-    optimiser.step()
+    with torch.autocast(loss.device.type, enabled=False):
+        loss.backward()
+        optimiser.step()
 
 
 def _save(players, optimisers, average, step: int, plan: GanPlan, folder: Path) -> None:

@@ -15,8 +15,8 @@ from .datasets import MaskSet
 from .gan_training import GanPlan, descend, fit_gan
 from .mask_boxes import MAX_ML, MIN_VOXELS, Box, box_of, conditions_of, into_box, largest_pieces, side_of
 
-PLAN = GanPlan(steps=3000, learning_rate=2e-4, betas=(0.0, 0.9), decay_from=0.6, batch=16, ema=0.997)
-CRITIC_STEPS = 3  # for each step of the generator; five in the paper's WGAN-GP
+PLAN = GanPlan(steps=2400, learning_rate=2e-4, betas=(0.0, 0.9), decay_from=0.6, batch=16, ema=0.997)
+CRITIC_STEPS = 2  # for each step of the generator; five in the paper's WGAN-GP
 VIEWS = 6  # of each lesion, in boxes a little moved and stretched
 SHIFT, STRETCH = 0.06, 0.12
 
@@ -104,9 +104,9 @@ def train_mask_gan(
         _, conditions = drawn(rng)
         score = critic(generator(latent(), conditions), conditions).mean()
         descend(-score, optimisers["generator"])
-        return {"loss": float(loss), "distance": float(distance), "score": float(score)}
+        return {"loss": loss.item(), "distance": distance.item(), "score": score.item()}
 
-    average = fit_gan(players, "generator", take_step, plan, output, progress)
+    average = fit_gan(players, "generator", take_step, plan, output, device, progress)
     generator = MaskGenerator()
     generator.load_state_dict(average)
     return generator.eval()

@@ -56,7 +56,7 @@ class Grow(nn.Module):
 class MaskGenerator(nn.Module):
     """Latent and box in, occupancy of the box's cells out. width: channels at full resolution."""
 
-    def __init__(self, width: int = 12):
+    def __init__(self, width: int = 8):
         super().__init__()
         self.first = nn.Linear(LATENT + CONDITIONS, 6 * width * 4**3)
         self.grow = nn.ModuleList([Grow(6 * width, 4 * width), Grow(4 * width, 3 * width), Grow(3 * width, width)])
@@ -67,7 +67,7 @@ class MaskGenerator(nn.Module):
         x = self.first(torch.cat([latent, normalised(conditions)], 1)).relu().unflatten(1, (-1, 4, 4, 4))
         for grow in self.grow:
             x = grow(x, conditions)
-        return self.last(torch.cat([x, positions(conditions, CELLS).to(x.dtype)], 1)).sigmoid()
+        return self.last(torch.cat([x, positions(conditions, CELLS).to(x.dtype)], 1)).float().sigmoid()
 
 
 class MaskCritic(nn.Module):
@@ -76,7 +76,7 @@ class MaskCritic(nn.Module):
     The conditions enter twice: as positions of the cells and by projection (Miyato and Koyama 2018, arXiv 1802.05637).
     """
 
-    def __init__(self, width: int = 24):
+    def __init__(self, width: int = 16):
         super().__init__()
         self.layers = nn.Sequential(
             nn.Conv3d(4, width, 4, 2, 1),
@@ -94,9 +94,9 @@ class MaskCritic(nn.Module):
 
     def forward(self, masks: Tensor, conditions: Tensor) -> Tensor:
         """masks: (n, 1, 32, 32, 32); conditions: (n, 7) -> (n,)."""
-        features = self.layers(torch.cat([masks, positions(conditions, CELLS)], 1))
-        told = (features * self.projection(normalised(conditions))).sum(1) / features.shape[1] ** 0.5
-        return self.last(features)[:, 0] + told
+        features = self.layers(torch.cat([masks, positions(conditions, CELLS)], 1)).float()
+        told = (features * self.projection(normalised(conditions)).float()).sum(1) / features.shape[1] ** 0.5
+        return self.last(features)[:, 0].float() + told
 
 
 def gradient_penalty(critic: nn.Module, real: Tensor, fake: Tensor, conditions: Tensor) -> Tensor:
@@ -115,3 +115,15 @@ def critic_loss(critic: nn.Module, real: Tensor, fake: Tensor, conditions: Tenso
     scores = critic(torch.cat([real, fake.detach()]), torch.cat([conditions, conditions]))
     distance = scores[: len(real)].mean() - scores[len(real) :].mean()
     return PENALTY * gradient_penalty(critic, real, fake, conditions) - distance, distance.detach()
+
+
+class LesionSampler(nn.Module):
+    """What a bundled mask model holds: the generator, and the mixture that places boxes (see placement.py)."""
+
+    def __init__(self, width: int = 8, parts: int = 8):
+        super().__init__()
+        self.generator = MaskGenerator(width)
+        self.register_buffer("weights", torch.full((parts,), 1 / parts))
+        self.register_buffer("means", torch.zeros(parts, CONDITIONS))
+        self.register_buffer("roots", torch.eye(CONDITIONS).repeat(parts, 1, 1))
+        self.register_buffer("left", torch.tensor(0.5))
