@@ -5,6 +5,7 @@ Formats are those of docs/data.md. Validation patients are only given out when t
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,11 @@ class SliceSet:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    @functools.cached_property
+    def areas(self) -> np.ndarray:
+        """Lesion pixels of each slice."""
+        return self.masks.sum((1, 2))
 
     def __getitem__(self, rows) -> SliceSet:
         """Some rows, by a slice, an index array or a mask."""
@@ -97,8 +103,11 @@ def read_masks(folder: Path, split: str = "train") -> MaskSet:
     return MaskSet(shape, table["affine"], ids[rows], splits[rows], table["box"][rows], packed)
 
 
-def read_label_maps(folder: Path, split: str = "train") -> Iterator[Volume]:
-    """The maps of the folder synthseg_labels as semantic maps (see labels.py), uint8 in LPS order, one at a time."""
+def read_label_maps(folder: Path, split: str = "train", skull: bool = False) -> Iterator[Volume]:
+    """The maps of the folder synthseg_labels as semantic maps, uint8 in LPS order, one at a time.
+
+    skull: see labels.semantic_from_freesurfer.
+    """
     from LesionKitLib.imageio import read_volume
 
     from .labels import semantic_from_freesurfer
@@ -106,7 +115,7 @@ def read_label_maps(folder: Path, split: str = "train") -> Iterator[Volume]:
     index = Path(folder) / "index.csv"
     for name in _split_names(index, split):
         volume, _ = reorient_to_lps(read_volume(Path(folder) / f"{name}.nii.gz"))
-        yield volume.with_array(semantic_from_freesurfer(volume.array))
+        yield volume.with_array(semantic_from_freesurfer(volume.array, skull))
 
 
 def _load(path: Path, keys: tuple[str, ...]) -> dict[str, np.ndarray]:

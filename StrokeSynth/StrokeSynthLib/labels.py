@@ -70,15 +70,17 @@ _FREESURFER = {
     LESION.value: (25, 57),
 }
 _EXTRA_CEREBRAL = range(500, 531)  # SynthSeg's codes for skull, scalp and what lies between them
+SKULL_FIRST = LESION.value + 1  # where skull is wanted, it has the numbers from here on
+SKULL_KINDS = 4
 
 
-def semantic_from_freesurfer(labels: np.ndarray) -> np.ndarray:
-    """A semantic map (uint8, same shape) from FreeSurfer's numbers; skull and scalp become background.
+def semantic_from_freesurfer(labels: np.ndarray, skull: bool = False) -> np.ndarray:
+    """A semantic map (uint8, same shape) from FreeSurfer's numbers.
 
-    Raises UnusableInput that names the numbers when a label is not known.
+    skull: whether skull and scalp become SKULL_FIRST and the numbers after it; otherwise they are background. Raises UnusableInput that names the numbers when a label is not known.
     """
     lookup = {value: ours for ours, values in _FREESURFER.items() for value in values}
-    lookup |= dict.fromkeys(_EXTRA_CEREBRAL, BACKGROUND)
+    lookup |= {value: SKULL_FIRST + value % SKULL_KINDS if skull else BACKGROUND for value in _EXTRA_CEREBRAL}
     found, places = np.unique(labels, return_inverse=True)
     lookup |= {int(v): GREY.value for v in found if 1000 <= v < 1100 or 2000 <= v < 2100}
     _refuse_unknown(found, lookup)
