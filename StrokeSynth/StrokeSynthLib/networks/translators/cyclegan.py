@@ -72,7 +72,7 @@ class Labeller(nn.Module):
 
 
 class ImagePool:
-    """Up to ``size`` earlier images; half of the time an earlier one is shown in place of the new one."""
+    """Up to ``size`` earlier images; half of the time an earlier one of its size is shown in place of the new one."""
 
     def __init__(self, size: int = POOL):
         self.size = size
@@ -85,8 +85,9 @@ class ImagePool:
             if len(self.images) < self.size:
                 self.images.append(image)
                 shown.append(image)
-            elif rng.random() < 0.5:
-                slot = int(rng.integers(self.size))
+                continue
+            slot = int(rng.integers(self.size))
+            if rng.random() < 0.5 and self.images[slot].shape == image.shape:
                 shown.append(self.images[slot])
                 self.images[slot] = image
             else:
