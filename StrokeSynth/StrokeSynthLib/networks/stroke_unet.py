@@ -16,11 +16,10 @@ WIDTHS = {16: 64, 8: 48, 4: 32, 2: 24, 1: 16}  # of the decoder at each stride
 class Encoder(EfficientNetLite0):
     """EfficientNet-Lite0 without its last block; the stride-32 features have DEEPEST_CHANNELS."""
 
-    channels = {**EfficientNetLite0.channels, 32: DEEPEST_CHANNELS}
-
     def __init__(self):
         super().__init__()
         self.blocks = self.blocks[: DEEPEST_BLOCK + 1]
+        self.channels = {**self.channels, 32: DEEPEST_CHANNELS}
 
     def forward(self, x: Tensor) -> dict[int, Tensor]:
         features = {}
