@@ -27,17 +27,15 @@ SHOWN_PIXELS = 20
 def to_standard(labels: np.ndarray) -> np.ndarray:
     """A semantic map (k, j, i, LPS, about 1 mm) on the standard grid, its brain scaled to the template's.
 
-    Front, back and sides come to the template's, and the top; how far down the brain reaches is left to the scale of the
-    others, because the maps end at different heights.
+    Front, back, sides and top come to the template's; how far down the brain reaches is left to the scale of the others,
+    because the maps end at different heights.
     """
     wanted = bounding_box(_is_tissue(load_template().labels.array))
     found = bounding_box(_is_tissue(labels))
     scales = [(own.stop - own.start) / (to.stop - to.start) for to, own in zip(wanted, found, strict=True)]
     scales[0] = (scales[1] + scales[2]) / 2
-    ends = [
-        (wanted[0].stop, found[0].stop),
-        *((to.start, own.start) for to, own in zip(wanted[1:], found[1:], strict=True)),
-    ]
+    ends = [(to.start, own.start) for to, own in zip(wanted, found, strict=True)]
+    ends[0] = wanted[0].stop, found[0].stop
     result = labels
     for axis, (size, scale, (to, own)) in enumerate(zip(STANDARD_SHAPE, scales, ends, strict=True)):
         source = np.round(own + (np.arange(size) - to + 0.5) * scale - 0.5).astype(int)

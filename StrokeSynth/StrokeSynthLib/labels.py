@@ -77,7 +77,8 @@ SKULL_KINDS = 4
 def semantic_from_freesurfer(labels: np.ndarray, skull: bool = False) -> np.ndarray:
     """A semantic map (uint8, same shape) from FreeSurfer's numbers.
 
-    skull: whether skull and scalp become SKULL_FIRST and the numbers after it; otherwise they are background. Raises UnusableInput that names the numbers when a label is not known.
+    skull: whether skull and scalp become SKULL_FIRST and the numbers after it; otherwise they are background.
+    Raises UnusableInput that names the numbers when a label is not known.
     """
     lookup = {value: ours for ours, values in _FREESURFER.items() for value in values}
     lookup |= {value: SKULL_FIRST + value % SKULL_KINDS if skull else BACKGROUND for value in _EXTRA_CEREBRAL}

@@ -32,7 +32,7 @@ class Mixture:
     randomised: int = 2
 
 
-PLAN = TrainingPlan(steps=1000, check_every=200, save_every=25, learning_rate=1.5e-3, ema=0.995, bf16=False)
+PLAN = TrainingPlan(steps=1000, check_every=200, save_every=25, learning_rate=1.5e-3, ema=0.995)
 
 
 @dataclass(frozen=True)
@@ -107,13 +107,15 @@ def train_stroke_unet(
     """
     import torch
 
-    from .networks.stroke_unet import StrokeUNet, load_imagenet, stroke_loss
+    from LesionKitLib.networks.efficientnet_lite import load_imagenet_weights
+
+    from .networks.stroke_unet import StrokeUNet, stroke_loss
 
     mixture = mixture or Mixture()
     torch.manual_seed(plan.seed)
     model = StrokeUNet()
     if pretrained:
-        load_imagenet(model)
+        load_imagenet_weights(model.encoder)
     model = model.to(device, memory_format=torch.channels_last)
 
     def draw(rng):

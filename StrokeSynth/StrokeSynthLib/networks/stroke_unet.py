@@ -6,30 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from LesionKitLib.networks.efficientnet_lite import TAPS, EfficientNetLite0
+from LesionKitLib.networks.efficientnet_lite import EfficientNetLite0
 
-DEEPEST_BLOCK = 14  # the last block, of 320 channels, is left out: a quarter of the weights for little
-DEEPEST_CHANNELS = 192
+ENCODER_BLOCKS = 15  # the last block, of 320 channels, is left out: a quarter of the weights for little
 WIDTHS = {16: 64, 8: 48, 4: 32, 2: 24, 1: 16}  # of the decoder at each stride
-
-
-class Encoder(EfficientNetLite0):
-    """EfficientNet-Lite0 without its last block; the stride-32 features have DEEPEST_CHANNELS."""
-
-    def __init__(self):
-        super().__init__()
-        self.blocks = self.blocks[: DEEPEST_BLOCK + 1]
-        self.channels = {**self.channels, 32: DEEPEST_CHANNELS}
-
-    def forward(self, x: Tensor) -> dict[int, Tensor]:
-        features = {}
-        x = self.stem(x)
-        for n, block in enumerate(self.blocks):
-            x = block(x)
-            if n in TAPS:
-                features[TAPS[n]] = x
-        features[32] = x
-        return features
 
 
 class Up(nn.Module):
@@ -56,7 +36,7 @@ class StrokeUNet(nn.Module):
 
     def __init__(self, dropout: float = 0.2):
         super().__init__()
-        self.encoder = Encoder()
+        self.encoder = EfficientNetLite0(ENCODER_BLOCKS)
         channels = {1: 3, **self.encoder.channels}
         ups, coarse = {}, channels[32]
         for stride, width in WIDTHS.items():
@@ -73,16 +53,6 @@ class StrokeUNet(nn.Module):
         for stride, up in self.ups.items():
             y = up(y, features[int(stride)])
         return self.head(y)
-
-
-def load_imagenet(network: StrokeUNet) -> None:
-    """Start the encoder from ImageNet weights; raises MissingResource without the package of the extra 'train'."""
-    from LesionKitLib.networks.efficientnet_lite import load_imagenet_weights
-
-    full = EfficientNetLite0()
-    load_imagenet_weights(full)
-    own = network.encoder.state_dict()
-    network.encoder.load_state_dict({name: value for name, value in full.state_dict().items() if name in own})
 
 
 def stroke_loss(logits: Tensor, lesion: Tensor, brain: Tensor) -> tuple[Tensor, dict[str, float]]:
