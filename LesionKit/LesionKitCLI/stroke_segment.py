@@ -14,6 +14,7 @@ def add_parser(tasks) -> None:
     parser.add_argument("input", help="a DICOM folder or file, .nii, .nii.gz, .nrrd, .mha or .mhd")
     parser.add_argument("--output", required=True, metavar="DIR", help="folder for the results")
     parser.add_argument("--series", help="DICOM series: its UID, number, or place in the folder's list (1, 2, ...)")
+    parser.add_argument("--tissues", action="store_true", help="segment the tissue classes, too (some seconds more)")
     parser.add_argument("--device", choices=DEVICES, default="auto")
     parser.add_argument("--json", action="store_true", help="print the measurements as one JSON document")
     parser.set_defaults(run=run)
@@ -31,7 +32,7 @@ def run(options: argparse.Namespace) -> None:
         progress.report("reading", 0.0)
         volume, header = read_volume_and_header(options.input, options.series)
         read_seconds = time.perf_counter() - start
-        result = segment_stroke(volume, options.device, progress, header, read_seconds)
+        result = segment_stroke(volume, options.device, progress, header, read_seconds, options.tissues)
         write_outputs(result, options.output)
     if options.json:
         print_json(result.summary())

@@ -6,7 +6,6 @@ head's own box, at 4 mm, where it takes about a second.
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +21,9 @@ MARGIN_MM = 8.0  # around the template's brain that the comparison looks at
 SEARCHES = ((2.0, 40), (0.25, 40))  # first step and number of steps, of the similarity and of the affine search
 BRAIN_CENTRE = (0.0, 17.0, 12.0)  # of the template, LPS mm
 MIN_BRAIN_ML, MAX_BRAIN_ML = 500.0, 2600.0
+UPPER_MM = 70.0  # of the head, from its top, where it is as wide and long as the brain and its covers
+SKULL_MM = 24.0  # both sides' skull and scalp together
+MAX_STRIPPED_ML = 2350.0  # more than this that is not air is a head with its skull
 
 
 @dataclass(frozen=True)
@@ -49,39 +51,29 @@ def align(volume: Volume, head: np.ndarray) -> Alignment:
     brain = sitk.Cast(_coarse(template.labels.with_array((template.labels.array > 0).astype(np.float32))) > 0.5, 1)
     moving = _coarse(volume.with_array(_squashed(volume.array, head)))
     near = sitk.BinaryDilate(brain, [round(MARGIN_MM / STEP_MM)] * 3)
-    deep = sitk.BinaryErode(brain, [1] * 3)
     similar = sitk.Similarity3DTransform()
     similar.SetCenter(BRAIN_CENTRE)
     similar.SetTranslation([float(x) for x in head_centre(volume, head) - np.array(BRAIN_CENTRE)])
-    first = _search(fixed, moving, near, similar, *SEARCHES[0])
-    affine = sitk.AffineTransform(3)
-    affine.SetCenter(similar.GetCenter())
-    affine.SetMatrix(similar.GetMatrix())
-    affine.SetTranslation(similar.GetTranslation())
-    similar_in_ras = Alignment(_ras_matrix(similar), first)
-    # an uncovered skull would pull the brain's rim outwards: there only the inside is compared
-    score = _search(fixed, moving, deep if has_skull(volume, head, similar_in_ras) else near, affine, *SEARCHES[1])
-    best, score = (affine, score) if score >= first else (similar, first)
+    if has_skull(volume, head):
+        # the template has none, which would pull the size this way or that: the head's own size decides
+        similar.SetScale(head_scale(volume, head))
+        best, score = similar, _search(fixed, moving, near, similar, *SEARCHES[0], weights=[1] * 6 + [0])
+    else:
+        first = _search(fixed, moving, near, similar, *SEARCHES[0])
+        affine = sitk.AffineTransform(3)
+        affine.SetCenter(similar.GetCenter())
+        affine.SetMatrix(similar.GetMatrix())
+        affine.SetTranslation(similar.GetTranslation())
+        score = _search(fixed, moving, near, affine, *SEARCHES[1])
+        best, score = (affine, score) if score >= first else (similar, first)
     alignment = Alignment(_ras_matrix(best), score)
     _refuse_implausible(alignment)
     return alignment
 
 
-def has_skull(volume: Volume, head: np.ndarray, alignment: Alignment) -> bool:
-    """Whether there is tissue in the layer outside the upper brain where skull and scalp would be."""
-    inside = to_standard(volume.with_array(head.astype(np.uint8)), alignment, nearest=True)
-    return bool(inside[_scalp_layer()].mean() > 0.5)
-
-
-@functools.lru_cache(maxsize=1)
-def _scalp_layer() -> np.ndarray:
-    """Voxels of the standard grid from 6 to 12 mm outside the brain, from 10 mm below the commissures upwards."""
-    from scipy import ndimage
-
-    distance = ndimage.distance_transform_edt(load_template().labels.array[::2, ::2, ::2] == 0) * 2
-    layer = (distance >= 6) & (distance <= 12)
-    layer[: round((-10 - STANDARD_IJK_TO_RAS[2, 3]) / 2)] = False
-    return _doubled(layer, STANDARD_SHAPE)
+def has_skull(volume: Volume, head: np.ndarray) -> bool:
+    """Whether the head was not stripped: no brain is as large as what is not air."""
+    return float(head.sum()) * volume.voxel_ml > MAX_STRIPPED_ML
 
 
 def foreground(volume: Volume) -> np.ndarray:
@@ -167,7 +159,25 @@ def head_centre(volume: Volume, head: np.ndarray) -> np.ndarray:
     return np.array([-x, -y, top - depth])
 
 
-def _search(fixed, moving, mask, transform, step: float, iterations: int) -> float:
+def head_scale(volume: Volume, head: np.ndarray) -> float:
+    """Size of the brain relative to the template's, from the width and length of the head's upper part."""
+    width, length = _upper_extent(volume, head, head=True)
+    own = load_template().labels
+    brain_width, brain_length = _upper_extent(own, own.array > 0, head=False)
+    return float(((width - SKULL_MM) / brain_width + (length - SKULL_MM) / brain_length) / 2)
+
+
+def _upper_extent(volume: Volume, mask: np.ndarray, head: bool) -> tuple[float, float]:
+    """Width and length in mm of the part from UPPER_MM below the top of the brain upwards."""
+    points = np.argwhere(mask[::2, ::2, ::2])[:, ::-1] * 2
+    ras = points @ volume.ijk_to_ras[:3, :3].T + volume.ijk_to_ras[:3, 3]
+    below = UPPER_MM + (SKULL_MM / 2 if head else 0)
+    upper = ras[ras[:, 2] > np.percentile(ras[:, 2], 99.8) - below, :2]
+    width, length = np.percentile(upper, 99.5, axis=0) - np.percentile(upper, 0.5, axis=0)
+    return float(width), float(length)
+
+
+def _search(fixed, moving, mask, transform, step: float, iterations: int, weights=None) -> float:
     """Improve the transform in place; returns the mutual information that it reaches."""
     import SimpleITK as sitk
 
@@ -179,6 +189,8 @@ def _search(fixed, moving, mask, transform, step: float, iterations: int) -> flo
     method.SetInterpolator(sitk.sitkLinear)
     method.SetOptimizerAsRegularStepGradientDescent(step, step / 100, iterations, relaxationFactor=0.6)
     method.SetOptimizerScalesFromPhysicalShift()
+    if weights is not None:
+        method.SetOptimizerWeights(weights)
     method.SetInitialTransform(transform, inPlace=True)
     try:
         method.Execute(fixed, moving)

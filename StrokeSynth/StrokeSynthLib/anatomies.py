@@ -27,7 +27,7 @@ SHOWN_PIXELS = 20
 def to_standard(labels: np.ndarray) -> np.ndarray:
     """A semantic map (k, j, i, LPS, about 1 mm) on the standard grid, its brain scaled to the template's.
 
-    Front, back, sides and top come to the template's; how far down the brain reaches is left to the scale of the others,
+    Front, back, sides and top come to the template's; how far down it reaches is left to the scale of the others,
     because the maps end at different heights.
     """
     wanted = bounding_box(_is_tissue(load_template().labels.array))
