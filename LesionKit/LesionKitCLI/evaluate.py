@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from .console import cancellable_progress, figure, positive, print_json
-from .covid import add_network_options
+from .covid import DEVICES, add_network_options
 
 
 def add_parser(commands) -> None:
@@ -24,6 +24,12 @@ def add_parser(commands) -> None:
     phantom.add_argument("--count", type=positive, default=20, help="phantoms (default 20)")
     phantom.add_argument("--seed", type=int, default=1000)
     phantom.set_defaults(run=run_phantom)
+    stroke = tasks.add_parser("stroke", help="stroke lesions on FLAIR slices")
+    stroke.add_argument("--data", required=True, type=Path, metavar="DIR", help="folder with flair_axial.npz, ...")
+    stroke.add_argument("--split", choices=("val", "train", "all"), default="val")
+    stroke.add_argument("--device", choices=DEVICES, default="auto")
+    stroke.add_argument("--json", action="store_true", help="print one JSON document")
+    stroke.set_defaults(run=run_stroke)
     for task in (covid, phantom):
         add_network_options(task)
         task.add_argument("--json", action="store_true", help="print one JSON document")
@@ -39,12 +45,19 @@ def run_covid(options: argparse.Namespace) -> None:
     with cancellable_progress() as progress:
         document = evaluate(options.data, options.split, options.network, options.device, progress)
         progress.report("done", 1.0)
-    if options.json:
-        print_json(document)
-    else:
-        _print_metrics(f"{document['network']}, {document['n']} images", document["metrics"])
-        for source, metrics in document["per_source"].items():
-            _print_metrics(source, metrics)
+    _print_document(document, options.json)
+
+
+def run_stroke(options: argparse.Namespace) -> None:
+    from LesionKitLib.errors import UnusableInput
+    from StrokeSynthLib.evaluation import evaluate_soop
+
+    if not options.data.is_dir():
+        raise UnusableInput(f"The data folder '{options.data}' does not exist.")
+    with cancellable_progress() as progress:
+        document = evaluate_soop(options.data, options.split, options.device, progress)
+        progress.report("done", 1.0)
+    _print_document(document, options.json)
 
 
 def run_phantom(options: argparse.Namespace) -> None:
@@ -69,6 +82,15 @@ def run_phantom(options: argparse.Namespace) -> None:
     )
     within = document["lesions_within_10_percent"]
     print(f"{within} of {len(document['lesions'])} lesions within 10 %")
+
+
+def _print_document(document: dict, as_json: bool) -> None:
+    if as_json:
+        print_json(document)
+        return
+    _print_metrics(f"{document['network']}, {document['n']} images", document["metrics"])
+    for source, metrics in document["per_source"].items():
+        _print_metrics(source, metrics)
 
 
 def _print_metrics(title: str, metrics: dict) -> None:
