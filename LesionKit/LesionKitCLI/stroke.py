@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from . import stroke_segment
+from . import stroke_experiment, stroke_segment
 
-SUBCOMMANDS = (stroke_segment,)
+SUBCOMMANDS = (stroke_segment, stroke_experiment)
 
 
 def add_parser(commands) -> None:

@@ -64,14 +64,15 @@ def on_standard_grid(mask: np.ndarray) -> np.ndarray:
 
 
 def random_lesion_slice(
-    anatomies: Sequence[np.ndarray], masks: MaskSet, rng: np.random.Generator
+    anatomies: Sequence[np.ndarray], masks: MaskSet, rng: np.random.Generator, plane: str | None = None
 ) -> tuple[np.ndarray, str, int]:
     """A label slice with the slice of a lesion in it; returns (labels (h, w), plane, index on the standard grid).
 
-    A share of WITHOUT_LESION has none. Both may be mirrored, each for itself.
+    A share of WITHOUT_LESION has none. Both may be mirrored, each for itself. plane: None draws one by PLANE_SHARES.
     """
     anatomy = anatomies[rng.integers(len(anatomies))]
-    plane = str(rng.choice(list(PLANE_SHARES), p=list(PLANE_SHARES.values())))
+    if plane is None:
+        plane = str(rng.choice(list(PLANE_SHARES), p=list(PLANE_SHARES.values())))
     axis = PLANE_AXES[plane]
     mask = masks.volume(int(rng.integers(len(masks)))).array
     areas = mask.sum(tuple(n for n in range(3) if n != axis))
