@@ -15,7 +15,9 @@ from .datasets import MaskSet
 from .gan_training import GanPlan, descend, fit_gan
 from .mask_boxes import MAX_ML, MIN_VOXELS, Box, box_of, conditions_of, into_box, largest_pieces, side_of
 
-PLAN = GanPlan(steps=1600, learning_rate=2e-4, betas=(0.0, 0.9), decay_from=0.6, batch=8, ema=0.997)
+PLAN = GanPlan(
+    steps=800, learning_rate=2e-4, betas=(0.0, 0.9), decay_from=0.6, batch=8, ema=0.99, save_every=50, check_every=50
+)
 CRITIC_STEPS = 2  # for each step of the generator; five in the paper's WGAN-GP
 VIEWS = 6  # of each lesion, in boxes a little moved and stretched
 SHIFT, STRETCH = 0.06, 0.12
