@@ -7,17 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from LesionKitLib.volume import Volume
-from StrokeSynthLib.labels import CSF, DEEP_GREY, GREY, LESION, VENTRICLES, WHITE
+from StrokeSynthLib.labels import LABELS, LESION
 from StrokeSynthLib.template import SOOP_SHAPE, load_template, template_labels_on_soop_grid
 
-GREYS = {
-    CSF.value: 50,
-    VENTRICLES.value: 40,
-    GREY.value: 130,
-    WHITE.value: 100,
-    DEEP_GREY.value: 120,
-    LESION.value: 230,
-}
+GREYS = {c.value: grey for c, grey in zip(LABELS, (50, 40, 130, 100, 120, 230), strict=True)}
 CENTRE, RADIUS = (100, 95, 110), 12  # k, j, i on the standard grid: white matter of the left hemisphere
 
 
@@ -41,7 +34,7 @@ def brain(step: int = 2, noise: float = 3.0) -> tuple[Volume, np.ndarray]:
 
 
 class BrightNetwork:
-    """Stands in for the segmentation network: lesion is what is far brighter than the brain; brain is all that shows."""
+    """Stands in for the segmentation network: lesion is what is far brighter than the rest, brain is all that shows."""
 
     def __init__(self, limit: float = 0.5):
         self.limit = limit
@@ -66,7 +59,7 @@ def soop_folder(folder: Path, planes=("axial",), patients: int = 6, size=None) -
     masks, ids = [], np.array([f"sub-{n}" for n in range(patients)])
     split = np.array(["val" if n >= patients * 2 // 3 else "train" for n in range(patients)])
     for _ in range(patients):
-        centre = (68 + rng.integers(-4, 5), rng.integers(70, 110), 117 + rng.integers(-6, 7))
+        centre = (68 + rng.integers(-4, 5), rng.integers(90, 99), 117 + rng.integers(-6, 7))
         masks.append(lesion_mask(SOOP_SHAPE, centre, 9) & (labels > 0))
     for plane in planes:
         picked = [_picture(np.where(mask, LESION.value, labels), plane) for mask in masks]
