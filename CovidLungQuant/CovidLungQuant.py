@@ -237,6 +237,7 @@ class CovidLungQuantWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _onResult(self, segmentation):
         self._parameterNode.outputSegmentation = segmentation  # which shows it in every section
+        self.findings.show(segmentation)  # also where an earlier result was renewed
         self.ui.resultsCollapsibleButton.collapsed = False
 
 

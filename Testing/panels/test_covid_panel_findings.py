@@ -45,7 +45,9 @@ def test_the_lesions_are_looked_for_again_after_a_correction(panel):
     panel.apply()
     panel.edit("ggo", lambda mask: mask.fill(0))
     assert panel.ui.findingsTable.rowCount == 3
+    panel.ui.findingsGroupBox.collapsed = False
     panel.ui.refreshFindingsButton.click()
+    assert panel.host.messages.texts("error") == []
     assert panel.ui.findingsTable.rowCount == 2
     assert panel.host.messages.texts("error") == []
 
