@@ -104,7 +104,7 @@ def _lesions(masks, progress: Progress, stage: str, start: float, end: float) ->
     for number, volume in enumerate(masks):
         progress.report(stage, start + (end - start) * number / len(masks))
         mask = largest_pieces(volume.array)
-        if MIN_VOXELS <= mask.sum() and mask.sum() * volume.voxel_ml <= MAX_ML:
+        if mask.sum() >= MIN_VOXELS and mask.sum() * volume.voxel_ml <= MAX_ML:
             yield volume.with_array(mask)
 
 

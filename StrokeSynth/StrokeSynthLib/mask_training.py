@@ -118,5 +118,3 @@ def _moved(box: Box, rng: np.random.Generator) -> Box:
     sides = box.sides * (1 + rng.uniform(0, STRETCH, 3))
     centre = box.centre + box.sides * rng.uniform(-SHIFT, SHIFT, 3)
     return Box(centre - sides / 2, centre + sides / 2)
-
-

@@ -75,7 +75,7 @@ def _gaussians(image, fitted, shares, spread) -> tuple[np.ndarray, np.ndarray]:
     values = image[fitted]
     means, deviations = [], []
     for number in range(len(GAUSSIANS)):
-        weights = shares[_GAUSSIAN_OF == number].sum(axis=0)[fitted]
+        weights = shares[number == _GAUSSIAN_OF].sum(axis=0)[fitted]
         total = weights.sum() + 1e-6
         mean = float((weights * values).sum() / total)
         variance = float((weights * (values - mean) ** 2).sum() / total)
