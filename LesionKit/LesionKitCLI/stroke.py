@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from . import stroke_experiment, stroke_segment
+from . import stroke_database, stroke_experiment, stroke_segment, stroke_synthesize
 
-SUBCOMMANDS = (stroke_segment, stroke_experiment)
+SUBCOMMANDS = (stroke_segment, stroke_synthesize, stroke_database, stroke_experiment)
 
 
 def add_parser(commands) -> None:

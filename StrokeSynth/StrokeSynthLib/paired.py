@@ -11,10 +11,10 @@ from LesionKitLib.progress import Progress
 from LesionKitLib.volume import resample_like
 
 from .datasets import PLANES, read_slices
-from .networks.translators import MULTIPLE
 from .slice_views import PUBLIC_INDEX, normalised, plane_slice
 from .template import SOOP_FIRST, SOOP_SHAPE, load_template
 from .tissue_em import tissue_map
+from .translators_list import MULTIPLE
 
 
 @dataclass(frozen=True)

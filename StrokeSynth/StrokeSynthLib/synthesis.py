@@ -18,10 +18,10 @@ from LesionKitLib.volume import Volume, affine, reorient_to_lps, resample_like
 from .labels import BACKGROUND, LESION, one_hot, semantic_from_labels, with_lesion
 from .mask_boxes import side_of
 from .mask_sampling import VOLUME_RANGE_ML, DrawnLesion, draw_lesion, in_standard_space
-from .networks.translators import STYLE
 from .paired import padded, unpadded
 from .template import load_template
-from .translator_training import TRANSLATORS, build_generator
+from .translator_training import build_generator
+from .translators_list import STYLE, TRANSLATORS
 
 MODEL_MM = 1.0
 MARGIN = 2  # voxels around the brain

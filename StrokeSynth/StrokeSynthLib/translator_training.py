@@ -15,10 +15,9 @@ from LesionKitLib.progress import Progress
 
 from .gan_training import GanPlan, descend, fit_gan
 from .labels import BACKGROUND, LABEL_COUNT, LESION, one_hot
-from .networks.translators import STYLE
 from .paired import Pairs, padded
+from .translators_list import STYLE
 
-TRANSLATORS = ("pix2pix", "spade", "cyclegan")
 PLANE_SHARES = {"axial": 0.5, "coronal": 0.3, "sagittal": 0.2}
 L1_WEIGHT, CYCLE_WEIGHT = 10.0, 10.0
 LESION_EMPHASIS = 4.0  # further weight of a lesion's pixels in L1: they are few

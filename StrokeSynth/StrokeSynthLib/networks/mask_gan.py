@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-CELLS = 32  # along each side of a box
+from StrokeSynthLib.mask_boxes import CELLS
+
 LATENT = 128
 PENALTY = 10.0
 CONDITIONS = 7  # centre (3, mm), logarithms of the sides (3, mm) and of the volume (ml)

@@ -5,5 +5,6 @@ A generator is called with labels (n, LABEL_COUNT, h, w; one-hot float), noise (
 one slice of a field in space gives neighbouring slices the same texture; one style serves a whole volume.
 """
 
-MULTIPLE = 32
-STYLE = 128
+from StrokeSynthLib.translators_list import MULTIPLE, STYLE
+
+__all__ = ["MULTIPLE", "STYLE"]
