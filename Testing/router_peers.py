@@ -59,7 +59,7 @@ class ServiceProcess:
     def terminate(self) -> int:
         """SIGTERM; returns the exit code."""
         self._child.send_signal(signal.SIGTERM)
-        return self._child.wait(timeout=60)
+        return self._child.wait(timeout=180)
 
     def close(self) -> None:
         if self._child is not None and self._child.poll() is None:
@@ -181,7 +181,7 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def wait_until(condition, seconds: float = 60.0) -> None:
+def wait_until(condition, seconds: float = 180.0) -> None:
     """However slow the machine is; raises TimeoutError."""
     end = time.monotonic() + seconds
     while not condition():

@@ -20,6 +20,8 @@ GGO = (255, 214, 10)
 CONSOLIDATION = (235, 64, 52)
 EFFUSION = (52, 120, 246)
 WHITE = (250, 252, 255)
+CORTEX = (178, 186, 196)
+CORE = (120, 132, 148)
 
 # One lung, as fractions of the icon: apex at the top, the heart's notch towards the middle (x grows to the middle).
 LUNG_OUTLINE = [
@@ -33,6 +35,7 @@ def main() -> None:
     lungs = draw_lungs()
     save(lungs, "CovidLungQuant/Resources/Icons/CovidLungQuant.png")
     save(draw_router(), "BodyPartRouter/Resources/Icons/BodyPartRouter.png")
+    save(draw_brain(), "StrokeSynth/Resources/Icons/StrokeSynth.png")
     kit = draw_kit()
     save(kit, "LesionKit/Resources/Icons/LesionKit.png")
     save(kit, "LesionKit.png")
@@ -79,6 +82,27 @@ def draw_router() -> Image.Image:
     for y, color in ((0.24, GGO), (0.50, CONSOLIDATION), (0.76, EFFUSION)):
         stroke(draw, [(0.58, 0.50), (0.68, 0.50), (0.72, y), (0.80, y)], color, 0.03)
         draw.polygon(points([(0.79, y - 0.06), (0.91, y), (0.79, y + 0.06)]), fill=color)
+    return image
+
+
+def draw_brain() -> Image.Image:
+    """An axial brain whose left half (as drawn) is made of blocks, as a label map, with a stroke in the other."""
+    image, draw = tile()
+    outline = smooth([(0.5, 0.10), (0.72, 0.16), (0.86, 0.38), (0.85, 0.62), (0.70, 0.85), (0.5, 0.91),
+                      (0.30, 0.85), (0.15, 0.62), (0.14, 0.38), (0.28, 0.16)])  # fmt: skip
+    core = [(0.5 + 0.70 * (x - 0.5), 0.5 + 0.74 * (y - 0.5)) for x, y in outline]
+    ventricles = [(0.485, 0.34), (0.42, 0.40), (0.45, 0.52), (0.40, 0.66), (0.47, 0.60), (0.49, 0.50)]
+    draw.polygon(points(outline), fill=CORTEX)
+    draw.polygon(points(core), fill=CORE)
+    for side in (ventricles, [(1 - x, y) for x, y in ventricles]):
+        draw.polygon(points(smooth(side)), fill=NIGHT)
+    blob(draw, (0.70, 0.44), 0.10, CONSOLIDATION)
+    blob(draw, (0.745, 0.52), 0.07, CONSOLIDATION)
+    blocks = image.resize((26, 26), Image.Resampling.NEAREST).resize(image.size, Image.Resampling.NEAREST)
+    half = Image.new("L", image.size)
+    ImageDraw.Draw(half).rectangle((0, 0, image.width // 2, image.height), fill=255)
+    image.paste(blocks, mask=half)
+    stroke(ImageDraw.Draw(image), [(0.5, 0.08), (0.5, 0.93)], WHITE, 0.014)
     return image
 
 

@@ -20,7 +20,7 @@ class ResultsSection:
     def __init__(self, ui, logic, entries):
         self.ui, self.logic, self._entries = ui, logic, entries
         self._network = ""
-        self._titles = (_("Image"), _("Class"), _("Prob."), _("Header"), _("Agrees"), _("Destination"))
+        self._titles = (_("Image"), _("Class"), _("Prob."), _("Header"), _("Agrees"), _("To"))
         table = ui.imagesTableWidget
         table.setColumnCount(len(self._titles))
         table.setHorizontalHeaderLabels(list(self._titles))
@@ -49,7 +49,7 @@ class ResultsSection:
         for row in range(len(entries)):
             self._fill(row)
         table.resizeColumnsToContents()
-        table.setColumnWidth(len(self._titles) - 1, 60)  # the least; it takes what room there is
+        table.setColumnWidth(len(self._titles) - 1, 50)  # the least; it takes what room there is
         table.clearSelection()
         for row in keep[:1]:
             table.selectRow(row)
@@ -184,4 +184,4 @@ def _short(destination: str) -> str:
 
 
 def _folder(path: str) -> str:
-    return f"…/{os.path.basename(os.path.dirname(path))}"
+    return f"{os.path.basename(os.path.dirname(path))}/"

@@ -6,7 +6,7 @@ import argparse
 from functools import partial
 from pathlib import Path
 
-from . import evaluate_router
+from . import evaluate_router, evaluate_stroke
 from .console import cancellable_progress, positive, print_json, print_metrics
 from .covid import add_network_options
 
@@ -34,6 +34,7 @@ def add_parser(commands) -> None:
         task.add_argument("--output", type=Path, metavar="DIR", help="folder for a report with pictures")
     for task in (covid, decision, phantom):
         add_network_options(task, "jcs" if task is decision else "convlstm")
+    evaluate_stroke.add_task(tasks)
     evaluate_router.add_task(tasks)
     for task in tasks.choices.values():
         task.add_argument("--json", action="store_true", help="print one JSON document")

@@ -12,10 +12,10 @@ import sys
 
 from LesionKitLib.errors import Cancelled, MissingResource, UnusableInput
 
-from . import covid, demo, evaluate, models, route, train
+from . import covid, demo, evaluate, models, route, stroke, train
 
 EXIT_UNUSABLE, EXIT_MISSING, EXIT_CANCELLED = 3, 4, 130
-COMMANDS = (demo, covid, route, evaluate, train, models)
+COMMANDS = (demo, covid, stroke, route, evaluate, train, models)
 
 
 def build_parser() -> argparse.ArgumentParser:

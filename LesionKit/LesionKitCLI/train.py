@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from . import train_covid, train_router
+from . import train_covid, train_router, train_stroke
 from .console import positive
 from .covid import DEVICES
 
-RUNNERS = {name: module.run for module in (train_covid, train_router) for name in module.NAMES}
+RUNNERS = {name: module.run for module in (train_covid, train_stroke, train_router) for name in module.NAMES}
 
 
 def add_parser(commands) -> None:
@@ -20,12 +20,14 @@ def add_parser(commands) -> None:
         required=True,
         type=Path,
         metavar="DIR",
-        help="covid: folder with sirm100, pseudo1600, volumes, classify; router: folder of X-rays with index.csv",
+        help="covid: folder with sirm100, pseudo1600, volumes, classify; stroke: with soop, synthseg_labels; "
+        "router: folder of X-rays with index.csv",
     )
     parser.add_argument("--output", required=True, type=Path, metavar="DIR")
     parser.add_argument("--steps", type=positive, help="optimiser steps (default: the recipe's)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folds", type=positive, help="covid: cross-validate by patient in so many parts instead")
+    parser.add_argument("--as-it-is", action="store_true", help="stroke: describe what an unfinished training reached")
     parser.add_argument("--device", choices=DEVICES, default="auto")
     parser.set_defaults(run=run)
 

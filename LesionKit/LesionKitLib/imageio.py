@@ -20,7 +20,7 @@ from .volume import Volume, from_sitk, to_sitk
 
 __all__ = [
     "READABLE", "Header", "SegmentRecord", "SeriesInfo", "list_series", "read_seg_nrrd", "read_volume",
-    "read_volume_and_header", "write_labelmap", "write_seg_nrrd",
+    "read_volume_and_header", "write_labelmap", "write_seg_nrrd", "write_volume",
 ]  # fmt: skip
 
 READABLE = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
@@ -71,12 +71,20 @@ def write_labelmap(path: str | os.PathLike, array: np.ndarray, like: Volume) -> 
 
     Raises ValueError when the shape or the file ending does not fit, UnusableInput when it cannot be written.
     """
+    write_volume(path, like.with_array(np.asarray(array, np.uint8)))
+
+
+def write_volume(path: str | os.PathLike, volume: Volume) -> None:
+    """An image in its own type of number as .nii.gz, .nii, .nrrd or .mha, compressed, all or nothing.
+
+    Raises ValueError when the file ending does not fit, UnusableInput when it cannot be written.
+    """
     import SimpleITK as sitk
 
     path = Path(path)
     if _suffix(path) not in WRITABLE:
-        raise ValueError(f"a label map is written as {', '.join(WRITABLE)}, not as '{path.name}'")
-    image = to_sitk(like.with_array(np.asarray(array, np.uint8)))
+        raise ValueError(f"an image is written as {', '.join(WRITABLE)}, not as '{path.name}'")
+    image = to_sitk(volume)
     with atomic_file(path) as part:
         try:
             sitk.WriteImage(image, str(part), True)

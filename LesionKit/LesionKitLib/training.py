@@ -76,7 +76,7 @@ def fit(
     optimiser = torch.optim.AdamW(groups, lr=plan.learning_rate, weight_decay=plan.weight_decay)
     average = {k: v.detach().clone() for k, v in model.state_dict().items()}
     start = _resume(model, average, optimiser, plan, folder)
-    _cut_curve(folder, start)
+    cut_curve(folder, start)
     rows: dict[str, list[float]] = {}
     clock = time.monotonic()
     for step in range(start, plan.steps):
@@ -91,13 +91,13 @@ def fit(
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), plan.clip)
         optimiser.step()
-        _update_average(average, model.state_dict(), min(plan.ema, (1 + step) / (10 + step)))
+        update_average(average, model.state_dict(), min(plan.ema, (1 + step) / (10 + step)))
         for name, value in {"loss": loss.item(), **parts}.items():
             rows.setdefault(name, []).append(value)
         if (step + 1) % plan.check_every == 0 or step + 1 == plan.steps:
             figures = _with_weights(model, average, check) if check else {}
             means = {k: float(np.mean(v)) for k, v in rows.items()}
-            _append_curve(folder, {"step": step + 1, "seconds": time.monotonic() - clock, **means, **figures})
+            append_curve(folder, {"step": step + 1, "seconds": time.monotonic() - clock, **means, **figures})
             rows, clock = {}, time.monotonic()
         if (step + 1) % plan.save_every == 0 or step + 1 == plan.steps:
             _save(model, average, optimiser, step + 1, plan, folder)
@@ -106,7 +106,8 @@ def fit(
     return model.eval()
 
 
-def _update_average(average, current, keep: float) -> None:
+def update_average(average, current, keep: float) -> None:
+    """Move averaged tensors (a state_dict) towards the current ones; keep: share of the old, integers are copied."""
     import torch
 
     with torch.no_grad():
@@ -165,7 +166,8 @@ def _resume(model, average, optimiser, plan: TrainingPlan, folder: Path) -> int:
     return int(about["step"])
 
 
-def _append_curve(folder: Path, row: dict[str, float]) -> None:
+def append_curve(folder: Path, row: dict[str, float]) -> None:
+    """Add a row to curve.csv, with a heading when it is new."""
     path = folder / CURVE_FILE
     new = not path.exists()
     with path.open("a", newline="") as file:
@@ -175,7 +177,7 @@ def _append_curve(folder: Path, row: dict[str, float]) -> None:
         writer.writerow({k: f"{v:.5g}" for k, v in row.items()})
 
 
-def _cut_curve(folder: Path, step: int) -> None:
+def cut_curve(folder: Path, step: int) -> None:
     """Drop the rows of steps that a resumed run takes again: it was stopped after the row and before the next state."""
     path = folder / CURVE_FILE
     if path.exists():

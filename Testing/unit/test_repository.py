@@ -28,7 +28,7 @@ REGISTRY_HOSTS = [
     )
 ]
 MACHINE_PATHS = re.compile(r"(?<![\w./-])/(?:{})/".format("|".join(("work", "root", "tmp", "home", "Users", "opt"))))
-UNFINISHED = re.compile(r"\b(?:{})\b".format("|".join(("TO" + "DO", "FIX" + "ME", "NotImplemented" + "Error"))))
+UNFINISHED = re.compile(r"\b(?:{})\b".format("|".join(("TO" + "DO", "FIX" + "ME", "raise NotImplemented" + "Error"))))
 
 # Slicer's Schemas/slicer-extension-catalog-entry-schema-v1.0.2.json: names, their types, and what must be there
 CATALOG_TYPES = {

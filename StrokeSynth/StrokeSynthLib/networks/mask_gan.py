@@ -1,0 +1,130 @@
+"""The lesion-mask GAN: a 3-D Wasserstein GAN with gradient penalty, after Platscher et al. 2020 (arXiv 2010.02745).
+
+From the paper: WGAN-GP (Gulrajani et al. 2017, arXiv 1704.00028), penalty weight 10, latent of 128 numbers. Ours differs
+in what a mask is: the lesion's own box, cut into CELLS along each side (see mask_boxes.py), so that small lesions are
+drawn as finely as large ones. Both networks are told the box: its seven numbers, and where each cell lies in standard
+space.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from StrokeSynthLib.mask_boxes import CELLS
+
+LATENT = 128
+PENALTY = 10.0
+CONDITIONS = 7  # centre (3, mm), logarithms of the sides (3, mm) and of the volume (ml)
+
+# What brings the conditions to numbers around 0 of about size 1: the head's and a lesion's usual measures.
+_MIDDLE = (35.0, 15.0, 15.0, 3.6, 3.8, 3.6, 2.0)
+_SCALE = (25.0, 40.0, 30.0, 0.8, 0.8, 0.8, 2.0)
+_HEAD_MM = 80.0
+
+
+def normalised(conditions: Tensor) -> Tensor:
+    """(n, 7) conditions as the networks see them."""
+    middle, scale = (torch.tensor(v, dtype=conditions.dtype, device=conditions.device) for v in (_MIDDLE, _SCALE))
+    return (conditions - middle) / scale
+
+
+def positions(conditions: Tensor, cells: int) -> Tensor:
+    """(n, 3, cells, cells, cells): where each cell's centre lies along L, P and S, in units of 80 mm.
+
+    The last three axes are S, P, L, as in every array of this project.
+    """
+    steps = (torch.arange(cells, dtype=conditions.dtype, device=conditions.device) + 0.5) / cells - 0.5
+    ramps = torch.stack(torch.meshgrid(steps, steps, steps, indexing="ij")[::-1])  # L, P, S
+    centres, sides = conditions[:, :3], conditions[:, 3:6].exp()
+    return (centres[:, :, None, None, None] + sides[:, :, None, None, None] * ramps) / _HEAD_MM
+
+
+class Grow(nn.Module):
+    """Twice as many cells: transposed convolution over the features and the cells' positions."""
+
+    def __init__(self, before: int, after: int):
+        super().__init__()
+        self.convolution = nn.ConvTranspose3d(before + 3, after, 4, 2, 1, bias=False)
+        self.norm = nn.BatchNorm3d(after)
+
+    def forward(self, x: Tensor, conditions: Tensor) -> Tensor:
+        x = torch.cat([x, positions(conditions, x.shape[-1]).to(x.dtype)], 1)
+        return F.relu(self.norm(self.convolution(x)))
+
+
+class MaskGenerator(nn.Module):
+    """Latent and box in, occupancy of the box's cells out. width: channels at full resolution."""
+
+    def __init__(self, width: int = 8):
+        super().__init__()
+        self.first = nn.Linear(LATENT + CONDITIONS, 6 * width * 4**3)
+        self.grow = nn.ModuleList([Grow(6 * width, 4 * width), Grow(4 * width, 3 * width), Grow(3 * width, width)])
+        self.last = nn.Conv3d(width + 3, 1, 3, padding=1)
+
+    def forward(self, latent: Tensor, conditions: Tensor) -> Tensor:
+        """latent: (n, 128), standard normal; conditions: (n, 7) -> (n, 1, 32, 32, 32) in 0..1."""
+        x = self.first(torch.cat([latent, normalised(conditions)], 1)).relu().unflatten(1, (-1, 4, 4, 4))
+        for grow in self.grow:
+            x = grow(x, conditions)
+        return self.last(torch.cat([x, positions(conditions, CELLS).to(x.dtype)], 1)).float().sigmoid()
+
+
+class MaskCritic(nn.Module):
+    """How real a mask looks in its box: one number without bounds. No norm over the batch, as the penalty asks.
+
+    The conditions enter twice: as positions of the cells and by projection (Miyato and Koyama 2018, arXiv 1802.05637).
+    """
+
+    def __init__(self, width: int = 16):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv3d(4, width, 4, 2, 1),
+            nn.LeakyReLU(0.2),
+            nn.Conv3d(width, 2 * width, 4, 2, 1),
+            nn.LeakyReLU(0.2),
+            nn.Conv3d(2 * width, 4 * width, 4, 2, 1),
+            nn.LeakyReLU(0.2),
+            nn.Flatten(),
+            nn.Linear(4 * width * 4**3, 128),
+            nn.LeakyReLU(0.2),
+        )
+        self.last = nn.Linear(128, 1)
+        self.projection = nn.Sequential(nn.Linear(CONDITIONS, 64), nn.LeakyReLU(0.2), nn.Linear(64, 128))
+
+    def forward(self, masks: Tensor, conditions: Tensor) -> Tensor:
+        """masks: (n, 1, 32, 32, 32); conditions: (n, 7) -> (n,)."""
+        features = self.layers(torch.cat([masks, positions(conditions, CELLS)], 1)).float()
+        told = (features * self.projection(normalised(conditions)).float()).sum(1) / features.shape[1] ** 0.5
+        return self.last(features)[:, 0].float() + told
+
+
+def gradient_penalty(critic: nn.Module, real: Tensor, fake: Tensor, conditions: Tensor) -> Tensor:
+    """Mean squared distance from 1 of the critic's gradient norm, between real and fake masks (without its weight).
+
+    The norm is taken for each sample over all of its cells.
+    """
+    share = torch.rand(len(real), *[1] * (real.dim() - 1), device=real.device, dtype=real.dtype)
+    between = (share * real + (1 - share) * fake).detach().requires_grad_(True)
+    (slope,) = torch.autograd.grad(critic(between, conditions).sum(), between, create_graph=True)
+    return ((slope.flatten(1).norm(dim=1) - 1) ** 2).mean()
+
+
+def critic_loss(critic: nn.Module, real: Tensor, fake: Tensor, conditions: Tensor) -> tuple[Tensor, Tensor]:
+    """The loss, and the Wasserstein estimate (real less fake score) that tells how training goes."""
+    scores = critic(torch.cat([real, fake.detach()]), torch.cat([conditions, conditions]))
+    distance = scores[: len(real)].mean() - scores[len(real) :].mean()
+    return PENALTY * gradient_penalty(critic, real, fake, conditions) - distance, distance.detach()
+
+
+class LesionSampler(nn.Module):
+    """What a bundled mask model holds: the generator, and the mixture that places boxes (see placement.py)."""
+
+    def __init__(self, width: int = 8, parts: int = 8):
+        super().__init__()
+        self.generator = MaskGenerator(width)
+        self.register_buffer("weights", torch.full((parts,), 1 / parts))
+        self.register_buffer("means", torch.zeros(parts, CONDITIONS))
+        self.register_buffer("roots", torch.eye(CONDITIONS).repeat(parts, 1, 1))
+        self.register_buffer("left", torch.tensor(0.5))

@@ -1,0 +1,122 @@
+"""Training the bundled segmentation network and describing what came of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from LesionKitLib.catalogue import Model, save_model
+from LesionKitLib.progress import Progress
+from LesionKitLib.training import STATE_FILE, TrainingPlan
+
+from .evaluation import by_source, metrics_of, scores_of
+from .labels import LESION
+from .pipeline import MODEL
+from .training import PLAN, Mixture, read_sources, train_stroke_unet
+
+VERSION = "1.0.0"
+
+
+def train_and_describe(
+    data: Path,
+    output: Path,
+    plan: TrainingPlan = PLAN,
+    device: str = "cpu",
+    progress: Progress | None = None,
+    as_it_is: bool = False,
+) -> Model:
+    """Train, evaluate on the validation patients, and write weights and card to output/stroke-unet.
+
+    data: the folder that holds soop and synthseg_labels. as_it_is: do not train on, but describe the state that an
+    unfinished training has reached.
+    """
+    mixture = Mixture()
+    if as_it_is:
+        network, steps = averaged_network(output)
+    else:
+        sources = read_sources(data, mixture)
+        network, steps = train_stroke_unet(sources, output, plan, mixture, device, progress=progress), plan.steps
+    scores = scores_of(network, data / "soop", "val", device)
+    figures = {"axial, coronal and sagittal": metrics_of(scores)["lesion"]}
+    figures |= {name: part["lesion"] for name, part in by_source(scores).items()}
+    return save_model(network.cpu(), card(plan, mixture, steps, figures), output / MODEL)
+
+
+def averaged_network(folder: Path):
+    """The averaged network that an unfinished training in the folder has reached, in eval mode, and its step.
+
+    Raises UnusableInput when there is none.
+    """
+    from safetensors import safe_open
+
+    from LesionKitLib.errors import UnusableInput
+
+    from .networks.stroke_unet import StrokeUNet
+
+    path = folder / STATE_FILE
+    if not path.is_file():
+        raise UnusableInput(f"'{folder}' holds no training.")
+    with safe_open(path, "pt") as file:
+        steps = int(file.metadata()["step"])
+        names = [name for name in file.keys() if name.startswith("average/")]  # noqa: SIM118
+        weights = {name.split("/", 1)[1]: file.get_tensor(name) for name in names}
+    network = StrokeUNet()
+    network.load_state_dict(weights)
+    return network.eval(), steps
+
+
+def card(plan: TrainingPlan, mixture: Mixture, steps: int, figures: dict) -> dict:
+    """The model card, without the sha256 that saving adds."""
+    per_step = mixture.axial + mixture.coronal + mixture.sagittal + mixture.randomised
+    stopped = "" if steps == plan.steps else f"stopped at step {steps} of {plan.steps}, before the rate had fallen; "
+    return {
+        "name": MODEL,
+        "version": VERSION,
+        "task": "ischemic stroke lesion and brain on MR",
+        "network": "StrokeUNet",
+        "arguments": {},
+        "reference": "U-Net on EfficientNet-Lite0; contrasts at random after SynthSeg (Billot et al. 2023) and "
+        "SynthStroke (Chalcroft et al. 2025); written anew",
+        "input": {
+            "modality": "MR of the brain, with or without skull; FLAIR best",
+            "orientation": "axial slices in LPS order after affine alignment with the MNI ICBM 152 template",
+            "spacing_mm": [1.0, 1.0, 1.0],
+            "channels": ["grey, spreads from the brain's median", "its mirror image", "the template's T1"],
+        },
+        "labels": {"1": LESION.name, "2": "Brain"},
+        "training_data": [
+            {
+                "name": "Stroke Outcome Optimization Project (SOOP): FLAIR slices in three planes and 3-D lesion masks "
+                "of the 870 training patients, three wrong masks excluded",
+                "licence": "repository BSD-2; the data's own terms are not stated, so non-commercial use is assumed",
+                "labels": "lesions drawn by experts on trace diffusion images",
+            },
+            {
+                "name": "label maps of SynthSeg's training set, 14, and the ICBM 152 template, made into images",
+                "licence": "Apache-2.0; the template under McGill's terms (beside the file)",
+                "labels": "anatomy; lesions of the masks above drawn in",
+            },
+            {"name": "ImageNet (encoder's starting weights, EfficientNet-Lite0)", "licence": "Apache-2.0 (weights)"},
+        ],
+        "split": "by patient (split of the files); validation patients never trained on",
+        "training": {
+            "command": f"lesionkit train stroke-unet --data DIR --output DIR --steps {plan.steps} --seed {plan.seed}",
+            "steps": steps,
+            "slices_per_step": per_step,
+            "seed": plan.seed,
+            "selection": f"{stopped}nothing was chosen on the validation patients",
+        },
+        "metrics": figures,
+        "metrics_command": "lesionkit evaluate stroke --data mr/soop --split val",
+        "metrics_data": "SOOP, FLAIR slices of the validation patients; Dice over lesions of at least 20 pixels",
+        "intended_use": "Research and education only. Not a medical device: do not use it for diagnosis or treatment.",
+        "limits": [
+            "Trained on FLAIR slices; DWI, T2 and T1 were seen as images made from label maps only, and there are no "
+            "figures for them.",
+            "The lesions were drawn on diffusion images: an acute lesion can be invisible on FLAIR, and old bright "
+            "lesions count as wrong where they are marked.",
+            "Small lesions are often missed; bright artefacts at the skull base may be marked.",
+            "Slices are segmented one by one; the figures are of slices at fixed places, not of volumes.",
+            "Haemorrhage, tumours, children and post-operative brains are untested.",
+        ],
+        "licence": "Research and education only (terms of the training data)",
+    }

@@ -1,0 +1,184 @@
+"""Training the image translators: Pix2Pix and SPADE on pairs, CycleGAN on labels and images of different patients.
+
+As in Platscher et al. 2020 (arXiv 2010.02745): least-squares adversarial loss, L1 with weight 10, Adam 2e-4 with beta1
+0.5, noise on what the discriminator sees, for CycleGAN a pool of 50 images.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from LesionKitLib.progress import Progress
+
+from .gan_training import GanPlan, descend, fit_gan
+from .labels import BACKGROUND, LABEL_COUNT, LESION, one_hot
+from .paired import Pairs, padded
+from .translators_list import STYLE
+
+PLANE_SHARES = {"axial": 0.5, "coronal": 0.3, "sagittal": 0.2}
+L1_WEIGHT, CYCLE_WEIGHT = 10.0, 10.0
+LESION_EMPHASIS = 4.0  # further weight of a lesion's pixels in L1: they are few
+PLANS = {
+    "pix2pix": GanPlan(steps=2400, batch=2),
+    "spade": GanPlan(steps=1600, batch=2),
+    "cyclegan": GanPlan(steps=1600, batch=1),
+}
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Tensors: labels (n, LABEL_COUNT, h, w) one-hot; images (n, 1, h, w); noise and style as the generators ask."""
+
+    labels: object
+    images: object
+    noise: object
+    style: object
+
+
+def build_generator(name: str, arguments: dict | None = None):
+    """A translator's untrained generator (torch module)."""
+    from .networks.translators.cyclegan import CycleGANGenerator
+    from .networks.translators.pix2pix import Pix2PixGenerator
+    from .networks.translators.spade import SpadeGenerator
+
+    kinds = {"pix2pix": Pix2PixGenerator, "spade": SpadeGenerator, "cyclegan": CycleGANGenerator}
+    return kinds[name](**(arguments or {}))
+
+
+def draw_batch(pairs: dict[str, Pairs], count: int, rng: np.random.Generator, paired: bool = True) -> Batch:
+    """Slices of one plane drawn at random, mirrored at random where mirroring keeps the plane's look.
+
+    paired: False takes the images of other slices than the labels.
+    """
+    import torch
+
+    shares = np.array([PLANE_SHARES[plane] for plane in pairs])
+    chosen = pairs[str(rng.choice(list(pairs), p=shares / shares.sum()))]
+    rows = rng.integers(len(chosen), size=count)
+    others = rows if paired else (rows + rng.integers(1, max(2, len(chosen)), size=count)) % len(chosen)
+    labels, images = chosen.labels[rows], chosen.images[others].astype(np.float32)
+    if chosen.plane != "sagittal" and rng.random() < 0.5:
+        labels, images = labels[..., ::-1], images[..., ::-1]
+    labels, images = padded(labels, BACKGROUND), padded(images, -1.0)
+    return Batch(
+        torch.from_numpy(one_hot(labels)),
+        torch.from_numpy(np.ascontiguousarray(images))[:, None],
+        torch.from_numpy(rng.standard_normal((count, 1, *labels.shape[1:])).astype(np.float32)),
+        torch.from_numpy(rng.standard_normal((count, STYLE)).astype(np.float32)),
+    )
+
+
+def train_translator(
+    name: str,
+    pairs: dict[str, Pairs],
+    output: Path,
+    plan: GanPlan | None = None,
+    device: str = "cpu",
+    progress: Progress | None = None,
+):
+    """Train a translator; returns its generator with averaged weights, in eval mode. output: state and curve."""
+    import torch
+
+    plan = plan or PLANS[name]
+    torch.manual_seed(plan.seed)
+    players, step_of = (_cycle_players if name == "cyclegan" else _paired_players)(name, plan)
+    players = {key: network.to(device) for key, network in players.items()}
+
+    def take_step(step, rng, players, optimisers):
+        batch = draw_batch(pairs, plan.batch, rng, paired=name != "cyclegan")
+        batch = Batch(*(getattr(batch, field).to(device) for field in ("labels", "images", "noise", "style")))
+        return step_of(step, batch, players, optimisers, rng)
+
+    average = fit_gan(players, "generator", take_step, plan, output, device, progress)
+    generator = build_generator(name)
+    generator.load_state_dict(average)
+    return generator.eval()
+
+
+def weighted_l1(images, targets, labels):
+    """Mean absolute difference, lesions emphasised. labels: one-hot."""
+    weights = 1 + LESION_EMPHASIS * labels[:, LESION.value : LESION.value + 1]
+    return ((images - targets).abs() * weights).mean()
+
+
+def _paired_players(name: str, plan: GanPlan):
+    import torch
+
+    from .networks.translators.common import PatchDiscriminator, blurred_sight, discriminator_loss, generator_loss
+
+    def step_of(step, batch, players, optimisers, rng):
+        generator, discriminator = players["generator"], players["discriminator"]
+
+        def score(images):
+            seen = blurred_sight(images, step, plan.steps)
+            return discriminator(torch.cat([batch.labels, seen], 1))
+
+        fake = generator(batch.labels, batch.noise, batch.style)
+        against = discriminator_loss(score(batch.images), score(fake.detach()))
+        descend(against, optimisers["discriminator"])
+        adversarial = generator_loss(score(fake))
+        distance = weighted_l1(fake, batch.images, batch.labels)
+        descend(adversarial + L1_WEIGHT * distance, optimisers["generator"])
+        return {"loss": distance.item(), "adversarial": adversarial.item(), "discriminator": against.item()}
+
+    return {"generator": build_generator(name), "discriminator": PatchDiscriminator(LABEL_COUNT + 1)}, step_of
+
+
+def _cycle_players(name: str, plan: GanPlan):
+    """The labels' discriminator sees one-hot maps and softmax maps. The pool starts anew when a run is resumed."""
+    from torch.nn import functional as F
+
+    from .networks.translators.common import PatchDiscriminator, blurred_sight, discriminator_loss, generator_loss
+    from .networks.translators.cyclegan import ImagePool, Labeller
+
+    image_pool, label_pool = ImagePool(), ImagePool()
+
+    def step_of(step, batch, players, optimisers, rng):
+        generator, labeller = players["generator"], players["labeller"]
+        of_images, of_labels = players["of_images"], players["of_labels"]
+
+        def score(judge, pictures):
+            return judge(blurred_sight(pictures, step, plan.steps))
+
+        fake = generator(batch.labels, batch.noise, batch.style)
+        guess = labeller(batch.images).softmax(1)
+        labels_again = F.cross_entropy(labeller(fake), batch.labels.argmax(1))
+        image_again = (generator(guess, batch.noise, batch.style) - batch.images).abs().mean()
+        adversarial = generator_loss(score(of_images, fake)) + generator_loss(score(of_labels, guess))
+        both = [optimisers["generator"], optimisers["labeller"]]
+        _descend_together(adversarial + CYCLE_WEIGHT * (0.1 * labels_again + image_again), both)
+        judged = 0.0
+        for judge, real, made, pool in (
+            ("of_images", batch.images, fake, image_pool),
+            ("of_labels", batch.labels, guess, label_pool),
+        ):
+            shown = pool.exchange(made, rng)
+            loss = discriminator_loss(score(players[judge], real), score(players[judge], shown))
+            descend(loss, optimisers[judge])
+            judged += loss.item()
+        return {
+            "loss": image_again.item(), "labels": labels_again.item(), "adversarial": adversarial.item(),
+            "discriminator": judged,
+        }  # fmt: skip
+
+    players = {
+        "generator": build_generator(name),
+        "labeller": Labeller(),
+        "of_images": PatchDiscriminator(1),
+        "of_labels": PatchDiscriminator(LABEL_COUNT),
+    }
+    return players, step_of
+
+
+def _descend_together(loss, optimisers) -> None:
+    import torch
+
+    for optimiser in optimisers:
+        optimiser.zero_grad(set_to_none=True)
+    with torch.autocast(loss.device.type, enabled=False):
+        loss.backward()
+    for optimiser in optimisers:
+        optimiser.step()

@@ -1,0 +1,151 @@
+"""From a brain MR to lesion and measurements, with a stand-in for the network; bad input in clear sentences."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from stroke_fixtures import BrightNetwork, brain
+
+from LesionKitLib.dicomheader import Header
+from LesionKitLib.errors import Cancelled, UnusableInput
+from LesionKitLib.metrics import dice
+from LesionKitLib.progress import Progress
+from LesionKitLib.volume import Volume, affine
+from StrokeSynthLib.input_check import check_brain_mr
+from StrokeSynthLib.measurements import measure, side_of, to_rows
+from StrokeSynthLib.outputs import write_outputs
+from StrokeSynthLib.pipeline import segment_stroke
+from StrokeSynthLib.report import report_html
+
+
+@pytest.fixture(scope="module")
+def case():
+    return brain(step=2)
+
+
+@pytest.fixture(scope="module")
+def result(case):
+    return segment_stroke(case[0], "cpu", network=BrightNetwork(), tissues=True)
+
+
+def test_a_bright_lesion_is_found_where_it_is(case, result):
+    volume, lesion = case
+    assert dice(result.lesion > 0, lesion) > 0.85
+    found = result.measurements
+    assert found["lesion_ml"] == pytest.approx(lesion.sum() * volume.voxel_ml, rel=0.2)
+    assert (found["lesions"], found["side"]) == (1, "left")
+    assert 1500 < found["brain_ml"] < 2100
+
+
+def test_tissues_cover_the_brain_and_hold_no_lesion(result):
+    assert result.tissues.max() <= 5
+    assert dice(result.tissues > 0, result.brain > 0) > 0.9
+    assert result.measurements["tissues_ml"]["white_matter"] > 200
+
+
+def test_a_flipped_and_turned_volume_gives_the_same_lesion(case, result):
+    volume, _ = case
+    array = volume.array.transpose(1, 2, 0)[:, ::-1]
+    order = volume.ijk_to_ras[:, [1, 0, 2, 3]]  # i, j, k of the new array are j, i, k ... of the old one
+    matrix = np.eye(4)
+    matrix[:3, 0], matrix[:3, 1], matrix[:3, 2] = volume.ijk_to_ras[:3, 2], -volume.ijk_to_ras[:3, 0], order[:3, 0]
+    matrix[:3, 3] = volume.ijk_to_ras[:3, 3] + volume.ijk_to_ras[:3, 0] * (volume.array.shape[2] - 1)
+    turned = segment_stroke(Volume(np.ascontiguousarray(array), matrix), "cpu", network=BrightNetwork())
+    back = turned.lesion[:, ::-1].transpose(2, 0, 1)
+    assert dice(back > 0, result.lesion > 0) > 0.95
+    assert turned.measurements["side"] == "left"
+
+
+def test_a_mirrored_brain_has_its_lesion_on_the_other_side(case):
+    mirrored = case[0].with_array(np.ascontiguousarray(case[0].array[:, :, ::-1]))
+    assert segment_stroke(mirrored, "cpu", network=BrightNetwork()).measurements["side"] == "right"
+
+
+def test_a_brain_without_lesion_gives_zero_and_no_side(case):
+    found = segment_stroke(case[0], "cpu", network=BrightNetwork(limit=2.0)).measurements
+    assert (found["lesion_ml"], found["lesions"], found["side"], found["largest_ml"]) == (0, 0, "none", 0)
+
+
+def test_cancelling_stops_the_work(case):
+    progress = Progress()
+    progress.cancel()
+    with pytest.raises(Cancelled):
+        segment_stroke(case[0], "cpu", progress, network=BrightNetwork())
+
+
+def test_the_files_say_what_was_found(result, tmp_path):
+    import nrrd
+
+    write_outputs(result, tmp_path / "out")
+    document = json.loads((tmp_path / "out" / "measurements.json").read_text())
+    assert {"lesion_ml", "lesions", "side", "seconds", "network", "device"} <= set(document)
+    data, header = nrrd.read(str(tmp_path / "out" / "segmentation.seg.nrrd"))
+    names = [header[f"Segment{n}_Name"] for n in range(7)]
+    assert names[:2] == ["Brain", "Ischemic stroke lesion"]
+    assert int((data[1] == 6).sum()) == int(result.lesion.sum())
+    assert "SCT^422504002^Ischemic stroke" in header["Segment1_Tags"]
+    table = (tmp_path / "out" / "measurements.csv").read_text().splitlines()
+    assert len(table) == 2 + document["lesions"]
+    assert (tmp_path / "out" / "overlay.png").stat().st_size > 1000
+
+
+def test_the_report_shows_numbers_warning_and_picture_and_escapes_notes(result):
+    text = report_html(replace(result, notes=("<b>bold</b>",)))
+    assert "Not a medical device" in text and "data:image/png;base64," in text
+    assert "&lt;b&gt;bold" in text and "<script" not in text
+    assert f"{result.measurements['lesion_ml']:.1f}" in text
+
+
+def test_small_pieces_are_not_counted_and_the_largest_comes_first():
+    mask = np.zeros((20, 20, 20), np.uint8)
+    mask[2:5, 2:5, 2:5] = 1
+    mask[10:16, 10:16, 2:8] = 1
+    mask[18, 18, 18] = 1
+    volume = Volume(np.zeros(mask.shape, np.int16), affine((1, 1, 1), origin=(10, 0, 0)))
+    found = measure(volume, mask, np.ones_like(mask), np.eye(4))
+    assert [round(piece["ml"], 3) for piece in found["pieces"]] == [0.216, 0.027]
+    assert found["lesions"] == 2 and found["lesion_percent"] == pytest.approx(100 * mask.sum() / 8000)
+    assert to_rows(found)[1][1][:2] == (1, found["pieces"][0]["ml"])
+
+
+def test_a_lesion_across_the_midline_belongs_to_both_sides():
+    mask = np.ones((1, 1, 10), bool)
+    assert side_of(mask, affine((1, 1, 1), origin=(4.5, 0, 0))) == "both"
+    assert side_of(mask, affine((1, 1, 1), origin=(20, 0, 0))) == "right"
+    assert side_of(mask & False, np.eye(4)) == "none"
+
+
+GOOD = np.random.default_rng(0).integers(0, 500, (40, 64, 64)).astype(np.int16)
+
+
+@pytest.mark.parametrize(
+    ("array", "spacing", "words"),
+    [
+        (GOOD[:1], (4, 4, 4), "single 2-D slice"),
+        (GOOD[:6], (4, 4, 12), "only 6 slices"),
+        (GOOD, (4, 4, 15), "impossible"),
+        (GOOD, (0.5, 0.5, 4), "covers only"),
+        (GOOD, (11, 11, 4), "head alone"),
+        (GOOD[:, ::2, ::2], (4, 4, 4), "too coarse"),
+        (np.full_like(GOOD, 7), (4, 4, 4), "same value"),
+        (np.where(GOOD > 250, np.nan, 1.0).astype(np.float32), (4, 4, 4), "NaN"),
+        ((GOOD > 250).astype(np.uint8), (4, 4, 4), "label map"),
+        (np.where(GOOD > 250, -1000, GOOD), (4, 4, 4), "Hounsfield"),
+    ],
+)
+def test_unusable_images_are_refused_in_one_sentence(array, spacing, words):
+    with pytest.raises(UnusableInput, match=words) as error:
+        check_brain_mr(Volume(array, affine(spacing)))
+    assert str(error.value).count("\n") == 0
+
+
+def test_a_ct_is_refused_by_its_header():
+    with pytest.raises(UnusableInput, match="a CT"):
+        check_brain_mr(Volume(GOOD, affine((4, 4, 4))), Header(modality="CT"))
+
+
+def test_thick_slices_are_noted():
+    assert check_brain_mr(Volume(GOOD, affine((4, 4, 6)))) and not check_brain_mr(Volume(GOOD, affine((4, 4, 4))))

@@ -1,0 +1,93 @@
+"""The bundled template and the alignment of heads with it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from stroke_fixtures import brain
+
+from LesionKitLib.errors import MissingResource, UnusableInput
+from LesionKitLib.metrics import dice
+from LesionKitLib.volume import Volume, affine
+from StrokeSynthLib import template
+from StrokeSynthLib.alignment import align, foreground, from_standard, has_skull, to_standard
+from StrokeSynthLib.labels import TISSUES
+from StrokeSynthLib.template import STANDARD_SHAPE, load_template, template_labels_on_soop_grid
+
+
+def test_the_template_holds_every_tissue_in_plausible_amounts():
+    labels = load_template().labels
+    assert labels.array.shape == STANDARD_SHAPE
+    millilitres = [float((labels.array == c.value).sum()) / 1000 for c in TISSUES]
+    assert min(millilitres) > 20 and 1500 < sum(millilitres) < 2100
+
+
+def test_priors_sum_to_at_most_one():
+    priors = load_template().priors
+    assert len(priors) == len(TISSUES) and priors.min() >= 0 and priors.sum(0).max() < 1.05
+
+
+def test_the_template_is_nearly_symmetric():
+    labels = load_template().labels.array > 0
+    assert dice(labels, labels[:, :, ::-1]) > 0.97
+
+
+def test_the_public_grid_is_a_part_of_the_standard_one():
+    assert template_labels_on_soop_grid().shape == template.SOOP_SHAPE
+
+
+def test_a_missing_template_is_a_missing_resource(monkeypatch, tmp_path):
+    monkeypatch.setattr(template, "_path", lambda: tmp_path / "none.npz")
+    load_template.cache_clear()
+    with pytest.raises(MissingResource, match="template"):
+        load_template()
+    load_template.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def moved():
+    """A brain turned, moved and made smaller, and the matrix that did it (MNI mm to its mm)."""
+    image, _ = brain(step=3)
+    turn = np.radians(8)
+    matrix = np.eye(4)
+    matrix[:3, :3] = 0.92 * np.array([[np.cos(turn), -np.sin(turn), 0], [np.sin(turn), np.cos(turn), 0], [0, 0, 1]])
+    matrix[:3, 3] = (7, -12, 20)
+    return replace(image, ijk_to_ras=matrix @ image.ijk_to_ras), matrix
+
+
+def test_alignment_finds_where_the_brain_was_moved_to(moved):
+    volume, matrix = moved
+    found = align(volume, foreground(volume))
+    points = np.array([[40, 30, 20, 1], [-40, -60, 10, 1], [0, 0, 60, 1.0]]).T
+    assert np.linalg.norm((found.to_image @ points - matrix @ points)[:3], axis=0).max() < 5
+
+
+def test_what_is_taken_to_standard_space_comes_back_in_place(moved):
+    volume, _ = moved
+    head = foreground(volume)
+    alignment = align(volume, head)
+    there = to_standard(volume.with_array(head.astype(np.uint8)), alignment, nearest=True)
+    back = from_standard(there, alignment, volume, nearest=True) > 0
+    assert dice(back, head) > 0.95
+
+
+def test_foreground_of_a_stripped_brain_is_the_brain():
+    volume, _ = brain(step=3)
+    assert dice(foreground(volume), volume.array > 0) > 0.97
+    assert not has_skull(volume, foreground(volume))
+
+
+def test_a_block_of_noise_is_no_brain():
+    rng = np.random.default_rng(0)
+    array = np.zeros((40, 40, 40), np.float32)
+    array[14:20, 14:20, 14:20] = rng.random((6, 6, 6)) + 1
+    volume = Volume(array, affine((4, 4, 4)))
+    with pytest.raises(UnusableInput, match="brain"):
+        align(volume, foreground(volume))
+
+
+def test_an_image_of_background_alone_holds_no_head():
+    with pytest.raises(UnusableInput, match="No head"):
+        foreground(Volume(np.zeros((20, 20, 20), np.float32), affine((4, 4, 4))))
