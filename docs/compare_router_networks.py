@@ -162,8 +162,8 @@ def page(table: dict) -> str:
         "Research and education only, not a medical device.",
         "",
         f"{best['n']} validation X-rays of patients that no network learned from; mean with 95 % bootstrap "
-        "interval over patients. Macro figures are of the likeliest class of every image, as the published ones are; *strict* counts a "
-        "held image as missed.",
+        "interval over patients. Macro figures are of the likeliest class of every image, as the published ones are; "
+        "*strict* counts a held image as missed.",
         "",
         "## The networks",
         "",
