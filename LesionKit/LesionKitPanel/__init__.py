@@ -1,0 +1,1 @@
+"""What the modules' panels share. Qt is allowed here; nothing of a single module is known."""
