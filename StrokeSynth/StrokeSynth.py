@@ -28,6 +28,7 @@ TRANSLATORS = ["pix2pix", "spade", "cyclegan"]
 SIDES = ["any", "left", "right"]
 LESIONS = ["gan", "drawn", "none"]
 MAX_ML = 300.0
+ARM_COLORS = [(68, 68, 68), (31, 119, 180), (44, 160, 44), (148, 103, 189), (214, 39, 40)]
 
 
 class StrokeSynth(ScriptedLoadableModule):
@@ -105,7 +106,7 @@ class StrokeSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.segment = SegmentSection(self.ui, self.logic, self._onSegmented, self._checkAll)
         self.editSection = EditSection(self.ui, self.logic)
         self.results = ResultsSection(self.ui, self.logic, self.editSection.showState)
-        self.synthesize = SynthesizeSection(self.ui, self.logic, self._onSynthesised, self._checkAll)
+        self.synthesize = SynthesizeSection(self.ui, self.logic, self._onSynthesised, self._checkAll, self._onDraw)
         self.database = DatabaseSection(self.ui, self.logic, self._checkAll)
         self.experiment = ExperimentSection(self.ui, self.logic)
         self.sections = (
@@ -191,6 +192,10 @@ class StrokeSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._parameterNode.outputSegmentation = segmentation  # which shows it in every section
         self.ui.resultsCollapsibleButton.collapsed = False
 
+    def _onDraw(self, segmentation, labels):
+        self.editSection.edit(segmentation, labels)
+        self.ui.editCollapsibleButton.collapsed = False
+
     def _onSynthesised(self, volume):
         """The synthesised image may be segmented at once."""
         self._parameterNode.inputVolume = volume
@@ -256,6 +261,7 @@ class StrokeSynthLogic(ScriptedLoadableModuleLogic):
         import json
 
         import numpy as np
+
         from LesionKitLib.mrml.hierarchy import place_beside
         from LesionKitLib.mrml.segmentations import Layer, write_segmentation
         from StrokeSynthLib.labels import BRAIN, LESION, TISSUES
@@ -402,6 +408,21 @@ class StrokeSynthLogic(ScriptedLoadableModuleLogic):
         node = slicer.mrmlScene.GetFirstNodeByName(name)
         return node if node is not None else _addLabelMap(load_template().labels, name)
 
+    def newDrawing(self, labelsNode: vtkMRMLVolumeNode) -> vtkMRMLSegmentationNode:
+        """A segmentation on the labels' grid with an empty segment for the lesion that a person will draw."""
+        from LesionKitLib.mrml.segmentations import terminology_entry
+        from StrokeSynthLib.labels import LESION
+
+        node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", _("Drawn stroke lesion"))
+        node.CreateDefaultDisplayNodes()
+        node.SetReferenceImageGeometryParameterFromVolumeNode(labelsNode)
+        color = [channel / 255 for channel in LESION.color]
+        segmentId = node.GetSegmentation().AddEmptySegment(LESION.key, LESION.name, color)
+        segment = node.GetSegmentation().GetSegment(segmentId)
+        segment.SetTag("TerminologyEntry", terminology_entry(LESION))
+        segment.SetTag("DICOM.SegmentAlgorithmType", "MANUAL")
+        return node
+
     def drawnLesion(self, segmentation: vtkMRMLSegmentationNode, labelsNode: vtkMRMLVolumeNode | None):
         """The lesion that a person drew, as a Volume on the labels' grid."""
         import numpy as np
@@ -467,24 +488,35 @@ class StrokeSynthLogic(ScriptedLoadableModuleLogic):
         more = {} if self._synthesise is None else {"make": self._synthesise}
         return lambda progress: make_database(folder, cases, setting, device=device, progress=progress, **more)
 
-    def showExperiment(self, folder: str) -> vtkMRMLTableNode:
-        """The table of a finished ``lesionkit stroke experiment`` as a table node; the same node when shown again."""
-        import csv
+    def showExperiment(self, folder: str) -> tuple:
+        """Table node and chart node of a finished ``lesionkit stroke experiment``; the same nodes when shown again."""
+        import json
         from pathlib import Path
 
+        from LesionKitLib.mrml.charts import write_bar_chart
         from LesionKitLib.mrml.tables import write_table
-        from StrokeSynthLib.experiment_summary import CSV
+        from StrokeSynthLib.experiment_summary import COLUMNS, JSON
 
-        path = Path(folder) / CSV
-        if not path.is_file():
-            raise ValueError(_("This folder holds no finished experiment ({name}).").format(name=CSV))
-        with path.open(newline="", encoding="utf-8") as file:
-            header, *rows = list(csv.reader(file))
+        try:
+            rows = json.loads((Path(folder) / JSON).read_text(encoding="utf-8"))["rows"]
+            cells = [[str(row["size"]), row["arm"], *(row[name] for name in COLUMNS[2:])] for row in rows]
+        except (OSError, ValueError, KeyError, TypeError):
+            raise ValueError(_("This folder holds no finished experiment ({name}).").format(name=JSON)) from None
         if not rows:
             raise ValueError(_("The experiment's table is empty."))
-        name = _("Stroke experiment")
-        node = slicer.mrmlScene.GetFirstNodeByName(name)
-        return write_table(slicer.mrmlScene, header, rows, name, node)
+        scene, name = slicer.mrmlScene, _("Stroke experiment")
+        table = write_table(scene, list(COLUMNS), cells, name, scene.GetFirstNodeByName(name))
+        sizes = list(dict.fromkeys(row["size"] for row in rows))
+        arms = list(dict.fromkeys(row["arm"] for row in rows))
+        dice = {(row["size"], row["arm"]): row["dice"] for row in rows}
+        series = {arm: [dice.get((size, arm)) for size in sizes] for arm in arms}
+        title = f"{name} chart"
+        old = scene.GetFirstNodeByName(title)
+        if old is not None:  # it may have other arms
+            scene.RemoveNode(old)
+        labels = [str(size) for size in sizes]
+        colors = [ARM_COLORS[n % len(ARM_COLORS)] for n in range(len(arms))]
+        return table, write_bar_chart(scene, labels, series, title, _("Dice"), colors)
 
     # helpers
 
