@@ -30,6 +30,13 @@ def add_parser(commands) -> None:
     stroke.add_argument("--device", choices=DEVICES, default="auto")
     stroke.add_argument("--json", action="store_true", help="print one JSON document")
     stroke.set_defaults(run=run_stroke)
+    synthesis = tasks.add_parser("stroke-synthesis", help="the mask GAN or a translator against held-out patients")
+    synthesis.add_argument("--data", required=True, type=Path, metavar="DIR", help="folder with masks3d.npz, ...")
+    synthesis.add_argument("--network", default="stroke-mask-gan", help="stroke-mask-gan or stroke-TRANSLATOR")
+    synthesis.add_argument("--count", type=positive, help="masks to draw (default: as many as held-out ones)")
+    synthesis.add_argument("--device", choices=DEVICES, default="auto")
+    synthesis.add_argument("--json", action="store_true", help="print one JSON document")
+    synthesis.set_defaults(run=run_synthesis)
     for task in (covid, phantom):
         add_network_options(task)
         task.add_argument("--json", action="store_true", help="print one JSON document")
@@ -58,6 +65,31 @@ def run_stroke(options: argparse.Namespace) -> None:
         document = evaluate_soop(options.data, options.split, options.device, progress)
         progress.report("done", 1.0)
     _print_document(document, options.json)
+
+
+def run_synthesis(options: argparse.Namespace) -> None:
+    from LesionKitLib.errors import UnusableInput
+    from StrokeSynthLib.synthesis_evaluation import evaluate_synthesis
+
+    if not options.data.is_dir():
+        raise UnusableInput(f"The data folder '{options.data}' does not exist.")
+    with cancellable_progress() as progress:
+        document = evaluate_synthesis(options.data, options.network, options.count, options.device, progress)
+        progress.report("done", 1.0)
+    if options.json:
+        print_json(document)
+        return
+    print(f"{document['network']}, n = {document['n']}")
+    _print_nested(document["metrics"], "  ")
+
+
+def _print_nested(figures: dict, indent: str) -> None:
+    for name, value in figures.items():
+        if isinstance(value, dict):
+            print(f"{indent}{name}")
+            _print_nested(value, f"{indent}  ")
+        else:
+            print(f"{indent}{name:28} {value if isinstance(value, int) else format(value, '.4f')}")
 
 
 def run_phantom(options: argparse.Namespace) -> None:

@@ -35,7 +35,9 @@ def evaluate_synthesis(
     name = network.removeprefix("stroke-")
     generator, title = load_translator(name)
     runtime = choose_runtime(device)
-    document = evaluate_generator(generator, read_pairs(soop, "val", progress), device=runtime.device, progress=progress)
+    document = evaluate_generator(
+        generator, read_pairs(soop, "val", progress), device=runtime.device, progress=progress
+    )
     made = synthesise(None, None, name, device=device)
     t1 = load_template().t1
     document["metrics"]["roughness"] = {

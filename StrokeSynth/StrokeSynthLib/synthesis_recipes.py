@@ -30,7 +30,7 @@ TEMPLATE = {
 }
 COMMON = {
     "version": VERSION,
-    "reference": "Platscher, Zopes, Federau 2020, arXiv 2010.02745 (architecture idea; written anew; the paper used DWI)",
+    "reference": "Platscher, Zopes, Federau 2020, arXiv 2010.02745 (idea; written anew; the paper used DWI)",
     "intended_use": "Research and education only. Not a medical device: do not use it for diagnosis or treatment.",
     "licence": "Research and education only (terms of the training data)",
     "split": "by patient (soop split column); validation patients never trained on",
@@ -117,7 +117,7 @@ def mask_card(plan: GanPlan, count: int, metrics: dict) -> dict:
         "metrics": metrics,
         "metrics_command": "lesionkit evaluate stroke-synthesis --data DIR --network stroke-mask-gan",
         "limits": [
-            "Right lesions were mirrored to the left for training: differences between the hemispheres are not learned.",
+            "Right lesions were mirrored to the left for training: the hemispheres' differences are not learned.",
             "Small satellite pieces (below 2 % of the largest piece) and lesions above 300 ml are not drawn.",
             "Places and sizes come from a Gaussian mixture fitted to the training lesions, not from the GAN.",
             "Masks follow lesions drawn on diffusion images of one hospital network; other populations may differ.",

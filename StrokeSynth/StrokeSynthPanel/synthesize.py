@@ -9,7 +9,7 @@ from slicer.i18n import tr as _
 
 
 class SynthesizeSection:
-    """on_result(volume): called when an image is in the scene. on_draw(segmentation, volume): the user wants to draw."""
+    """on_result(volume): called when an image is in the scene. on_draw(segmentation, volume): to edit it."""
 
     def __init__(self, ui, logic, on_result, on_changed, on_draw=None):
         self.ui, self.logic = ui, logic
