@@ -74,7 +74,7 @@ def describe(plan: TrainingPlan, mixture: Mixture, metrics: dict) -> dict:
             {
                 "name": "COVID-CT-MD sample, 3 volumes (one COVID-19, one other pneumonia, one normal)",
                 "licence": "not stated",
-                "labels": "infected yes / no per slice; lungs by threshold",
+                "labels": "infected yes / no per slice; lungs by threshold; lesions computed into healthy slices, exact",
             },
             {
                 "name": f"{mixture.phantom_count} procedural chest phantoms of this project",
@@ -91,9 +91,9 @@ def describe(plan: TrainingPlan, mixture: Mixture, metrics: dict) -> dict:
             "steps": plan.steps,
             "slices_per_step": mixture.singles + mixture.runs * mixture.length,
             "seed": plan.seed,
-            "selection": f"stopped at step {plan.steps} of a schedule of {plan.horizon or plan.steps}; this step, and "
-            "scale and margins for single pictures, were chosen on the validation slices, so the figures below are "
-            "somewhat optimistic",
+            "selection": f"step {plan.steps} of a schedule of {plan.horizon or plan.steps}; scale and margins for single "
+            "pictures were chosen with earlier versions on the validation slices, so the figures below are a little "
+            "optimistic",
         },
         "metrics": metrics,
         "metrics_command": "lesionkit evaluate covid --data ct/sirm100 --split val",
