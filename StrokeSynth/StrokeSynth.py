@@ -1,19 +1,34 @@
 """StrokeSynth: segments ischemic stroke on brain MR and synthesises brains with strokes. Slicer's module and logic.
 
-What is segmented and synthesised is in StrokeSynthLib; how it becomes nodes is in LesionKitLib.mrml. Both are imported
-when they are needed, so that Slicer starts as fast with this module as without it.
+What is segmented and synthesised is in StrokeSynthLib; how it becomes nodes is in LesionKitLib.mrml; the sections of
+the panel are in StrokeSynthPanel. All are imported when they are needed, so that Slicer starts as fast with this module
+as without it.
 """
 
+from typing import Annotated
+
+import slicer
+import vtk
+from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode, vtkMRMLTableNode, vtkMRMLVolumeNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
+from slicer.parameterNodeWrapper import Choice, Decimals, SingleStep, WithinRange, parameterNodeWrapper
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
     ScriptedLoadableModuleLogic,
     ScriptedLoadableModuleTest,
     ScriptedLoadableModuleWidget,
 )
+from slicer.util import VTKObservationMixin
 
 HOMEPAGE = "https://github.com/LesionKit/SlicerLesionKit/blob/main/docs"
+# Written down here, because importing the libraries at start-up would cost time; a test compares them.
+DEVICES = ["auto", "cpu", "cuda", "mps"]
+TRANSLATORS = ["pix2pix", "spade", "cyclegan"]
+SIDES = ["any", "left", "right"]
+LESIONS = ["gan", "drawn", "none"]
+MAX_ML = 300.0
+ARM_COLORS = [(68, 68, 68), (31, 119, 180), (44, 160, 44), (148, 103, 189), (214, 39, 40)]
 
 
 class StrokeSynth(ScriptedLoadableModule):
@@ -36,21 +51,546 @@ class StrokeSynth(ScriptedLoadableModule):
         )
 
 
-class StrokeSynthWidget(ScriptedLoadableModuleWidget):
-    """The panel."""
+@parameterNodeWrapper
+class StrokeSynthParameterNode:
+    """The user's choices, saved with the scene.
+
+    inputVolume: the MR to segment; outputSegmentation: where its result is, or goes. labelsVolume: the label map to
+    synthesise from, None for the bundled template; drawnSegmentation: the lesion that the user drew on it. lesion: one
+    of LESIONS. minimumMl, maximumMl, side: of a lesion that is drawn by the GAN.
+    """
+
+    inputVolume: vtkMRMLScalarVolumeNode
+    outputSegmentation: vtkMRMLSegmentationNode
+    device: Annotated[str, Choice(DEVICES)] = "auto"
+    labelsVolume: vtkMRMLVolumeNode
+    drawnSegmentation: vtkMRMLSegmentationNode
+    lesion: Annotated[str, Choice(LESIONS)] = "gan"
+    translator: Annotated[str, Choice(TRANSLATORS)] = "pix2pix"
+    side: Annotated[str, Choice(SIDES)] = "any"
+    seed: Annotated[int, WithinRange(0, 999999)] = 0
+    minimumMl: Annotated[float, WithinRange(0.0, MAX_ML), Decimals(1), SingleStep(1.0)] = 5.0
+    maximumMl: Annotated[float, WithinRange(0.0, MAX_ML), Decimals(1), SingleStep(1.0)] = 100.0
+    cases: Annotated[int, WithinRange(1, 100000)] = 10
+
+
+class StrokeSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """The panel: the scene's parameters, and the sections Segment, Results, Synthesize, Database and Experiment."""
+
+    def __init__(self, parent=None):
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)  # needed for parameter node observation
+        self.logic = None
+        self.sections = ()
+        self._boundWidgets = {}  # parameter name -> widget
+        self._parameterNode = None
+        self._parameterNodeGuiTag = None
+
+    def setup(self):
+        super().setup()
+        from StrokeSynthPanel.database import DatabaseSection
+        from StrokeSynthPanel.editing import EditSection
+        from StrokeSynthPanel.experiment import ExperimentSection
+        from StrokeSynthPanel.results import ResultsSection
+        from StrokeSynthPanel.segment import SegmentSection
+        from StrokeSynthPanel.synthesize import SynthesizeSection
+
+        uiWidget = slicer.util.loadUI(self.resourcePath("UI/StrokeSynth.ui"))
+        self.layout.addWidget(uiWidget)
+        self.ui = slicer.util.childWidgetVariables(uiWidget)
+        uiWidget.setMRMLScene(slicer.mrmlScene)  # which the .ui file's connections pass on
+        bound = [(child.property("SlicerParameterName"), child) for child in vars(self.ui).values()]
+        self._boundWidgets = {name: child for name, child in bound if name}
+
+        self.logic = StrokeSynthLogic()
+        self.segment = SegmentSection(self.ui, self.logic, self._onSegmented, self._checkAll)
+        self.editSection = EditSection(self.ui, self.logic)
+        self.results = ResultsSection(self.ui, self.logic, self.editSection.showState)
+        self.synthesize = SynthesizeSection(self.ui, self.logic, self._onSynthesised, self._checkAll, self._onDraw)
+        self.database = DatabaseSection(self.ui, self.logic, self._checkAll)
+        self.experiment = ExperimentSection(self.ui, self.logic)
+        self.sections = (
+            self.segment, self.results, self.editSection, self.synthesize, self.database, self.experiment,
+        )  # fmt: skip
+
+        scene = slicer.mrmlScene
+        self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(scene, scene.EndImportEvent, self.onSceneEndImport)
+        self.initializeParameterNode()
+
+    def cleanup(self):
+        """The application ends or the module is reloaded: nothing may outlive the panel."""
+        self.setParameterNode(None)
+        for section in self.sections:
+            section.close()
+        self.removeObservers()
+
+    def enter(self):
+        """The user opens the module."""
+        self.initializeParameterNode()
+        self.editSection.enter()
+
+    def exit(self):
+        """The user opens another module: runs and numbers go on, the editor lets go of the views."""
+        self.editSection.leave()
+
+    def onSceneStartClose(self, _caller=None, _event=None):
+        for section in (self.segment, self.synthesize, self.database):
+            section.stop()
+        self.setParameterNode(None)
+
+    def onSceneEndClose(self, _caller=None, _event=None):
+        if self.parent.isEntered:  # shown while the scene is closed: make it usable at once
+            self.initializeParameterNode()
+
+    def onSceneEndImport(self, _caller=None, _event=None):
+        if self._parameterNode is not None or self.parent.isEntered:
+            self.initializeParameterNode()
+
+    def initializeParameterNode(self):
+        """The scene's own choices; the first image of the scene where none is chosen."""
+        from LesionKitLib.mrml.keep import wrapped
+
+        node = self.logic.getParameterNode()
+        choices = {"device": DEVICES, "translator": TRANSLATORS, "side": SIDES, "lesion": LESIONS}
+        for name, values in choices.items():
+            if node.GetParameter(name) and node.GetParameter(name) not in values:  # saved by another version
+                node.SetParameter(name, values[0])
+        self.setParameterNode(wrapped(node, StrokeSynthParameterNode))
+        if self._parameterNode.inputVolume is None:
+            volumes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+            own = [volume for volume in volumes if volume.GetClassName() == "vtkMRMLScalarVolumeNode"]
+            self._parameterNode.inputVolume = own[0] if own else None
+
+    def setParameterNode(self, parameterNode):
+        """Show these choices and let the panel change them; None lets go of the scene."""
+        if self._parameterNode is not None:
+            self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
+            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParametersChanged)
+        self._parameterNode = parameterNode
+        if parameterNode is not None:
+            # connectGui(self.ui) would not tell the tag that disconnectGui needs
+            self._parameterNodeGuiTag = parameterNode.connectParametersToGui(self._boundWidgets)
+            self.segment.nameChoices()
+            self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParametersChanged)
+        self._onParametersChanged()
+
+    def _onParametersChanged(self, _caller=None, _event=None):
+        if self._parameterNode is not None and slicer.mrmlScene.IsBatchProcessing():
+            return  # a scene is being loaded; its end comes as an event of its own
+        segmentation = self._parameterNode.outputSegmentation if self._parameterNode else None
+        for section in (self.results, self.editSection):
+            section.show(segmentation)
+        self._checkAll()
+
+    def _checkAll(self):
+        for section in (self.segment, self.synthesize, self.database):
+            section.check(self._parameterNode)
+
+    def _onSegmented(self, segmentation):
+        self._parameterNode.outputSegmentation = segmentation  # which shows it in every section
+        self.ui.resultsCollapsibleButton.collapsed = False
+
+    def _onDraw(self, segmentation, labels):
+        self.editSection.edit(segmentation, labels)
+        self.ui.editCollapsibleButton.collapsed = False
+
+    def _onSynthesised(self, volume):
+        """The synthesised image may be segmented at once."""
+        self._parameterNode.inputVolume = volume
 
 
 class StrokeSynthLogic(ScriptedLoadableModuleLogic):
-    """Volume node in, segmentation and volume nodes out."""
+    """Volume node in, segmentation and table out; label map in, image and segmentation out; databases as folders.
+
+    Every error is a ValueError whose message is a sentence for the user, but for LesionKitLib.errors.MissingResource
+    (no weights or no PyTorch: something can be installed) and Cancelled.
+    segment, synthesise: the pipelines, by default those of StrokeSynthLib.
+    """
+
+    # node references from the segmentation to what belongs to it
+    TABLE_ROLE = "LesionKit.measurements"
+    COMPARISON_ROLE = "LesionKit.comparison"
+    LABELS_ROLE = "LesionKit.labels"  # from a synthesised image to its label map
+    SEGMENTATION_ROLE = "LesionKit.segmentation"  # from a synthesised image to its segmentation
+    RUN_ATTRIBUTE = "LesionKit.Run"  # of the segmentation: how it was made, as JSON
+
+    def __init__(self, segment=None, synthesise=None):
+        super().__init__()
+        self._segment, self._synthesise = segment, synthesise
+
+    # segmentation
+
+    def process(
+        self,
+        inputVolume: vtkMRMLScalarVolumeNode,
+        segmentation: vtkMRMLSegmentationNode | None = None,
+        device: str = "auto",
+        progress=None,
+    ) -> vtkMRMLSegmentationNode:
+        """Segment and measure the stroke of a brain MR; returns the segmentation that holds the result.
+
+        segmentation: an earlier result to renew. It is returned renewed if nobody has edited it; otherwise it stays as
+        it is and the result is a new segmentation beside it. Nothing in the scene changes unless the analysis succeeds.
+        """
+        from LesionKitLib.progress import Progress
+
+        result = self.prepare(inputVolume, device)(progress or Progress())
+        return self.showResult(result, inputVolume, segmentation)
+
+    def prepare(self, inputVolume: vtkMRMLScalarVolumeNode, device: str = "auto"):
+        """The analysis as a function of a Progress, which touches no node and may run on another thread."""
+        if self._segment is None:
+            from StrokeSynthLib.pipeline import segment_stroke
+
+            self._segment = segment_stroke
+        pipeline, volume = self._segment, self.volumeFor(inputVolume)
+        return lambda progress: pipeline(volume, device=device, progress=progress, tissues=True)
+
+    def volumeFor(self, inputVolume: vtkMRMLScalarVolumeNode):
+        """The LesionKitLib Volume of a node."""
+        from LesionKitLib.mrml.volumes import volume_from_node
+
+        return volume_from_node(inputVolume)
+
+    def showResult(
+        self, result, inputVolume: vtkMRMLScalarVolumeNode, segmentation: vtkMRMLSegmentationNode | None = None
+    ) -> vtkMRMLSegmentationNode:
+        """Turn a StrokeResult into nodes (as process does at its end)."""
+        import json
+
+        import numpy as np
+
+        from LesionKitLib.mrml.hierarchy import place_beside
+        from LesionKitLib.mrml.segmentations import Layer, write_segmentation
+        from StrokeSynthLib.labels import BRAIN, LESION, TISSUES
+
+        lesion = np.where(result.lesion > 0, LESION.value, 0).astype(np.uint8)
+        layers = [Layer(result.brain, (BRAIN,), filled=False), Layer(lesion, (LESION,))]
+        if result.tissues is not None:
+            layers.append(Layer(result.tissues, TISSUES, filled=False))
+        algorithm = f"LesionKit {result.network} {result.version}".rstrip()
+        segmentation = write_segmentation(layers, inputVolume, algorithm, segmentation)
+        segmentation.SetDescription(" ".join(result.notes))
+        run = {key: getattr(result, key) for key in ("network", "version", "device", "seconds", "notes")}
+        run["to_image"] = np.asarray(result.to_image).tolist()
+        segmentation.SetAttribute(self.RUN_ATTRIBUTE, json.dumps(run))
+        _hideTissues(segmentation)
+        place_beside(segmentation, inputVolume)
+        self.showMeasurements(result.measurements, segmentation, inputVolume)
+        return segmentation
+
+    def measure(self, segmentation: vtkMRMLSegmentationNode, inputVolume: vtkMRMLScalarVolumeNode) -> dict:
+        """Measure what the segments hold now, edited or not, and refill the table; returns the measurements."""
+        from LesionKitLib.mrml.segmentations import read_labels, refresh_algorithm_types
+        from StrokeSynthLib.measurements import measure
+
+        if segmentation is None:
+            raise ValueError(_("No segmentation is chosen."))
+        brain, lesion = (read_labels(segmentation, inputVolume, group) for group in self.liveGroups())
+        refresh_algorithm_types(segmentation)
+        measurements = measure(self.volumeFor(inputVolume), lesion, brain, self._toImage(segmentation))
+        self.showMeasurements(measurements, segmentation, inputVolume)
+        return measurements
+
+    def volumeOf(self, segmentation: vtkMRMLSegmentationNode) -> vtkMRMLScalarVolumeNode | None:
+        """The image on whose grid the segmentation stands, or None."""
+        return segmentation.GetNodeReference(segmentation.GetReferenceImageGeometryReferenceRole())
+
+    def tableFor(self, segmentation: vtkMRMLSegmentationNode) -> vtkMRMLTableNode | None:
+        """The table of measurements that belongs to a segmentation, or None."""
+        return segmentation.GetNodeReference(self.TABLE_ROLE)
+
+    def comparisonFor(self, segmentation: vtkMRMLSegmentationNode) -> vtkMRMLTableNode | None:
+        """The table that compares the network's result with what the segments hold now, or None."""
+        return segmentation.GetNodeReference(self.COMPARISON_ROLE)
+
+    # what LesionKitLib.mrml.live asks for, to measure while a person edits
+
+    def liveGroups(self) -> tuple:
+        """The brain, and the lesion inside it."""
+        from StrokeSynthLib.labels import BRAIN, LESION
+
+        return (BRAIN,), (LESION,)
+
+    def newLiveCounts(self, inputVolume: vtkMRMLScalarVolumeNode, original: tuple | None):
+        """Counts of this image that are kept up to date; original: (brain, lesion) of the network, or None."""
+        from StrokeSynthLib.live_counts import LiveCounts
+
+        return LiveCounts(self.volumeFor(inputVolume), self._toImageOf(inputVolume), original)
+
+    def givenBack(self, before: tuple, now: tuple):
+        """Brain that painting lesion over it has removed; Slicer's editor overwrites other segments."""
+        import numpy as np
+
+        lost = (before[0] > 0) & (now[0] == 0) & (now[1] > 0) & (now[1] != before[1])
+        voxels = np.argwhere(lost)
+        return (voxels, before[0][lost]) if len(voxels) else None
+
+    def showLive(self, segmentation, inputVolume, measurements: dict | None, comparison: list[dict]) -> None:
+        """Tables after an edit."""
+        if measurements is not None:
+            self.showMeasurements(measurements, segmentation, inputVolume)
+        self.showComparison(comparison, segmentation, inputVolume)
+
+    def showMeasurements(self, measurements: dict, segmentation, inputVolume) -> None:
+        """Refill the segmentation's table, or make it."""
+        from LesionKitLib.mrml.tables import write_table
+        from StrokeSynthLib.measurements import to_rows
+
+        header, rows = to_rows(measurements)
+        cells = [[str(row[0]), *(None if value == "" else value for value in row[1:])] for row in rows]
+        name = f"{segmentation.GetName()} measurements"
+        table = write_table(segmentation.GetScene(), header, cells, name, self.tableFor(segmentation))
+        self._keep(segmentation, self.TABLE_ROLE, table, inputVolume)
+
+    def showComparison(self, rows: list[dict], segmentation, inputVolume) -> None:
+        """Refill the table that compares AI with corrected, or make it."""
+        from LesionKitLib.mrml.tables import write_table
+        from StrokeSynthLib.live_counts import comparison_table
+
+        header, cells = comparison_table(rows)
+        name = f"{segmentation.GetName()} AI and corrected"
+        table = write_table(segmentation.GetScene(), header, cells, name, self.comparisonFor(segmentation))
+        self._keep(segmentation, self.COMPARISON_ROLE, table, inputVolume)
+
+    # synthesis
+
+    def synthesise(self, labelsNode=None, lesion="gan", progress=None, **choices):
+        """An image with its segmentation in the scene; see prepareSynthesis. Returns the volume node."""
+        from LesionKitLib.progress import Progress
+
+        return self.showSynthesis(self.prepareSynthesis(labelsNode, lesion, **choices)(progress or Progress()))
+
+    def prepareSynthesis(
+        self,
+        labelsNode: vtkMRMLVolumeNode | None = None,
+        lesion: str | vtkMRMLSegmentationNode = "gan",
+        translator: str = "pix2pix",
+        seed: int = 0,
+        volumeMl: tuple[float, float] = (5.0, 100.0),
+        side: str = "any",
+        device: str = "auto",
+    ):
+        """The synthesis as a function of a Progress, which touches no node and may run on another thread.
+
+        labelsNode: a label map volume, None for the bundled template. lesion: "gan", "none", or a segmentation whose
+        segments (all, or those of the lesion's class where there are any) are drawn in.
+        """
+        if self._synthesise is None:
+            from StrokeSynthLib.synthesis import synthesise
+
+            self._synthesise = synthesise
+        pipeline = self._synthesise
+        labels = self.labelsFrom(labelsNode) if labelsNode is not None else None
+        if isinstance(lesion, str):
+            drawn = None if lesion == "none" else lesion
+        else:
+            drawn = self.drawnLesion(lesion, labelsNode)
+        return lambda progress: pipeline(labels, drawn, translator, seed, tuple(volumeMl), side, device, progress)
+
+    def labelsFrom(self, node: vtkMRMLVolumeNode):
+        """A Volume of a label map node, or of a scalar volume that holds labels."""
+        from LesionKitLib.errors import UnusableInput
+        from LesionKitLib.mrml.volumes import local_ijk_to_ras
+        from LesionKitLib.volume import Volume
+
+        if node.GetImageData() is None or node.GetImageData().GetNumberOfScalarComponents() != 1:
+            raise UnusableInput(_("The label map holds no labels."))
+        return Volume(slicer.util.arrayFromVolume(node).copy(), local_ijk_to_ras(node), node.GetName() or "")
+
+    def templateNode(self):
+        """The bundled template's labels as a label map in the scene, to draw a lesion on; the same node every time."""
+        from StrokeSynthLib.template import load_template
+
+        name = "StrokeSynth template labels"
+        node = slicer.mrmlScene.GetFirstNodeByName(name)
+        return node if node is not None else _addLabelMap(load_template().labels, name)
+
+    def newDrawing(self, labelsNode: vtkMRMLVolumeNode) -> vtkMRMLSegmentationNode:
+        """A segmentation on the labels' grid with an empty segment for the lesion that a person will draw."""
+        from LesionKitLib.mrml.segmentations import terminology_entry
+        from StrokeSynthLib.labels import LESION
+
+        node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", _("Drawn stroke lesion"))
+        node.CreateDefaultDisplayNodes()
+        node.SetReferenceImageGeometryParameterFromVolumeNode(labelsNode)
+        color = [channel / 255 for channel in LESION.color]
+        segmentId = node.GetSegmentation().AddEmptySegment(LESION.key, LESION.name, color)
+        segment = node.GetSegmentation().GetSegment(segmentId)
+        segment.SetTag("TerminologyEntry", terminology_entry(LESION))
+        segment.SetTag("DICOM.SegmentAlgorithmType", "MANUAL")
+        return node
+
+    def drawnLesion(self, segmentation: vtkMRMLSegmentationNode, labelsNode: vtkMRMLVolumeNode | None):
+        """The lesion that a person drew, as a Volume on the labels' grid."""
+        import numpy as np
+
+        from LesionKitLib.mrml.segmentations import segments_of
+        from StrokeSynthLib.labels import LESION
+
+        if segmentation is None:
+            raise ValueError(_("Draw a lesion first, or choose the segmentation that holds it."))
+        reference = labelsNode if labelsNode is not None else self.templateNode()
+        ids = segments_of(segmentation, LESION) or list(segmentation.GetSegmentation().GetSegmentIDs())
+        if not ids:
+            raise ValueError(_("The segmentation holds no segment to take as a lesion."))
+        volume = self.labelsFrom(reference)
+        mask = np.zeros(volume.array.shape, bool)
+        for segmentId in ids:
+            mask |= slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, segmentId, reference) > 0
+        return volume.with_array(mask.astype(np.uint8))
+
+    def showSynthesis(self, result) -> vtkMRMLScalarVolumeNode:
+        """Turn a Synthesis into a volume, its label map and its segmentation; shows the volume."""
+        import json
+
+        import numpy as np
+
+        from LesionKitLib.mrml.hierarchy import place_beside
+        from LesionKitLib.mrml.segmentations import Layer, write_segmentation
+        from LesionKitLib.mrml.views import show_ct
+        from StrokeSynthLib.labels import LESION, TISSUES
+
+        name = _("Synthetic FLAIR, seed {seed}").format(seed=result.seed)
+        volume = slicer.util.addVolumeFromArray(result.image.array, result.image.ijk_to_ras, name)
+        labels = _addLabelMap(result.labels, f"{name} labels")
+        mask = result.lesion_mask
+        tissue = np.where(mask, 0, result.labels.array).astype(np.uint8)
+        lesion = np.where(mask, LESION.value, 0).astype(np.uint8)
+        algorithm = f"LesionKit {result.lesion.network if result.lesion else result.translator}"
+        layers = [Layer(tissue, TISSUES, filled=False), Layer(lesion, (LESION,))]
+        segmentation = write_segmentation(layers, volume, algorithm)
+        segmentation.SetAttribute(self.RUN_ATTRIBUTE, json.dumps(result.summary()))
+        _hideTissues(segmentation)
+        volume.SetNodeReferenceID(self.LABELS_ROLE, labels.GetID())
+        volume.SetNodeReferenceID(self.SEGMENTATION_ROLE, segmentation.GetID())
+        for node in (labels, segmentation):
+            place_beside(node, volume)
+        show_ct(volume, window=700.0, level=420.0)
+        return volume
+
+    def compare(self, volume: vtkMRMLScalarVolumeNode, labelsShare: float) -> None:
+        """Before and after: lay the label map over the synthesised image; 0 shows the image, 1 the labels."""
+        from LesionKitLib.mrml.views import lay_over
+
+        labels = volume.GetNodeReference(self.LABELS_ROLE) if volume is not None else None
+        lay_over(slicer.mrmlScene, labels if labelsShare > 0 else None, labelsShare)
+
+    # database and experiment
+
+    def prepareDatabase(self, folder: str, cases: int, translator: str, seed: int, volumeMl, side: str, device: str):
+        """Making a database as a function of a Progress; touches no node."""
+        from StrokeSynthLib.database import DatabaseSetting, make_database
+
+        setting = DatabaseSetting(seed, translator, tuple(volumeMl), side)
+        more = {} if self._synthesise is None else {"make": self._synthesise}
+        return lambda progress: make_database(folder, cases, setting, device=device, progress=progress, **more)
+
+    def showExperiment(self, folder: str) -> tuple:
+        """Table node and chart node of a finished ``lesionkit stroke experiment``; the same nodes when shown again."""
+        import json
+        from pathlib import Path
+
+        from LesionKitLib.mrml.charts import write_bar_chart
+        from LesionKitLib.mrml.tables import write_table
+        from StrokeSynthLib.experiment_summary import COLUMNS, JSON
+
+        try:
+            rows = json.loads((Path(folder) / JSON).read_text(encoding="utf-8"))["rows"]
+            cells = [[str(row["size"]), row["arm"], *(row[name] for name in COLUMNS[2:])] for row in rows]
+        except (OSError, ValueError, KeyError, TypeError):
+            raise ValueError(_("This folder holds no finished experiment ({name}).").format(name=JSON)) from None
+        if not rows:
+            raise ValueError(_("The experiment's table is empty."))
+        scene, name = slicer.mrmlScene, _("Stroke experiment")
+        table = write_table(scene, list(COLUMNS), cells, name, scene.GetFirstNodeByName(name))
+        sizes = list(dict.fromkeys(row["size"] for row in rows))
+        arms = list(dict.fromkeys(row["arm"] for row in rows))
+        dice = {(row["size"], row["arm"]): row["dice"] for row in rows}
+        series = {arm: [dice.get((size, arm)) for size in sizes] for arm in arms}
+        title = f"{name} chart"
+        old = scene.GetFirstNodeByName(title)
+        if old is not None:  # it may have other arms
+            scene.RemoveNode(old)
+        labels = [str(size) for size in sizes]
+        colors = [ARM_COLORS[n % len(ARM_COLORS)] for n in range(len(arms))]
+        return table, write_bar_chart(scene, labels, series, title, _("Dice"), colors)
+
+    # helpers
+
+    def _toImage(self, segmentation):
+        import json
+
+        import numpy as np
+
+        run = json.loads(segmentation.GetAttribute(self.RUN_ATTRIBUTE) or "{}")
+        return np.array(run.get("to_image") or np.eye(4))
+
+    def _toImageOf(self, inputVolume):
+        """Of the newest segmentation on this volume's grid: live counting knows the volume only."""
+        import numpy as np
+
+        for node in reversed(list(slicer.util.getNodesByClass("vtkMRMLSegmentationNode"))):
+            if self.volumeOf(node) is inputVolume and node.GetAttribute(self.RUN_ATTRIBUTE):
+                return self._toImage(node)
+        return np.eye(4)
+
+    def _keep(self, segmentation, role, node, inputVolume) -> None:
+        """Remember what belongs to the segmentation; in the subject hierarchy beside the volume."""
+        from LesionKitLib.mrml.hierarchy import place_beside
+
+        if segmentation.GetNodeReference(role) is not node:
+            segmentation.SetNodeReferenceID(role, node.GetID())
+            place_beside(node, inputVolume)
+
+
+def _hideTissues(segmentation) -> None:
+    """Tissue segments are there to be used; over the image only lesion and brain are shown."""
+    from LesionKitLib.mrml.segmentations import segments_of
+    from StrokeSynthLib.labels import TISSUES
+
+    display = segmentation.GetDisplayNode()
+    for tissue in TISSUES if display is not None else ():
+        for segmentId in segments_of(segmentation, tissue):
+            display.SetSegmentVisibility(segmentId, False)
+
+
+def _addLabelMap(labels, name: str):
+    """A vtkMRMLLabelMapVolumeNode of a Volume of labels."""
+    return slicer.util.addVolumeFromArray(labels.array, labels.ijk_to_ras, name, "vtkMRMLLabelMapVolumeNode")
 
 
 class StrokeSynthTest(ScriptedLoadableModuleTest):
-    """Runs in Slicer (ctest, or Reload and Test) and on slicer-core alone."""
+    """Runs in Slicer (ctest, or Reload and Test) and on slicer-core alone, with a stand-in for the networks."""
+
+    def setUp(self):
+        slicer.mrmlScene.Clear()
 
     def runTest(self):
-        self.test_the_library_is_installed()
+        self.setUp()
+        self.test_a_synthesised_brain_comes_with_its_segmentation()
 
-    def test_the_library_is_installed(self):
-        from StrokeSynthLib.labels import LESION
+    def test_a_synthesised_brain_comes_with_its_segmentation(self):
+        import numpy as np
 
-        self.assertEqual(LESION.key, "lesion")
+        from LesionKitLib.volume import Volume, affine
+        from StrokeSynthLib.labels import LESION, WHITE
+        from StrokeSynthLib.synthesis import Synthesis
+
+        labels = np.zeros((10, 12, 14), np.uint8)
+        labels[2:8, 2:10, 2:12] = WHITE.value
+        labels[4:6, 4:7, 4:7] = LESION.value
+        volume = Volume(labels, affine((2.0, 2.0, 2.0)))
+
+        def answer(*_arguments):
+            return Synthesis(volume.with_array((labels * 100).astype(np.int16)), volume, "stand-in 0", 1)
+
+        logic = StrokeSynthLogic(synthesise=answer)
+        self.delayDisplay("Synthesising")
+        node = logic.synthesise()
+        segmentation = node.GetNodeReference(logic.SEGMENTATION_ROLE)
+        mask = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, LESION.key, node)
+        self.assertEqual(int((mask > 0).sum()), int((labels == LESION.value).sum()))
+        self.delayDisplay("Done")

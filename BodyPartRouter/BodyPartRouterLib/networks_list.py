@@ -18,13 +18,16 @@ class NetworkEntry:
     size: int
     pretrained: bool
     title: str
+    teacher: str | None = None  # the network whose trained first blocks are the start
 
 
 NETWORKS = {
     "efficientnet-lite0": NetworkEntry(
         "router-efficientnet-lite0", "lite", "EfficientNetLite0Router", 176, True, "EfficientNet-Lite0"
     ),
-    "light": NetworkEntry("router-light", "lite", "LightRouter", 160, True, "EfficientNet-Lite0 cut at stride 16"),
+    "light": NetworkEntry(
+        "router-light", "lite", "LightRouter", 160, True, "EfficientNet-Lite0 cut at stride 16", "efficientnet-lite0"
+    ),
     "mobilenet": NetworkEntry("router-mobilenet", "mobilenet_v1", "MobileNetV1Router", 176, False, "MobileNetV1"),
     "resnet18": NetworkEntry("router-resnet18", "resnet18", "ResNet18Router", 176, False, "ResNet-18"),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from LesionKitLib.catalogue import Model, save_model
+from LesionKitLib.catalogue import Model, find_model, load_weights, save_model
 from LesionKitLib.errors import UnusableInput
 from LesionKitLib.inference import choose_runtime
 from LesionKitLib.progress import Progress
@@ -17,14 +17,15 @@ from .datasets import AGE_UNKNOWN, LabelledXray, labelled_xrays, set_aside
 from .decision import Decision
 from .evaluation import metrics_of, score
 from .labels import CLASSES, TITLES
-from .networks_list import NETWORKS, entry_of
+from .networks_list import NETWORKS, build, entry_of
 from .training import PLANS, Mixture, Pools, slice_pool, train_router
 
 VERSION = "1.0.0"
 REFERENCES = {
     "efficientnet-lite0": "Pham et al. 2021 (DICOM Imaging Router; classes and task); EfficientNet-Lite0 of Tan and Le "
     "2019, encoder with ImageNet weights",
-    "light": "Pham et al. 2021 (classes and task); the first eleven blocks of EfficientNet-Lite0 with ImageNet weights",
+    "light": "Pham et al. 2021 (classes and task); the first eleven blocks of the trained EfficientNet-Lite0, trained "
+    "on with a head of their own",
     "mobilenet": "Pham et al. 2021 (its best network); MobileNetV1 of Howard et al. 2017, written anew, random weights",
     "resnet18": "Pham et al. 2021 (one of its networks); ResNet-18 of He et al. 2016, written anew, random weights",
 }
@@ -63,10 +64,22 @@ def train_and_describe(
         right = [int(row.argmax()) in item.allowed for row, item in zip(found.logits, certain, strict=True)]
         return {"aside right": sum(right) / len(right)}
 
-    net = train_router(network, Pools(learned, slice_pool(data)), output, plan, mixture, device, check, progress)
+    pools, teacher = Pools(learned, slice_pool(data)), teacher_of(network)
+    net = train_router(network, pools, output, plan, mixture, device, check, progress, teacher)
     draw_curve(output, output / "curve.png")
     decision = calibrated(net, learned, aside, size, device)
     return write_model(Trained(network, net, plan, mixture, decision), data, output / entry_of(network).model, device)
+
+
+def teacher_of(network: str):
+    """The trained network that this one starts from, or None. Raises MissingResource when it is not installed."""
+    name = entry_of(network).teacher
+    if name is None:
+        return None
+    model = find_model(entry_of(name).model)
+    teacher = build(name, **model.card["arguments"])
+    load_weights(model, teacher)
+    return teacher.eval()
 
 
 def calibrated(net, learned: list[LabelledXray], aside: list[LabelledXray], size: int, device: str) -> Decision:
@@ -77,8 +90,6 @@ def calibrated(net, learned: list[LabelledXray], aside: list[LabelledXray], size
 
 def write_model(trained: Trained, data: Path, folder: Path, device: str = "cpu") -> Model:
     """The model folder with a card whose figures are those of the stored (half precision) weights."""
-    from LesionKitLib.catalogue import load_weights
-
     model = save_model(trained.net, describe(trained, {}), folder)
     load_weights(model, trained.net)
     classifier = Classifier(trained.network, model, trained.net.eval(), choose_runtime(device))

@@ -33,7 +33,9 @@ class Mixture:
 
 PLANS = {
     "efficientnet-lite0": TrainingPlan(steps=650, learning_rate=1.2e-3, ema=0.99, save_every=50, check_every=130),
-    "light": TrainingPlan(steps=700, learning_rate=1.5e-3, ema=0.99, save_every=50, check_every=100),
+    "light": TrainingPlan(
+        steps=150, learning_rate=1.2e-3, warmup=20, ema=0.97, save_every=25, check_every=50
+    ),  # from the trained router's first blocks
     "mobilenet": TrainingPlan(steps=900, learning_rate=2e-3, ema=0.99, save_every=50, check_every=150),
     "resnet18": TrainingPlan(steps=700, learning_rate=2e-3, ema=0.99, save_every=50, check_every=100),
 }
@@ -97,6 +99,12 @@ def draw_batch(pools: Pools, mixture: Mixture, size: int, rng: np.random.Generat
     return torch.from_numpy(np.stack(views)[:, None]), torch.from_numpy(allowed)
 
 
+def begin_like(model, teacher) -> None:
+    """Give the encoder the weights of the teacher's that bear the same names."""
+    own, other = model.encoder.state_dict(), teacher.encoder.state_dict()
+    model.encoder.load_state_dict({name: other[name] for name in own})
+
+
 def loss(logits, allowed):
     """Cross-entropy with smoothing where any of the allowed classes is right, and the share of right answers."""
     import torch
@@ -117,13 +125,19 @@ def train_router(
     device: str = "cpu",
     check: Callable | None = None,
     progress: Progress | None = None,
+    teacher=None,
 ):
-    """Train a network of NETWORKS; returns the averaged model in eval mode. See LesionKitLib.training.fit."""
+    """Train a network of NETWORKS; returns the averaged model in eval mode. See LesionKitLib.training.fit.
+
+    teacher: a trained network whose encoder begins like this one's; its first blocks are the start (else ImageNet's).
+    """
     import torch
 
     entry, mixture = entry_of(network), mixture or Mixture()
     torch.manual_seed(plan.seed)
     model = build(network, **({"pretrained": True} if entry.pretrained else {}))
+    if teacher is not None:
+        begin_like(model, teacher)
     model = model.to(device, memory_format=torch.channels_last)
 
     def draw(rng):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .console import cancellable_progress, print_json, print_metrics
+from .console import cancellable_progress, positive, print_json, print_metrics
 from .covid import DEVICES
 
 
@@ -15,6 +15,12 @@ def add_task(tasks) -> None:
     stroke.add_argument("--split", choices=("val", "train", "all"), default="val")
     stroke.add_argument("--device", choices=DEVICES, default="auto")
     stroke.set_defaults(run=run)
+    synthesis = tasks.add_parser("stroke-synthesis", help="the mask GAN or a translator against held-out patients")
+    synthesis.add_argument("--data", required=True, type=Path, metavar="DIR", help="folder with masks3d.npz, ...")
+    synthesis.add_argument("--network", default="stroke-mask-gan", help="stroke-mask-gan or stroke-TRANSLATOR")
+    synthesis.add_argument("--count", type=positive, help="masks to draw (default: as many as held-out ones)")
+    synthesis.add_argument("--device", choices=DEVICES, default="auto")
+    synthesis.set_defaults(run=run_synthesis)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -32,3 +38,28 @@ def run(options: argparse.Namespace) -> None:
     print_metrics(f"{document['network']}, {document['n']} images", document["metrics"])
     for source, metrics in document["per_source"].items():
         print_metrics(source, metrics)
+
+
+def run_synthesis(options: argparse.Namespace) -> None:
+    from LesionKitLib.errors import UnusableInput
+    from StrokeSynthLib.synthesis_evaluation import evaluate_synthesis
+
+    if not options.data.is_dir():
+        raise UnusableInput(f"The data folder '{options.data}' does not exist.")
+    with cancellable_progress() as progress:
+        document = evaluate_synthesis(options.data, options.network, options.count, options.device, progress)
+        progress.report("done", 1.0)
+    if options.json:
+        print_json(document)
+        return
+    print(f"{document['network']}, n = {document['n']}")
+    _print_nested(document["metrics"], "  ")
+
+
+def _print_nested(figures: dict, indent: str) -> None:
+    for name, value in figures.items():
+        if isinstance(value, dict):
+            print(f"{indent}{name}")
+            _print_nested(value, f"{indent}  ")
+        else:
+            print(f"{indent}{name:28} {value if isinstance(value, int) else format(value, '.4f')}")

@@ -34,6 +34,7 @@ def add_parser(commands) -> None:
     serve = parser.add_argument_group("serve")
     serve.add_argument("--port", type=_port, metavar="P", help="TCP port of the DICOM service; 0 takes a free one")
     serve.add_argument("--metrics-port", type=_port, metavar="P", help="in place of that in the rules file")
+    serve.add_argument("--status", action="store_true", help="list what is held or failed, and why; also while it runs")
     parser.set_defaults(run=run)
 
 
@@ -122,12 +123,37 @@ def run_service(options: argparse.Namespace) -> int:
     from BodyPartRouterLib.routing.rules import load_rules
     from LesionKitLib.errors import UnusableInput
 
-    if options.rules is None or options.port is None:
+    if options.rules is None or (options.port is None and not options.status):
         raise UnusableInput("The service needs --port and --rules.")
     rules = load_rules(options.rules)
+    if options.status:
+        return print_status(rules.service.data, options.json)
     if options.metrics_port is not None:
         rules = rules.with_metrics_port(options.metrics_port)
     return serve(rules, load_classifier(options.network, options.device), options.port)
+
+
+def print_status(folder: Path, as_json: bool) -> int:
+    """Counts of the service's journal, and the images that a person must look at."""
+    from BodyPartRouterLib.routing.journal import Journal
+    from LesionKitLib.errors import UnusableInput
+
+    path = folder / "journal.sqlite"
+    if not path.exists():
+        raise UnusableInput(f"The folder '{folder}' holds no journal; the service has not run yet.")
+    journal = Journal(path)
+    try:
+        counts, images = journal.counts(), journal.attention()
+    finally:
+        journal.close()
+    if as_json:
+        print_json({"counts": counts, "attention": images})
+        return 0
+    print(", ".join(f"{count} {state}" for state, count in counts.items()))
+    for image in images:
+        why = image["notes"] or image["reason"]
+        print(f"{image['state'] if image['state'] == 'failed' else 'held':7} {image['uid'] or image['id'][:12]}  {why}")
+    return 0
 
 
 def serve(rules, classifier, port: int) -> int:

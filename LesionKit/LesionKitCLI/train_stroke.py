@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 
 from .console import cancellable_progress, figure
 from .wishes import wished
 
-NAMES = ("stroke-unet",)
+SYNTHESIS = ("stroke-mask-gan", "stroke-pix2pix", "stroke-spade", "stroke-cyclegan")
+NAMES = ("stroke-unet", *SYNTHESIS)
 
 
 def run(options: argparse.Namespace) -> None:
+    if options.name in SYNTHESIS:
+        run_synthesis(options)
+    else:
+        run_segmentation(options)
+
+
+def run_segmentation(options: argparse.Namespace) -> None:
     from LesionKitLib.atomic import refuse_unwritable
     from LesionKitLib.errors import UnusableInput
     from LesionKitLib.inference import choose_runtime
@@ -27,3 +36,24 @@ def run(options: argparse.Namespace) -> None:
     print(f"The model lies in {model.folder}.")
     for name, figures in model.card["metrics"].items():
         print(f"  {name:28} Dice {figure(figures['dice'])}")
+
+
+def run_synthesis(options: argparse.Namespace) -> None:
+    from LesionKitLib.atomic import refuse_unwritable
+    from LesionKitLib.errors import UnusableInput
+    from LesionKitLib.inference import choose_runtime
+    from StrokeSynthLib import mask_training, translator_training
+    from StrokeSynthLib.synthesis_recipes import train_mask_model, train_translator_model
+
+    if not (options.data / "soop").is_dir():
+        raise UnusableInput(f"'{options.data}' holds no folder soop.")
+    refuse_unwritable(options.output)
+    device, name = choose_runtime(options.device).device, options.name.removeprefix("stroke-")
+    plan = mask_training.PLAN if name == "mask-gan" else translator_training.PLANS[name]
+    plan = replace(plan, seed=options.seed, steps=options.steps or plan.steps)
+    with cancellable_progress() as progress:
+        if name == "mask-gan":
+            model = train_mask_model(options.data, options.output, plan, device, progress)
+        else:
+            model = train_translator_model(name, options.data, options.output, plan, device, progress)
+    print(f"The model lies in {model.folder}; its figures are in its card.")

@@ -46,6 +46,9 @@ def align(volume: Volume, head: np.ndarray) -> Alignment:
     """
     import SimpleITK as sitk
 
+    head_ml = float(head.sum()) * volume.voxel_ml
+    if head_ml < MIN_BRAIN_ML:
+        raise UnusableInput(f"No brain was found: only {head_ml:.0f} ml of the image are not air.")
     template = load_template()
     fixed = _coarse(template.t1.with_array(template.t1.array.astype(np.float32)))
     brain = sitk.Cast(_coarse(template.labels.with_array((template.labels.array > 0).astype(np.float32))) > 0.5, 1)

@@ -71,9 +71,7 @@ def make_database(
         progress.report("making cases", (number - 1) / cases)
         row = _finished(folder, number)
         if row is None:
-            part = Progress(
-                lambda _stage, share, _left, at=number - 1: progress.report("making cases", (at + share) / cases)
-            )
+            part = Progress(_within(progress, number - 1, cases))
             row = _make_case(folder, number, setting, maps, device, part, make)
         rows.append(row)
         if number % 20 == 0 or number == cases:
@@ -90,6 +88,11 @@ def case_seed(setting: DatabaseSetting, number: int) -> int:
 def case_name(number: int) -> str:
     """sub-0001, sub-0002, ..."""
     return f"sub-{number:04}"
+
+
+def _within(progress: Progress, done: int, cases: int) -> Callable[[str, float, float | None], None]:
+    """Passes a case's progress on as that of all cases; cancelling comes back the same way."""
+    return lambda _stage, share, _remaining: progress.report("making cases", (done + share) / cases)
 
 
 def _make_case(folder, number, setting, maps, device, progress, make) -> dict:

@@ -10,6 +10,7 @@ import io
 
 import numpy as np
 
+from LesionKitLib.measure import bounding_box
 from LesionKitLib.volume import Volume, reorient_to_lps
 
 from .labels import BRAIN, LESION
@@ -17,6 +18,7 @@ from .labels import BRAIN, LESION
 PANEL_WIDTH = 300  # pixels
 COLUMNS = 5
 GAP = 4
+MARGIN_MM = 8.0
 TEXT = (225, 230, 235)
 
 
@@ -28,20 +30,30 @@ def montage(volume: Volume, brain: np.ndarray, lesion: np.ndarray, count: int = 
     upright, _ = reorient_to_lps(volume)
     brain, lesion = (reorient_to_lps(volume.with_array(mask))[0].array > 0 for mask in (brain, lesion))
     low, high = _window(upright.array, brain)
+    rows, columns = _shown_box(brain, upright.spacing)
     panels = []
     for k in reversed(chosen_slices(brain.sum((1, 2)), lesion.sum((1, 2)), count)):
-        grey = np.clip((upright.array[k].astype(np.float32) - low) / (high - low), 0, 1)
+        grey = np.clip((upright.array[k, rows, columns].astype(np.float32) - low) / (high - low), 0, 1)
         position = (upright.ijk_to_ras @ [0, 0, k, 1])[2]
         text = f"{'S' if position >= 0 else 'I'} {abs(position):.0f} mm"
-        panels.append(_panel(grey, brain[k], lesion[k], upright.spacing, text))
-    rows = []
+        panels.append(_panel(grey, brain[k, rows, columns], lesion[k, rows, columns], upright.spacing, text))
+    lines = []
     for start in range(0, len(panels), COLUMNS):
         row = panels[start : start + COLUMNS]
         row += [np.zeros_like(panels[0])] * (COLUMNS - len(row))
         gap = np.zeros((row[0].shape[0], GAP, 3), np.uint8)
-        rows.append(np.concatenate([part for panel in row for part in (panel, gap)][:-1], axis=1))
-        rows.append(np.zeros((GAP, rows[0].shape[1], 3), np.uint8))
-    return np.concatenate([*rows, _legend(rows[0].shape[1])])
+        lines.append(np.concatenate([part for panel in row for part in (panel, gap)][:-1], axis=1))
+        lines.append(np.zeros((GAP, lines[0].shape[1], 3), np.uint8))
+    return np.concatenate([*lines, _legend(lines[0].shape[1])])
+
+
+def _shown_box(brain: np.ndarray, spacing) -> tuple[slice, slice]:
+    """Rows and columns around the brain, with a margin; everything where there is none."""
+    box = bounding_box(brain)
+    if box is None:
+        return slice(None), slice(None)
+    margins = [int(np.ceil(MARGIN_MM / mm)) for mm in (spacing[1], spacing[0])]
+    return tuple(slice(max(0, s.start - m), s.stop + m) for s, m in zip(box[1:], margins, strict=True))
 
 
 def chosen_slices(brain_area: np.ndarray, lesion_area: np.ndarray, count: int) -> list[int]:

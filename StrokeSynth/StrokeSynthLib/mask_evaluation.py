@@ -1,4 +1,4 @@
-"""How like real lesions the drawn masks are: shapes, sizes and places against held-out patients, and copies looked for."""
+"""How like real lesions the drawn masks are: shapes, sizes and places against held-out patients; copies."""
 
 from __future__ import annotations
 

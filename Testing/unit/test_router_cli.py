@@ -159,6 +159,29 @@ def test_a_journal_keeps_a_second_run_from_sending_again(classifier, images, tmp
     assert not spine.exists()
 
 
+def test_the_status_of_a_service_lists_what_needs_a_person(tmp_path, capsys):
+    from BodyPartRouterLib.routing.journal import Image, Journal
+    from BodyPartRouterLib.routing.plan import Delivery
+
+    rules = tmp_path / "rules.yaml"
+    rules.write_text("version: 1\nrules: []\nservice: {data: box}\n", "utf-8")
+    command = ["route", "serve", "--rules", str(rules), "--status"]
+    assert main(command) == 3
+    (tmp_path / "box").mkdir()
+    journal = Journal(tmp_path / "box" / "journal.sqlite")
+    for uid, held in (("1.2", True), ("1.3", False)):
+        image = Image(uid, uid, uid, tmp_path / uid, 1.0)
+        journal.add(image)
+        journal.classify(image, [Delivery("folder", "x")], "spine", 0.9, "rule 1", held, "too dark" if held else None)
+    journal.close()
+    capsys.readouterr()
+    assert main(command) == 0
+    out = capsys.readouterr().out
+    assert "2 classified" in out and "held    1.2  too dark" in out and "1.3" not in out
+    assert main([*command, "--json"]) == 0
+    assert printed(capsys)["attention"][0]["reason"] == "too dark"
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
 def test_the_service_runs_until_a_signal(classifier, tmp_path, number, code):
     rules = tmp_path / "rules.yaml"

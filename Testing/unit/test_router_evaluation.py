@@ -127,7 +127,7 @@ def few_steps(monkeypatch, tmp_path):
 
     from BodyPartRouterLib import networks_list, recipe, training
 
-    small = replace(networks_list.NETWORKS["light"], size=48, pretrained=False)
+    small = replace(networks_list.NETWORKS["light"], size=48, pretrained=False, teacher=None)
     monkeypatch.setitem(networks_list.NETWORKS, "light", small)
     monkeypatch.setattr(training.Mixture, "__init__", lambda self: None, raising=True)
     for name, value in {"xrays": 6, "none": 2}.items():

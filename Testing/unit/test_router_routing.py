@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 from dicom_fixtures import PATIENT
-from router_fixtures import BrightnessClassifier, write_xray
+from router_fixtures import BrightnessClassifier, write_xray, xray_dataset
 
 from BodyPartRouterLib.routing import courier as couriers
 from BodyPartRouterLib.routing.courier import DONE, LATER, REFUSED, Courier, Outcome, Patience, Unreachable
 from BodyPartRouterLib.routing.examine import examine, find_files
 from BodyPartRouterLib.routing.files import put_file
+from BodyPartRouterLib.routing.headervalues import read_values
 from BodyPartRouterLib.routing.journal import CLASSIFIED, DELIVERED, DELIVERING, FAILED, INBOX, Image, Journal
 from BodyPartRouterLib.routing.naming import sha256_of
 from BodyPartRouterLib.routing.plan import FOLDER, Delivery, table_row
@@ -54,6 +55,42 @@ def test_images_are_classified_in_batches(tmp_path):
     classifier = BrightnessClassifier()
     assert [one.label for one in examine(paths, classifier, batch=2)] == ["adult_chest"] * 5
     assert classifier.calls == [2, 2, 1]
+
+
+def test_large_images_make_small_batches(tmp_path, monkeypatch):
+    from BodyPartRouterLib.routing import examine as module
+
+    monkeypatch.setattr(module, "MOST_PIXELS", 900)  # an image has 480
+    paths = [write_xray(tmp_path / f"{n}.dcm", seed=n) for n in range(5)]
+    classifier = BrightnessClassifier()
+    assert len(list(examine(paths, classifier))) == 5
+    assert classifier.calls == [2, 2, 1]
+
+
+def test_header_values_of_a_file_without_the_dicm_mark_are_read(tmp_path):
+    from pydicom.filebase import DicomBytesIO
+    from pydicom.filewriter import write_dataset
+
+    stream = DicomBytesIO()
+    stream.is_implicit_VR = stream.is_little_endian = True
+    write_dataset(stream, xray_dataset())
+    (tmp_path / "old.dcm").write_bytes(stream.getvalue())
+    assert read_values(tmp_path / "old.dcm", ["Modality", "StationName"]) == {"Modality": ("DX",)}
+    (tmp_path / "noise.dcm").write_bytes(b"\x08\x00" + os.urandom(400))
+    assert read_values(tmp_path / "noise.dcm", ["Modality"]) == {}
+
+
+def test_header_values_are_not_read_from_a_data_set_that_unfolds_without_end(tmp_path, monkeypatch):
+    from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+    from BodyPartRouterLib import frame_size
+
+    bomb = xray_dataset()
+    bomb.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    bomb.save_as(tmp_path / "bomb.dcm", enforce_file_format=True)
+    assert read_values(tmp_path / "bomb.dcm", ["Modality"]) == {"Modality": ("DX",)}
+    monkeypatch.setattr(frame_size, "MAX_INFLATED", 500)
+    assert read_values(tmp_path / "bomb.dcm", ["Modality"]) == {}
 
 
 def test_broken_files_are_told_and_the_rest_is_done(tmp_path):

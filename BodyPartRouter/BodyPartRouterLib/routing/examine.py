@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..xray import HeaderFacts, Xray
 
 BATCH = 16
+MOST_PIXELS = 64_000_000  # of a batch; 256 MB
 # in folders these are passed over; anything else is tried and, if it cannot be read, listed
 PASSED_OVER = {".csv", ".html", ".json", ".md", ".pdf", ".py", ".txt", ".xml", ".yaml", ".yml", ".zip", ".sqlite"}
 log = logging.getLogger(__name__)
@@ -106,12 +107,21 @@ def examine(
     batch: int = BATCH,
     thumbnail: Callable[[Xray], object] | None = None,
 ) -> Iterator[Examined]:
-    """Each file in turn; at most ``batch`` images are in memory. One that cannot be read does not stop the others."""
+    """Each file in turn; at most ``batch`` images are in memory, fewer when they are large (MOST_PIXELS).
+
+    One that cannot be read does not stop the others.
+    """
     keywords = frozenset(keywords)
-    for start in range(0, len(paths), batch):
+    readings, pixels = [], 0
+    for number, path in enumerate(paths):
         if progress is not None:
-            progress.report("classifying", start / len(paths))
-        yield from _examine_batch(paths[start : start + batch], classifier, keywords, thumbnail)
+            progress.report("classifying", number / len(paths))
+        readings.append(_read(path))
+        pixels += 0 if isinstance(readings[-1], str) else readings[-1].pixels.size
+        if len(readings) == batch or pixels > MOST_PIXELS or number == len(paths) - 1:
+            done = paths[number + 1 - len(readings) : number + 1]
+            yield from _finish_batch(done, readings, classifier, keywords, thumbnail)
+            readings, pixels = [], 0
     if progress is not None:
         progress.report("classifying", 1.0)
 
@@ -140,10 +150,9 @@ def with_threshold(examined: Examined, threshold: float) -> Examined:
     return replace(examined, prediction=held)
 
 
-def _examine_batch(paths, classifier, keywords, thumbnail) -> list[Examined]:
+def _finish_batch(paths, readings, classifier, keywords, thumbnail) -> list[Examined]:
     from ..header_check import compare
 
-    readings = [_read(path) for path in paths]
     predictions = _predict([reading for reading in readings if not isinstance(reading, str)], classifier)
     found = []
     for path, reading in zip(paths, readings, strict=True):

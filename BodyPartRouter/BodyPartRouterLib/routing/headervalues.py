@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 LONGEST = 1024  # characters of a value that are looked at
 NOT_TEXT = {"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "UN"}
@@ -41,8 +42,11 @@ def read_values(path: str | os.PathLike, keywords: Iterable[str]) -> dict[str, t
         return {}
     from pydicom import dcmread
 
+    from ..frame_size import refuse_large_inflated
+
     try:
-        data = dcmread(path, stop_before_pixels=True, specific_tags=wanted)
+        refuse_large_inflated(Path(path))
+        data = dcmread(path, stop_before_pixels=True, specific_tags=wanted, force=_lacks_mark(path))
     except Exception:  # damaged headers make pydicom raise many kinds
         return {}
     found = {}
@@ -51,6 +55,12 @@ def read_values(path: str | os.PathLike, keywords: Iterable[str]) -> dict[str, t
         if texts:
             found[keyword] = texts
     return found
+
+
+def _lacks_mark(path: str | os.PathLike) -> bool:
+    """Whether a file begins as DICOM files did before they were marked as such: with an element of group 2 or 8."""
+    with open(path, "rb") as stream:
+        return stream.read(2) in (b"\x02\x00", b"\x08\x00")
 
 
 def _texts(data, keyword: str) -> tuple[str, ...]:

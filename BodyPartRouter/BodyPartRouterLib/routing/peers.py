@@ -121,12 +121,14 @@ class StowSender:
     def _send(self, client, parcel: Parcel, answers: list) -> Outcome:
         import requests
         from pydicom import dcmread
-        from pydicom.errors import InvalidDicomError
+
+        from ..frame_size import refuse_large_inflated
 
         try:
+            refuse_large_inflated(parcel.image.path)
             data = dcmread(parcel.image.path)
-        except (InvalidDicomError, OSError, EOFError):
-            return Outcome(REFUSED, "the file is no DICOM object")
+        except Exception:  # pydicom raises many kinds
+            return Outcome(REFUSED, "the file is no DICOM object that can be read")
         try:
             client.store_instances([data])
         except (requests.ConnectionError, requests.Timeout) as error:

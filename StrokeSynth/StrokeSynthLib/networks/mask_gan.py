@@ -1,7 +1,7 @@
 """The lesion-mask GAN: a 3-D Wasserstein GAN with gradient penalty, after Platscher et al. 2020 (arXiv 2010.02745).
 
-From the paper: WGAN-GP (Gulrajani et al. 2017, arXiv 1704.00028), penalty weight 10, latent of 128 numbers. Ours differs
-in what a mask is: the lesion's own box, cut into CELLS along each side (see mask_boxes.py), so that small lesions are
+From the paper: WGAN-GP (Gulrajani et al. 2017, arXiv 1704.00028), penalty weight 10, latent of 128 numbers. A mask here
+is the lesion's own box, cut into CELLS along each side (see mask_boxes.py), so that small lesions are
 drawn as finely as large ones. Both networks are told the box: its seven numbers, and where each cell lies in standard
 space.
 """

@@ -1,0 +1,1 @@
+"""The sections of StrokeSynth's panel. Qt is allowed here."""

@@ -1,0 +1,52 @@
+"""Experiment: table and chart of a finished ``lesionkit stroke experiment``."""
+
+from __future__ import annotations
+
+import slicer
+from slicer.i18n import tr as _
+
+from LesionKitPanel.common import slot
+
+PLOT_VIEW_TAG = "StrokeSynth.Chart"
+
+
+class ExperimentSection:
+    """Reads a folder; nothing is computed."""
+
+    def __init__(self, ui, logic):
+        self.ui, self.logic = ui, logic
+        ui.experimentFolderPathLineEdit.connect("currentPathChanged(QString)", self._check)
+        ui.experimentButton.connect("clicked(bool)", self._on_show)
+        self._check()
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _check(self, _path=None) -> None:
+        there = bool(self.ui.experimentFolderPathLineEdit.currentPath.strip())
+        self.ui.experimentButton.enabled = there
+        self.ui.experimentButton.toolTip = _("Read the table.") if there else _("Choose a folder.")
+
+    @slot
+    def _on_show(self, _checked=False) -> None:
+        table, chart = self.logic.showExperiment(self.ui.experimentFolderPathLineEdit.currentPath.strip())
+        self.ui.experimentFolderPathLineEdit.addCurrentPathToHistory()
+        self.ui.experimentTableView.setMRMLTableNode(table)
+        self.ui.experimentTableView.resizeColumnsToContents()
+        view = _plot_view(slicer.mrmlScene, self.logic.getParameterNode())
+        view.SetPlotChartNodeID(chart.GetID())
+        self.ui.experimentPlotWidget.setMRMLPlotViewNode(view)
+        self.ui.experimentStatusLabel.text = _("{count} rows.").format(count=table.GetNumberOfRows())
+
+
+def _plot_view(scene, owner):
+    """The chart's view node. It has an owner, so that Slicer's layout does not open a view for it."""
+    node = scene.GetSingletonNode(PLOT_VIEW_TAG, "vtkMRMLPlotViewNode")
+    if node is None:
+        node = slicer.vtkMRMLPlotViewNode()
+        node.SetSingletonTag(PLOT_VIEW_TAG)
+        node.SetLayoutName(PLOT_VIEW_TAG)
+        node.SetName(PLOT_VIEW_TAG)
+        node = scene.AddNode(node)
+    node.SetAndObserveParentLayoutNodeID(owner.GetID())  # again after the scene was closed
+    return node

@@ -1,0 +1,82 @@
+"""What was found, in numbers that follow every edit."""
+
+from __future__ import annotations
+
+from slicer.i18n import tr as _
+
+from LesionKitPanel.common import qtTimer, slot
+
+
+class ResultsSection:
+    """Shows one segmentation. on_counts(): called whenever the numbers were counted again."""
+
+    def __init__(self, ui, logic, on_counts):
+        self.ui, self.logic = ui, logic
+        self._on_counts = on_counts
+        self._segmentation = None
+        self._live = None
+        for view in (ui.comparisonTableView, ui.piecesTableView):
+            view.verticalHeader().setVisible(False)
+        ui.showTissuesCheckBox.connect("toggled(bool)", self._on_tissues)
+        self._show_nothing()
+
+    def show(self, segmentation) -> None:
+        """Follow this segmentation from now on; None shows nothing."""
+        if segmentation is self._segmentation:
+            return
+        self.close()
+        self._segmentation = segmentation
+        if segmentation is None:
+            self._show_nothing()
+            return
+        self.ui.resultsCollapsibleButton.enabled = True
+        volume = self.logic.volumeOf(segmentation)
+        if volume is None:
+            self.ui.lesionMlLabel.text = _("The image that this segmentation belongs to is not in the scene.")
+            return
+        from LesionKitLib.mrml.live import LiveMeasurement
+
+        self._live = LiveMeasurement(self.logic, segmentation, volume, self._show_counts, qtTimer)
+        self._show_nodes()
+
+    def close(self) -> None:
+        """Let go of the segmentation."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+        self._segmentation = None
+
+    def _show_nothing(self) -> None:
+        self.ui.lesionMlLabel.text = _("No result is chosen.")
+        self.ui.comparisonTableView.setMRMLTableNode(None)
+        self.ui.piecesTableView.setMRMLTableNode(None)
+        self.ui.resultsCollapsibleButton.collapsed = True
+        self.ui.resultsCollapsibleButton.enabled = False
+
+    @slot
+    def _show_counts(self, counts) -> None:
+        """counts: a LiveTable of LesionKitLib.mrml.live, which the logic has put into the tables already."""
+        found = counts.measurements
+        if found is None:
+            self.ui.lesionMlLabel.text = counts.message
+        else:
+            self.ui.lesionMlLabel.text = _("Stroke {ml:.1f} ml in {count} pieces, side: {side}").format(
+                ml=found["lesion_ml"], count=found["lesions"], side=found["side"]
+            )
+        self._show_nodes()
+        self._on_counts()
+
+    def _show_nodes(self) -> None:
+        self.ui.comparisonTableView.setMRMLTableNode(self.logic.comparisonFor(self._segmentation))
+        self.ui.piecesTableView.setMRMLTableNode(self.logic.tableFor(self._segmentation))
+        self.ui.comparisonTableView.resizeColumnsToContents()
+
+    @slot
+    def _on_tissues(self, checked: bool) -> None:
+        from LesionKitLib.mrml.segmentations import segments_of
+        from StrokeSynthLib.labels import TISSUES
+
+        display = self._segmentation.GetDisplayNode() if self._segmentation is not None else None
+        for tissue in TISSUES if display is not None else ():
+            for segment_id in segments_of(self._segmentation, tissue):
+                display.SetSegmentVisibility(segment_id, checked)
