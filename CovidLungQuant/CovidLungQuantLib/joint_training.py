@@ -41,7 +41,7 @@ class JointMixture:
 
 PLANS = {
     "jcs": TrainingPlan(steps=800, warmup=50, ema=0.995, check_every=125, save_every=25),
-    "multitask": TrainingPlan(steps=650, warmup=50, ema=0.995, check_every=125, save_every=25),
+    "multitask": TrainingPlan(steps=480, warmup=50, ema=0.995, check_every=125, save_every=25),
 }
 
 

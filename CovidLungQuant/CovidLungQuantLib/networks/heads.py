@@ -36,10 +36,10 @@ class JointHeads(NamedTuple):
 
 
 def lung_weights(lung: Tensor, size: tuple[int, int], outside: float = 0.02) -> Tensor:
-    """Weights (n, 1, *size) with which a decision looks at places: 1 in the lungs and just beside them, else little.
+    """Weights (n, 1, *size) with which a decision looks at places: the part of them that is lung, else little.
 
     lung: logits (n, 1, h, w), from which no gradient is taken. Text, arrows and the picture's border thereby have
     hardly a say; where no lung is found all places count alike.
     """
-    inside = torch.nn.functional.adaptive_max_pool2d(lung.detach().float().sigmoid(), size)
+    inside = torch.nn.functional.adaptive_avg_pool2d(lung.detach().float().sigmoid(), size)
     return outside + (1 - outside) * inside
