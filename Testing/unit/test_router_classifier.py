@@ -156,7 +156,7 @@ def test_the_threshold_leaves_few_wrong_answers():
     truth = (best < 0.7).astype(int)  # wrong below 0.7
     truth[best < 0.5] = 0
     given = table.max(1) >= fit_threshold(table, truth)
-    assert (table.argmax(1) != truth)[given].mean() <= 0.01 and given.mean() > 0.4
+    assert (table.argmax(1) != truth)[given].mean() <= 0.015 and given.mean() > 0.4
 
 
 def test_calibration_takes_chests_of_unknown_age_for_the_distance_only():
