@@ -324,3 +324,15 @@ def test_a_missing_model_is_named(monkeypatch):
 def test_stretching_needs_contrast():
     assert (stretch(np.full((5, 5), 0.3)) == 0).all()
     assert stretch(np.linspace(0.4, 0.6, 100)).max() == 1
+
+
+def test_the_light_network_begins_with_the_first_blocks_of_the_main_one():
+    import torch
+
+    from BodyPartRouterLib.training import begin_like
+
+    main, light = build("efficientnet-lite0").eval(), build("light").eval()
+    begin_like(light, main)
+    with torch.inference_mode():
+        grey = torch.rand(1, 3, SIZE, SIZE)
+        assert torch.equal(light.encoder(grey), main.encoder.body(grey)[16])
