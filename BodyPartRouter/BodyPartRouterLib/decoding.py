@@ -164,8 +164,8 @@ def _stored(path: Path, data) -> np.ndarray:
             array = pixel_array(_whole_dataset(path) if is_deflated(data) else path, index=0)
         except InvalidDicomError:  # an old file without the DICM mark
             array = pixel_array(_whole_dataset(path), index=0)
-    except (NotImplementedError, RuntimeError) as error:
-        if "missing dependencies" in str(error) or isinstance(error, NotImplementedError):
+    except RuntimeError as error:  # of a kind of its own where pydicom knows no way to decode it
+        if "missing dependencies" in str(error) or type(error) is not RuntimeError:
             raise UnusableInput("The image is compressed in a way that cannot be read here.") from error
         raise UnusableInput(DAMAGED) from error
     except (MemoryError, PermissionError):

