@@ -100,11 +100,11 @@ def describe(plan: TrainingPlan, mixture: Mixture, metrics: dict) -> dict:
         "metrics_data": "sirm100, 19 slices of 9 visual patient groups not trained on",
         "intended_use": "Research and education only. Not a medical device: do not use it for diagnosis or treatment.",
         "limits": [
-            "Healthy structures are marked as consolidation: heart border, aorta and diaphragm dome on the "
-            "phantom sample, a hilar vessel on a real CT (p001).",
-            "Pleural effusion is hardly ever found: on validation slices and phantoms its Dice is 0. Draw it by hand.",
-            "Consolidation is under-segmented; on phantoms up to half of a homogeneous consolidation at the pleura "
-            "is missed.",
+            "Pleural effusion needs Hounsfield units: in 8-bit pictures it is not found (Dice 0 on the validation "
+            "slices), in CT volumes it is, but on phantoms its volume is off by up to three quarters.",
+            "Healthy structures are marked at times: the heart's apex and a hilar vessel as consolidation, a thin layer "
+            "behind a lung as effusion (phantom sample), small vessels and dependent lung as ground glass (normal CT).",
+            "Consolidation is under-segmented on the validation slices (a third of its pixels found).",
             "Trained on few patients (COVID-19 in Italy and China, 2020); other diseases, children and other scanners "
             "are untested.",
             "Tumours, fibrosis, atelectasis and motion may be marked as ground glass or consolidation.",
