@@ -7,13 +7,13 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-VOTING_SHARE = 0.2  # of the slices that show lung, the most suspicious ones vote
+VOTING_SHARE = 1 / 3  # of the slices that show lung, the most suspicious ones vote
 FEWEST_VOTES = 3
 LUNG_IN_SLICE = 0.02  # a slice votes when lung covers at least this share of its frame
 UNUSUAL_PERCENTILE = 99.0  # of the errors on training images held aside
 RULE = (
     f"Each slice that shows lung gets a calibrated probability; the study's is the mean of the highest "
-    f"{100 * VOTING_SHARE:.0f} % of them, at least {FEWEST_VOTES} slices. Positive from {{threshold:.2f}} on. "
+    f"third of them, at least {FEWEST_VOTES} slices. Positive from {{threshold:.2f}} on. "
     "A single picture has its own probability."
 )
 DISCLAIMER = "not a diagnosis"

@@ -123,10 +123,10 @@ def describe_joint(
             "The decision is learnt from pictures out of publications, whose style differs between COVID-19 and other "
             "patients. Part of its accuracy on such pictures may be style; on other scanners' CT it is untested.",
             "Not COVID-19 does not mean healthy, and other pneumonia may be called COVID-19.",
-            "How slices vote on a whole scan was set without validation scans, because there were none; only the "
-            "probabilities of single pictures are calibrated.",
+            "How slices vote on a whole scan (the highest third) was chosen on three scans that are also training "
+            "data, because there were no others; only the probabilities of single pictures are calibrated.",
             "Vessels, bowel gas and the heart border may be marked as consolidation.",
-            "Pleural effusion is hardly ever found on pictures: its Dice on validation slices is 0.",
+            "Pleural effusion is hardly ever found on pictures (see its Dice). Draw it by hand.",
             *card["limits"][-3:],
         ],
     }

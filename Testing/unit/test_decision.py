@@ -47,13 +47,13 @@ def test_probabilities_rise_with_the_logit_and_stay_within_their_limits():
     assert (np.diff(p) > 0).all() and p.min() >= 0 and p.max() <= 1
 
 
-def test_the_most_suspicious_fifth_of_the_slices_votes():
-    assert study_probability([0.1] * 80 + [0.9] * 20) == pytest.approx(0.9)
-    assert study_probability([0.1] * 90 + [0.9] * 10) == pytest.approx(0.5)
+def test_the_most_suspicious_third_of_the_slices_votes():
+    assert study_probability([0.1] * 80 + [0.9] * 40) == pytest.approx(0.9)
+    assert study_probability([0.1] * 100 + [0.9] * 20) == pytest.approx(0.5)
 
 
 def test_one_slice_out_of_many_does_not_decide_and_a_single_picture_does():
-    assert study_probability([0.0] * 9 + [0.99]) == pytest.approx(0.99 / FEWEST_VOTES)
+    assert study_probability([0.0] * 8 + [0.99]) == pytest.approx(0.99 / FEWEST_VOTES)
     assert study_probability([0.8]) == pytest.approx(0.8)
     assert study_probability([]) is None
 
