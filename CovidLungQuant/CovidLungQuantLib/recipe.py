@@ -74,7 +74,8 @@ def describe(plan: TrainingPlan, mixture: Mixture, metrics: dict) -> dict:
             {
                 "name": "COVID-CT-MD sample, 3 volumes (one COVID-19, one other pneumonia, one normal)",
                 "licence": "not stated",
-                "labels": "infected yes / no per slice; lungs by threshold; lesions computed into healthy slices, exact",
+                "labels": "infected yes / no per slice; lungs by threshold; exact ones of lesions computed into healthy "
+                "slices",
             },
             {
                 "name": f"{mixture.phantom_count} procedural chest phantoms of this project",
@@ -91,8 +92,8 @@ def describe(plan: TrainingPlan, mixture: Mixture, metrics: dict) -> dict:
             "steps": plan.steps,
             "slices_per_step": mixture.singles + mixture.runs * mixture.length,
             "seed": plan.seed,
-            "selection": f"step {plan.steps} of a schedule of {plan.horizon or plan.steps}; scale and margins for single "
-            "pictures were chosen with earlier versions on the validation slices, so the figures below are a little "
+            "selection": f"step {plan.steps} of a schedule of {plan.horizon or plan.steps}; scale and margins for "
+            "single pictures were chosen with earlier versions on the validation slices, so the figures below are a little "
             "optimistic",
         },
         "metrics": metrics,
@@ -102,8 +103,8 @@ def describe(plan: TrainingPlan, mixture: Mixture, metrics: dict) -> dict:
         "limits": [
             "Pleural effusion needs Hounsfield units: in 8-bit pictures it is not found (Dice 0 on the validation "
             "slices), in CT volumes it is, but on phantoms its volume is off by up to three quarters.",
-            "Healthy structures are marked at times: the heart's apex and a hilar vessel as consolidation, a thin layer "
-            "behind a lung as effusion (phantom sample), small vessels and dependent lung as ground glass (normal CT).",
+            "Healthy structures are marked at times: the heart's apex and a hilar vessel as consolidation, a thin "
+            "layer behind a lung as effusion (phantom sample), small vessels and dependent lung as ground glass (normal CT).",
             "Consolidation is under-segmented on the validation slices (a third of its pixels found).",
             "Trained on few patients (COVID-19 in Italy and China, 2020); other diseases, children and other scanners "
             "are untested.",
