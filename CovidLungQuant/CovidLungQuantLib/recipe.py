@@ -74,8 +74,8 @@ def describe(plan: TrainingPlan, mixture: Mixture, metrics: dict) -> dict:
             {
                 "name": "COVID-CT-MD sample, 3 volumes (one COVID-19, one other pneumonia, one normal)",
                 "licence": "not stated",
-                "labels": "infected yes / no per slice; lungs by threshold; exact ones of lesions computed into healthy "
-                "slices",
+                "labels": "infected yes / no per slice; lungs by threshold; exact ones of lesions computed into "
+                "healthy slices",
             },
             {
                 "name": f"{mixture.phantom_count} procedural chest phantoms of this project",
@@ -93,8 +93,8 @@ def describe(plan: TrainingPlan, mixture: Mixture, metrics: dict) -> dict:
             "slices_per_step": mixture.singles + mixture.runs * mixture.length,
             "seed": plan.seed,
             "selection": f"step {plan.steps} of a schedule of {plan.horizon or plan.steps}; scale and margins for "
-            "single pictures were chosen with earlier versions on the validation slices, so the figures below are a little "
-            "optimistic",
+            "single pictures were chosen with earlier versions on the validation slices, so the figures below are a "
+            "little optimistic",
         },
         "metrics": metrics,
         "metrics_command": "lesionkit evaluate covid --data ct/sirm100 --split val",
@@ -104,7 +104,8 @@ def describe(plan: TrainingPlan, mixture: Mixture, metrics: dict) -> dict:
             "Pleural effusion needs Hounsfield units: in 8-bit pictures it is not found (Dice 0 on the validation "
             "slices), in CT volumes it is, but on phantoms its volume is off by up to three quarters.",
             "Healthy structures are marked at times: the heart's apex and a hilar vessel as consolidation, a thin "
-            "layer behind a lung as effusion (phantom sample), small vessels and dependent lung as ground glass (normal CT).",
+            "layer behind a lung as effusion (phantom sample), small vessels and dependent lung as ground glass "
+            "(normal CT).",
             "Consolidation is under-segmented on the validation slices (a third of its pixels found).",
             "Trained on few patients (COVID-19 in Italy and China, 2020); other diseases, children and other scanners "
             "are untested.",

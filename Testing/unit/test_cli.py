@@ -381,8 +381,9 @@ def test_models_are_listed_and_verified(fake_model, capsys):
 
 def test_models_as_json_are_their_cards(fake_model, capsys):
     assert main(["models", "--json", "--verify"]) == DONE
-    (card,) = json.loads(capsys.readouterr().out)["models"]
-    assert card["name"] == "covid-convlstm" and card["verified"] is True and card["training_data"]
+    cards = {card["name"]: card for card in json.loads(capsys.readouterr().out)["models"]}
+    assert set(cards) == {folder.name for folder in fake_model.iterdir()} >= {"covid-convlstm"}
+    assert all(card["verified"] is True and card["training_data"] for card in cards.values())
 
 
 def test_a_damaged_model_is_listed_and_fails_the_verification(fake_model, tmp_path, monkeypatch, capsys):
