@@ -245,7 +245,9 @@ def _windowed(stored: np.ndarray, padding: np.ndarray | None, data) -> tuple[np.
         index = ((stored.astype(np.float64) - low) / coarse).astype(np.uint16)
         values = np.rint(low + coarse * np.arange(1 << TABLE_BITS)).astype(np.int64)
     else:
-        index, values = (stored.astype(np.int64) - low).astype(np.uint16), np.arange(low, high + 1)
+        narrow = stored if stored.dtype.itemsize == 2 else stored.astype(np.int32)
+        index = (narrow - narrow.dtype.type(low)).astype(np.uint16, copy=False)  # modulo 65536, which the range fits
+        values = np.arange(low, high + 1)
     sample = index[::4, ::4]
     if padding is not None and not padding[::4, ::4].all():
         sample = sample[~padding[::4, ::4]]

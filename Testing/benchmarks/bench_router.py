@@ -65,7 +65,7 @@ def main() -> None:
         views = np.repeat(classifier._views(xrays[:1]), BATCH, 0)
         net_s = seconds(lambda c=classifier, v=views: c._run(v, c.runtime), options.repeats) / BATCH
         busy_s = seconds(lambda c=classifier, v=views: c._run(v, c.runtime), options.repeats, time.process_time) / BATCH
-        whole_s = seconds(lambda c=classifier: c.predict(xrays), options.repeats) / BATCH
+        whole_s = seconds(lambda c=classifier: c.predict(xrays), 1) / BATCH
         about = f"{classifier.runtime.description}, {classifier.runtime.precision}, {classifier.size} px"
         print(f"  {network:20} prepare {prepare_s:.4f}   network {net_s:.4f} (published {PUBLISHED})", end="")
         print(f", of the processors {busy_s:.4f}", end="")
