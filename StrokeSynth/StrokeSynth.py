@@ -139,6 +139,7 @@ class StrokeSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         for section in (self.segment, self.synthesize, self.database):
             section.stop()
         self.setParameterNode(None)
+        self.editSection.close()  # a drawing is no parameter's affair
 
     def onSceneEndClose(self, _caller=None, _event=None):
         if self.parent.isEntered:  # shown while the scene is closed: make it usable at once

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from LesionKitLib.atomic import atomic_file, atomic_folder
+from LesionKitLib.atomic import atomic_file, atomic_folder, refuse_unwritable
 from LesionKitLib.errors import UnusableInput
 from LesionKitLib.progress import Progress
 from LesionKitLib.volume import Volume
@@ -65,7 +65,7 @@ def make_database(
         raise UnusableInput(f"The number of cases must lie between 1 and {MAX_CASES}.")
     if setting.translator not in TRANSLATORS or setting.side not in SIDES:
         raise UnusableInput(f"Choose a translator of {', '.join(TRANSLATORS)} and a side of {', '.join(SIDES)}.")
-    _begin(folder, setting)
+    _check_folder(folder, setting)
     rows = []
     for number in range(1, cases + 1):
         progress.report("making cases", (number - 1) / cases)
@@ -113,6 +113,8 @@ def _make_case(folder, number, setting, maps, device, progress, make) -> dict:
         "label_map": setting.label_maps[which],
     }
     name = case_name(number)
+    if not (folder / SETTING).is_file():  # only now is it sure that models and label maps are there
+        _write_top(folder, setting)
     with atomic_folder(folder / name) as part:
         anat = part / "anat"
         anat.mkdir()
@@ -134,25 +136,30 @@ def _finished(folder: Path, number: int) -> dict | None:
     return row if set(COLUMNS) <= set(row) else None
 
 
-def _begin(folder: Path, setting: DatabaseSetting) -> None:
-    """Write what stands at the top, or see that it is the same setting's. Nothing is written into other folders."""
+def _check_folder(folder: Path, setting: DatabaseSetting) -> None:
+    """See that the folder is empty or holds a database of this setting."""
     path = folder / SETTING
-    wanted = json.loads(_json(asdict(setting)))
     if path.is_file():
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             found = None
-        if found != wanted:
+        if found != json.loads(_json(asdict(setting))):
             raise UnusableInput(f"'{folder}' holds a database of another setting; choose another folder.")
     elif folder.is_dir() and any(folder.iterdir()):
         raise UnusableInput(f"'{folder}' holds other files; choose an empty folder.")
+    else:
+        refuse_unwritable(folder)
+
+
+def _write_top(folder: Path, setting: DatabaseSetting) -> None:
+    """What stands beside the cases; the setting last, because it tells that the rest is there."""
     texts = {
         DESCRIPTION: _json(_description(setting)),
         "participants.json": _json(_columns_explained()),
         "README": _readme(setting),
         "dseg.tsv": _label_table(),
-        SETTING: _json(wanted),
+        SETTING: _json(asdict(setting)),
     }
     for name, text in texts.items():
         with atomic_file(folder / name) as part:

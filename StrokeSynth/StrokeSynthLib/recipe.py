@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from LesionKitLib.catalogue import Model, save_model
 from LesionKitLib.progress import Progress
 from LesionKitLib.training import STATE_FILE, TrainingPlan
 
+from .datasets import MIN_LESION_PIXELS, SliceSet, read_slices
 from .evaluation import by_source, metrics_of, scores_of
 from .labels import LESION
 from .pipeline import MODEL
+from .slice_prediction import mean_dice, predict_slices
 from .training import PLAN, Mixture, read_sources, train_stroke_unet
 
 VERSION = "1.0.0"
+THRESHOLDS = (0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
+CALIBRATION_SLICES = 150
 
 
 def train_and_describe(
@@ -35,10 +41,11 @@ def train_and_describe(
     else:
         sources = read_sources(data, mixture)
         network, steps = train_stroke_unet(sources, output, plan, mixture, device, progress=progress), plan.steps
+    threshold = calibrate(network, read_slices(data / "soop", "axial", "train"), device)
     scores = scores_of(network, data / "soop", "val", device)
     figures = {"axial, coronal and sagittal": metrics_of(scores)["lesion"]}
     figures |= {name: part["lesion"] for name, part in by_source(scores).items()}
-    return save_model(network.cpu(), card(plan, mixture, steps, figures), output / MODEL)
+    return save_model(network.cpu(), card(plan, mixture, steps, figures, threshold), output / MODEL)
 
 
 def averaged_network(folder: Path):
@@ -64,8 +71,27 @@ def averaged_network(folder: Path):
     return network.eval(), steps
 
 
-def card(plan: TrainingPlan, mixture: Mixture, steps: int, figures: dict) -> dict:
-    """The model card, without the sha256 that saving adds."""
+def calibrate(network, slices: SliceSet, device: str = "cpu") -> float:
+    """Move the network's lesion bias so that 0.5 is the probability with the best mean Dice on training slices.
+
+    Returns that probability, of THRESHOLDS, before the move. Takes up to CALIBRATION_SLICES slices with a lesion.
+    """
+    import torch
+
+    from LesionKitLib.inference import choose_runtime
+
+    rows = np.flatnonzero(slices.areas >= MIN_LESION_PIXELS)
+    chosen = slices[rows[:: max(1, len(rows) // CALIBRATION_SLICES)]]
+    probability = predict_slices(network, chosen, choose_runtime(device), mirrored=False)
+    figures = [mean_dice(probability, chosen, threshold) for threshold in THRESHOLDS]
+    best = THRESHOLDS[int(np.argmax(figures))]
+    with torch.no_grad():
+        network.head.bias[0] -= float(np.log(best / (1 - best)))
+    return best
+
+
+def card(plan: TrainingPlan, mixture: Mixture, steps: int, figures: dict, threshold: float = 0.5) -> dict:
+    """The model card, without the sha256 that saving adds. threshold: what calibrate returned."""
     per_step = mixture.axial + mixture.coronal + mixture.sagittal + mixture.randomised
     stopped = "" if steps == plan.steps else f"stopped at step {steps} of {plan.steps}, before the rate had fallen; "
     return {
@@ -103,13 +129,15 @@ def card(plan: TrainingPlan, mixture: Mixture, steps: int, figures: dict) -> dic
             "steps": steps,
             "slices_per_step": per_step,
             "seed": plan.seed,
-            "selection": f"{stopped}nothing was chosen on the validation patients",
+            "selection": f"{stopped}the lesion threshold ({threshold:g}, moved to 0.5 by the bias) was chosen on "
+            "training slices; nothing was chosen on the validation patients",
         },
         "metrics": figures,
         "metrics_command": "lesionkit evaluate stroke --data mr/soop --split val",
         "metrics_data": "SOOP, FLAIR slices of the validation patients; Dice over lesions of at least 20 pixels",
         "intended_use": "Research and education only. Not a medical device: do not use it for diagnosis or treatment.",
         "limits": [
+            *_unfinished(steps, plan.steps, figures),
             "Trained on FLAIR slices; DWI, T2 and T1 were seen as images made from label maps only, and there are no "
             "figures for them.",
             "The lesions were drawn on diffusion images: an acute lesion can be invisible on FLAIR, and old bright "
@@ -120,3 +148,12 @@ def card(plan: TrainingPlan, mixture: Mixture, steps: int, figures: dict) -> dic
         ],
         "licence": "Research and education only (terms of the training data)",
     }
+
+
+def _unfinished(steps: int, planned: int, figures: dict) -> list[str]:
+    """What a user must know about a training that was stopped."""
+    if steps >= planned:
+        return []
+    dice = next(iter(figures.values()))["dice"]["mean"] if figures else None
+    shown = "" if dice is None else f" (validation Dice {dice:.2f})"
+    return [f"Training was stopped at step {steps} of {planned}{shown}: draw or check every lesion by hand."]

@@ -51,11 +51,11 @@ def probabilities(network, stack: np.ndarray, runtime: Runtime) -> np.ndarray:
         return torch.sigmoid(network(images).float()).cpu().numpy()
 
 
-def mean_dice(probability: np.ndarray, slices: SliceSet) -> float:
+def mean_dice(probability: np.ndarray, slices: SliceSet, threshold: float = LESION_FROM) -> float:
     """Mean Dice over the slices whose lesion has at least MIN_LESION_PIXELS."""
     from LesionKitLib.metrics import dice
 
     from .datasets import MIN_LESION_PIXELS
 
     rows = np.flatnonzero(slices.areas >= MIN_LESION_PIXELS)
-    return float(np.mean([dice(probability[row] > LESION_FROM, slices.masks[row]) for row in rows]))
+    return float(np.mean([dice(probability[row] > threshold, slices.masks[row]) for row in rows]))

@@ -16,7 +16,8 @@ class EditSection:
 
     def __init__(self, ui, logic):
         self.ui, self.logic = ui, logic
-        self._segmentation = None
+        self._segmentation = None  # being edited: the result, or a drawing
+        self._result = None
         self._is_entered = False
         ui.revertButton.connect("clicked(bool)", self._on_revert)
         ui.reviewedButton.connect("clicked(bool)", self._on_reviewed)
@@ -27,8 +28,9 @@ class EditSection:
         self._show_nothing()
 
     def show(self, segmentation) -> None:
-        """Edit this result from now on; None: nothing."""
-        if segmentation is not self._segmentation:
+        """Edit this result from now on; None: nothing. A drawing that was begun goes on while the result stays."""
+        if segmentation is not self._result:
+            self._result = segmentation
             self.edit(segmentation, self.logic.volumeOf(segmentation) if segmentation is not None else None)
 
     def edit(self, segmentation, volume) -> None:
@@ -47,8 +49,10 @@ class EditSection:
         self._attach()
 
     def close(self) -> None:
-        """The panel ends."""
+        """The panel ends, or the scene closes."""
         self._let_go()
+        self._result = None
+        self._show_nothing()
 
     def enter(self) -> None:
         """The module is shown: the editor's hold on the views is active."""

@@ -169,7 +169,8 @@ class LiveMeasurement:
         original = read_original(self._segmentation)
         if original is None or not original.fits(self._volume):
             return None
-        return tuple(original.labels([label.key for label in group]) for group in self._logic.liveGroups())
+        groups = self._logic.liveGroups()
+        return tuple(original.labels([c.key for c in group], [c.value for c in group]) for group in groups)
 
     def _give_back(self, labels: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
         """Put voxels back into the segments of the first group that painting the second has taken out of them."""

@@ -53,14 +53,15 @@ class Original:
     ijk_to_ras: np.ndarray
     layers: tuple[OriginalLayer, ...]
 
-    def labels(self, keys: Sequence[str]) -> np.ndarray:
-        """Label map of the volume's shape in which class keys[n] has the value n + 1."""
+    def labels(self, keys: Sequence[str], values: Sequence[int] | None = None) -> np.ndarray:
+        """Label map of the volume's shape in which class keys[n] has the value values[n]; without values, n + 1."""
+        values = dict(zip(keys, values or range(1, len(keys) + 1), strict=True))
         result = np.zeros(self.shape, np.uint8)
         for layer in self.layers:
             lookup = np.zeros(256, np.uint8)
             for segment in layer.segments:
-                if segment.key in keys:
-                    lookup[segment.value] = keys.index(segment.key) + 1
+                if segment.key in values:
+                    lookup[segment.value] = values[segment.key]
             if lookup.any():
                 box = tuple(slice(a, a + n) for a, n in zip(layer.first, layer.labels.shape, strict=True))
                 np.maximum(result[box], lookup[layer.labels], out=result[box])

@@ -1,0 +1,279 @@
+"""StrokeSynth's panel: segment, correct, synthesise, database, experiment; with stand-ins for the pipelines."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import numpy as np
+import pytest
+import slicer
+
+from LesionKitLib import inference, requirements
+from LesionKitLib.errors import UnusableInput
+from LesionKitLib.mrml.segmentations import ALGORITHM_TYPE_TAG, get_tag
+from LesionKitLib.mrml.tables import read_table
+from LesionKitLib.volume import Volume, affine
+from StrokeSynthLib.labels import LESION, WHITE
+from StrokeSynthLib.mask_sampling import SIDES
+from StrokeSynthLib.measurements import measure
+from StrokeSynthLib.result import StrokeResult
+from StrokeSynthLib.synthesis import Synthesis
+from StrokeSynthLib.translators_list import TRANSLATORS
+
+ROOT = Path(__file__).parents[2]
+UI_FILE = ROOT / "StrokeSynth" / "Resources" / "UI" / "StrokeSynth.ui"
+MATRIX = affine((2.0, 2.0, 2.0), origin=(18.0, 20.0, -10.0))
+
+
+def brain_labels():
+    labels = np.zeros((12, 16, 20), np.uint8)
+    labels[1:11, 2:14, 2:18] = WHITE.value
+    labels[4:7, 5:9, 12:16] = LESION.value
+    return labels
+
+
+class Pipelines:
+    """Segmentation and synthesis that answer at once; ``error`` is raised in their place."""
+
+    def __init__(self):
+        self.calls, self.error = [], None
+
+    def segment(self, volume, device="auto", progress=None, tissues=False):
+        self.calls.append(("segment", device))
+        progress.report("segmenting", 0.5)
+        if self.error is not None:
+            raise self.error
+        labels = brain_labels()
+        brain, lesion = (labels > 0).astype(np.uint8), (labels == LESION.value).astype(np.uint8)
+        kinds = np.where(labels > 0, WHITE.value, 0).astype(np.uint8) if tissues else None
+        found = measure(volume, lesion, brain, np.eye(4), kinds)
+        return StrokeResult(
+            volume, lesion, brain, kinds, "stroke-unet", "1.2", "CPU", {"total": 2.0}, found, np.eye(4), ("A note.",)
+        )
+
+    def synthesise(self, labels, lesion, translator, seed, volume_ml, side, device, progress):
+        self.calls.append(("synthesise", labels, lesion, translator, seed, volume_ml, side))
+        progress.report("translating slices", 0.5)
+        if self.error is not None:
+            raise self.error
+        semantic = Volume(brain_labels(), MATRIX) if labels is None else labels
+        image = semantic.with_array((semantic.array * 100).astype(np.int16))
+        return Synthesis(image, semantic, f"stroke-{translator} 0", seed, None, "CPU", {"total": 1.0})
+
+
+class Panel:
+    def __init__(self, host, loaded):
+        self.host, self.loaded, self.pipelines = host, loaded, Pipelines()
+        logic = slicer.modules.StrokeSynthWidget.logic
+        logic._segment, logic._synthesise = self.pipelines.segment, self.pipelines.synthesise
+
+    widget = property(lambda self: slicer.modules.StrokeSynthWidget)
+    ui = property(lambda self: self.widget.ui)
+    logic = property(lambda self: self.widget.logic)
+    parameters = property(lambda self: self.widget._parameterNode)
+
+    def add_mr(self):
+        node = slicer.util.addVolumeFromArray((brain_labels() * 50).astype(np.int16), MATRIX, "MR")
+        self.parameters.inputVolume = node
+        return node
+
+    def press(self, section):
+        getattr(self.ui, f"{section}Button").click()
+        runner = {"segment": "segment", "synthesize": "synthesize", "database": "database"}[section]
+        self.host.wait_until(lambda: not getattr(self.widget, runner).apply.running, seconds=120)
+        self.host.process_events()
+
+    def settle(self):
+        live = self.widget.results._live
+        self.host.wait_until(lambda: live is None or not (live.running and live._armed), seconds=120)
+        self.host.process_events()
+
+
+@pytest.fixture
+def panel(host, load, scene, monkeypatch):
+    monkeypatch.setattr(requirements, "missing_packages", lambda *_: [])
+    return Panel(host, load("StrokeSynth"))
+
+
+def voxels(segmentation, label, node):
+    from LesionKitLib.mrml.segmentations import segments_of
+
+    (segment_id,) = segments_of(segmentation, label)
+    return slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, segment_id, node) > 0
+
+
+def _text(widget, name):
+    return next((p.findtext("string") for p in widget.findall("property") if p.get("name") == name), None)
+
+
+def test_loading_the_panel_imports_nothing_heavy():
+    code = (
+        "import sys; from slicer_host import host; h = host.start(); "
+        f"h.load_module({str(ROOT / 'StrokeSynth' / 'StrokeSynth.py')!r}); h.process_events(0.05); "
+        "print(*sorted({'torch', 'scipy', 'SimpleITK', 'pydicom', 'matplotlib', 'pandas', 'PIL'} & set(sys.modules)))"
+    )
+    path = [str(ROOT / folder) for folder in ("LesionKit", "CovidLungQuant", "StrokeSynth", "Testing")]
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path[:0] = {path!r}; {code}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == ""
+
+
+def test_everything_that_can_be_seen_has_a_tool_tip():
+    shown = [w for w in ElementTree.parse(UI_FILE).iter("widget") if w.get("name") != "StrokeSynth"]
+    assert len(shown) > 40
+    assert [w.get("name") for w in shown if not _text(w, "toolTip")] == []
+
+
+def test_the_choices_are_those_of_the_libraries(panel):
+    module = panel.loaded.module
+    assert tuple(module.DEVICES) == inference.DEVICES
+    assert tuple(module.TRANSLATORS) == TRANSLATORS
+    assert tuple(module.SIDES) == SIDES
+
+
+def test_segment_is_disabled_and_says_why_until_there_is_an_image(panel):
+    assert not panel.ui.segmentButton.enabled and panel.ui.segmentButton.toolTip == "Choose an MR volume."
+    panel.add_mr()
+    assert panel.ui.segmentButton.enabled
+
+
+def test_segmenting_gives_lesion_brain_and_hidden_tissue(panel):
+    node = panel.add_mr()
+    panel.press("segment")
+    segmentation = panel.parameters.outputSegmentation
+    np.testing.assert_array_equal(voxels(segmentation, LESION, node), brain_labels() == LESION.value)
+    from LesionKitLib.mrml.segmentations import segments_of
+
+    (white,) = segments_of(segmentation, WHITE)
+    assert not segmentation.GetDisplayNode().GetSegmentVisibility(white)
+    assert panel.ui.segmentStatusLabel.text == "Done in 2.0 s on CPU. A note."
+    panel.settle()
+    assert panel.ui.lesionMlLabel.text.startswith("Stroke 0.4 ml in 1 pieces")
+    assert panel.ui.piecesTableView.mrmlTableNode() is panel.logic.tableFor(segmentation)
+    assert panel.host.messages.texts("error") == []
+
+
+def test_an_uncorrected_result_is_what_the_network_found(panel):
+    panel.add_mr()
+    panel.press("segment")
+    panel.settle()
+    segmentation = panel.parameters.outputSegmentation
+    rows = read_table(panel.logic.comparisonFor(segmentation))
+    assert [row["Class"] for row in rows] == ["Stroke lesion", "Brain"]
+    for row in rows:
+        assert row["AI (ml)"] == row["Corrected (ml)"] > 0 and row["Difference (ml)"] == 0 and row["Dice"] == 1
+    lesion = segmentation.GetSegmentation().GetSegment(LESION.key)
+    assert get_tag(lesion, ALGORITHM_TYPE_TAG) == "AUTOMATIC"
+
+
+def test_the_numbers_follow_an_edit_and_the_edit_is_never_overwritten(panel):
+    node = panel.add_mr()
+    panel.press("segment")
+    first = panel.parameters.outputSegmentation
+    panel.settle()
+    slicer.util.updateSegmentBinaryLabelmapFromArray(np.zeros(brain_labels().shape, np.uint8), first, "lesion", node)
+    panel.settle()
+    assert panel.ui.lesionMlLabel.text.startswith("Stroke 0.0 ml")
+    panel.press("segment")
+    second = panel.parameters.outputSegmentation
+    assert second is not first and not voxels(first, LESION, node).any() and voxels(second, LESION, node).any()
+
+
+def test_an_error_is_one_sentence_in_a_dialog(panel):
+    panel.add_mr()
+    panel.pipelines.error = UnusableInput("There is no brain in this image.")
+    panel.press("segment")
+    assert panel.host.messages.texts("error") == ["There is no brain in this image."]
+    assert panel.parameters.outputSegmentation is None and panel.ui.segmentButton.enabled
+
+
+def test_synthesising_gives_an_image_with_an_aligned_segmentation(panel):
+    panel.parameters.seed, panel.parameters.minimumMl, panel.parameters.maximumMl = 7, 2.0, 9.0
+    panel.press("synthesize")
+    (call,) = panel.pipelines.calls
+    assert call[2:] == ("gan", "pix2pix", 7, (2.0, 9.0), "any") and call[1] is None
+    volume = panel.parameters.inputVolume
+    segmentation = volume.GetNodeReference(panel.logic.SEGMENTATION_ROLE)
+    np.testing.assert_array_equal(voxels(segmentation, LESION, volume), brain_labels() == LESION.value)
+    assert "seed 7" in volume.GetName() and panel.ui.compareSlider.enabled
+    panel.ui.compareSlider.value = 50
+    labels = volume.GetNodeReference(panel.logic.LABELS_ROLE)
+    composites = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    assert all(node.GetForegroundVolumeID() == labels.GetID() for node in composites)
+    assert panel.host.messages.texts("error") == []
+
+
+def test_an_empty_range_of_volumes_disables_synthesize(panel):
+    panel.parameters.minimumMl, panel.parameters.maximumMl = 50.0, 10.0
+    assert not panel.ui.synthesizeButton.enabled
+    assert panel.ui.synthesizeButton.toolTip == "The largest volume is below the smallest."
+
+
+def test_a_lesion_drawn_by_hand_reaches_the_pipeline(panel):
+    labels = slicer.util.addVolumeFromArray(
+        np.where(brain_labels() > 0, WHITE.value, 0).astype(np.uint8), MATRIX, "labels", "vtkMRMLLabelMapVolumeNode"
+    )
+    panel.parameters.labelsVolume = labels
+    panel.parameters.lesion = "drawn"
+    assert not panel.ui.synthesizeButton.enabled
+    panel.ui.drawButton.click()
+    drawing = panel.parameters.drawnSegmentation
+    assert drawing is not None and panel.ui.synthesizeButton.enabled
+    mask = (brain_labels() == LESION.value).astype(np.uint8)
+    slicer.util.updateSegmentBinaryLabelmapFromArray(mask, drawing, "lesion", labels)
+    panel.press("synthesize")
+    np.testing.assert_array_equal(panel.pipelines.calls[-1][2].array, mask)
+    assert panel.host.messages.texts("error") == []
+
+
+def test_a_database_is_made_in_the_folder(panel, tmp_path):
+    assert panel.ui.databaseButton.toolTip == "Choose a folder."
+    panel.ui.databaseFolderPathLineEdit.currentPath = str(tmp_path / "db")
+    panel.parameters.cases = 2
+    panel.press("database")
+    assert (tmp_path / "db" / "sub-0002" / "anat").is_dir()
+    assert panel.ui.databaseStatusLabel.text.startswith("2 cases")
+    assert panel.host.messages.texts("error") == []
+
+
+def test_a_finished_experiment_is_shown_as_table_and_chart(panel, tmp_path):
+    rows = [
+        {"size": size, "arm": arm, "seeds": 3, "patients": 40, "dice": dice, "low": 0.3, "high": 0.6,
+         "dice_pooled": 0.5, "gain": None if arm == "real" else 0.05, "p": None if arm == "real" else 0.01}
+        for size, arm, dice in ((10, "real", 0.4), (10, "pix2pix", 0.45), ("all", "real", 0.6), ("all", "pix2pix", 0.6))
+    ]  # fmt: skip
+    (tmp_path / "experiment.json").write_text(json.dumps({"rows": rows}))
+    panel.ui.experimentFolderPathLineEdit.currentPath = str(tmp_path)
+    panel.ui.experimentButton.click()
+    table = panel.ui.experimentTableView.mrmlTableNode()
+    assert table.GetNumberOfRows() == 4 and panel.ui.experimentStatusLabel.text == "4 rows."
+    panel.ui.experimentButton.click()  # again: the same nodes
+    assert panel.ui.experimentTableView.mrmlTableNode() is table
+    assert panel.host.messages.texts("error") == []
+    panel.ui.experimentFolderPathLineEdit.currentPath = str(tmp_path / "none")
+    panel.ui.experimentButton.click()
+    assert panel.host.messages.texts("error") == ["This folder holds no finished experiment (experiment.json)."]
+
+
+def test_closing_the_scene_leaves_a_usable_panel(panel):
+    panel.add_mr()
+    panel.press("segment")
+    slicer.mrmlScene.Clear(False)
+    panel.host.process_events()
+    panel.host.enter("StrokeSynth")
+    panel.add_mr()
+    panel.press("segment")
+    assert panel.parameters.outputSegmentation is not None
+    assert panel.host.messages.texts("error") == []
+
+
+def test_the_module_s_own_test_passes(panel):
+    panel.loaded.module.StrokeSynthTest().runTest()
