@@ -278,11 +278,18 @@ def _card(card: dict | None) -> str:
     return f'<h2>The model</h2><table class="facts"><tbody>{"".join(lines)}</tbody></table>'
 
 
+def _interval(mean: float | None, low: float | None, high: float | None) -> str:
+    """A metric; there may be none (a class that is never found has no correlation), or no interval."""
+    if mean is None:
+        return "-"
+    return f"{mean:.3g}" if low is None or high is None else f"{mean:.3g} ({low:.3g} to {high:.3g})"
+
+
 def _plain(value) -> str:
     """A value of a model card (text, number, list, dict) as escaped HTML."""
     if isinstance(value, dict):
         if set(value) == {"mean", "low", "high"}:  # a metric with its 95 % interval
-            return escape("{mean:.3g} ({low:.3g} to {high:.3g})".format(**value))
+            return escape(_interval(**value))
         return _bullets([f"{escape(str(key).replace('_', ' '))}: {_plain(item)}" for key, item in value.items()])
     if isinstance(value, (list, tuple)):
         if all(isinstance(item, (int, float)) for item in value):

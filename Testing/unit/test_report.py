@@ -208,3 +208,19 @@ def test_three_slices_give_three_pictures():
 )
 def test_numbers_are_rounded_only_where_they_are_shown(value, unit, shown):
     assert number(value, unit) == shown
+
+
+def test_a_figure_that_does_not_exist_is_a_dash_in_the_report():
+    nothing = {"mean": None, "low": None, "high": None}
+    alone = {"mean": 0.5, "low": None, "high": None}
+    text = report_html(result(), CARD | {"metrics": {"effusion": {"r": nothing, "dice": alone}}})
+    assert "r: -" in text and "dice: 0.5<" in text
+
+
+def test_every_bundled_card_of_a_chest_network_fits_the_report():
+    from LesionKitLib.catalogue import list_models
+
+    cards = [model.card for model in list_models() if model.name.startswith("covid-")]
+    assert len(cards) == 3
+    for card in cards:
+        assert f"{card['name']} {card['version']}" in report_html(result(), card)
