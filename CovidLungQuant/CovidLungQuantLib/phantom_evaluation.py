@@ -52,6 +52,7 @@ def evaluate_phantoms(
         found = float((result.lesions > 0).sum()) * phantom.volume.voxel_ml
         totals.append({"case": case, "true_ml": true, "ml": found, "error_percent": _error(found, true)})
     errors = [abs(r["error_percent"]) for r in rows]
+    of_totals = [abs(t["error_percent"]) for t in totals]
     return {
         "task": "phantom",
         "network": network,
@@ -59,9 +60,11 @@ def evaluate_phantoms(
         "lesions": rows,
         "totals": totals,
         "worst_lesion_percent": max(errors, default=0.0),
-        "worst_total_percent": max((abs(t["error_percent"]) for t in totals), default=0.0),
+        "median_lesion_percent": float(np.median(errors)) if errors else 0.0,
+        "worst_total_percent": max(of_totals, default=0.0),
+        "median_total_percent": float(np.median(of_totals)) if of_totals else 0.0,
         "lesions_within_10_percent": sum(e <= 10 for e in errors),
-        "totals_within_5_percent": sum(abs(t["error_percent"]) <= 5 for t in totals),
+        "totals_within_5_percent": sum(e <= 5 for e in of_totals),
     }
 
 

@@ -121,9 +121,11 @@ def run_phantom(options: argparse.Namespace) -> None:
             f"{row['case']:5} {spacing:18} {row['key']:15} "
             f"{row['true_ml']:8.1f} {row['ml']:9.1f} {row['error_percent']:8.1f}"
         )
-    print(
-        f"\nlargest error of a lesion {document['worst_lesion_percent']:.1f} %, "
-        f"of a case's total {document['worst_total_percent']:.1f} %"
-    )
-    within = document["lesions_within_10_percent"]
-    print(f"{within} of {len(document['lesions'])} lesions within 10 %")
+    within = document["lesions_within_10_percent"], document["totals_within_5_percent"]
+    for n, (what, limit) in enumerate((("lesion", 10), ("total", 5))):
+        print(
+            f"\n{within[n]} of {len(document[what + 's'])} {what}s within {limit} %, error in the median "
+            f"{document[f'median_{what}_percent']:.1f} %, at most {document[f'worst_{what}_percent']:.1f} %",
+            end="",
+        )
+    print()

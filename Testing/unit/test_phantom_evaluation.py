@@ -100,6 +100,7 @@ def test_the_document_counts_lesions_and_totals_within_their_limits(evaluated):
     document = evaluate_phantoms(3, 7)
     assert (document["n"], len(document["lesions"]), len(document["totals"])) == (3, 3, 3)
     assert document["worst_lesion_percent"] == document["worst_total_percent"] == pytest.approx(10)
+    assert document["median_lesion_percent"] == document["median_total_percent"] == pytest.approx(10)
     assert document["totals_within_5_percent"] == 0
     json.dumps(document, allow_nan=False)
 
