@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import slicer
-import vtk
 from slicer import vtkMRMLScalarVolumeNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
@@ -19,7 +18,6 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleTest,
     ScriptedLoadableModuleWidget,
 )
-from slicer.util import VTKObservationMixin
 
 HOMEPAGE = "https://github.com/LesionKit/SlicerLesionKit/blob/main/docs"
 # Written down here, because importing the libraries at start-up would cost time; a test compares them.
@@ -64,17 +62,18 @@ class BodyPartRouterParameterNode:
     threshold: Annotated[float, WithinRange(0.0, 1.0), Decimals(2), SingleStep(0.05)] = 0.0
 
 
-class BodyPartRouterWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+class BodyPartRouterWidget(ScriptedLoadableModuleWidget):
     """The panel: the scene's parameters, and the sections Images, Result and Route that follow them."""
 
     def __init__(self, parent=None):
-        ScriptedLoadableModuleWidget.__init__(self, parent)
-        VTKObservationMixin.__init__(self)  # needed for parameter node observation
+        super().__init__(parent)
         self.logic = None
         self.sections = ()
-        self._boundWidgets = {}  # parameter name -> widget
-        self._parameterNode = None
-        self._parameterNodeGuiTag = None
+        self.scene = None  # LesionKitPanel.parameters.SceneParameters
+
+    @property
+    def _parameterNode(self):
+        return self.scene.node if self.scene else None
 
     def setup(self):
         super().setup()
@@ -83,81 +82,43 @@ class BodyPartRouterWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         from BodyPartRouterPanel.results import ResultsSection
         from BodyPartRouterPanel.routing import RouteSection
 
-        uiWidget = slicer.util.loadUI(self.resourcePath("UI/BodyPartRouter.ui"))
-        self.layout.addWidget(uiWidget)
-        self.ui = slicer.util.childWidgetVariables(uiWidget)
-        uiWidget.setMRMLScene(slicer.mrmlScene)  # which the .ui file's connections pass on
-        bound = [(child.property("SlicerParameterName"), child) for child in vars(self.ui).values()]
-        self._boundWidgets = {name: child for name, child in bound if name}
+        from LesionKitPanel.parameters import SceneParameters, load_ui
 
+        self.ui = load_ui(self, "BodyPartRouter.ui")
         self.logic = BodyPartRouterLogic()
         self.entries = Entries(self._onEntriesChanged)
         self.images = ImagesSection(self.ui, self.logic, self.entries.replace, self._onRun)
         self.results = ResultsSection(self.ui, self.logic, self.entries)
         self.route = RouteSection(self.ui, self.logic, self.entries)
         self.sections = (self.images, self.results, self.route)
-
-        scene = slicer.mrmlScene
-        self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
-        self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
-        self.addObserver(scene, scene.EndImportEvent, self.onSceneEndImport)
-        self.initializeParameterNode()
+        choices = {"network": NETWORKS, "device": DEVICES, "source": SOURCES}
+        self.scene = SceneParameters(
+            self,
+            BodyPartRouterParameterNode,
+            choices,
+            self.images.nameChoices,
+            self._onParametersChanged,
+            self._onClose,
+        )
+        self.scene.take_up()
 
     def cleanup(self):
         """The application ends or the module is reloaded: nothing may outlive the panel."""
-        self.setParameterNode(None)
+        if self.scene:
+            self.scene.close()
         for section in self.sections:
             section.close()
-        self.removeObservers()
 
     def enter(self):
         """The user opens the module."""
-        self.initializeParameterNode()
+        self.scene.take_up()
 
-    def onSceneStartClose(self, _caller=None, _event=None):
+    def _onClose(self):
         self.images.stop()
         self.route.stop()
-        self.setParameterNode(None)
         self.entries.clear()
 
-    def onSceneEndClose(self, _caller=None, _event=None):
-        if self.parent.isEntered:  # shown while the scene is closed: make it usable at once
-            self.initializeParameterNode()
-
-    def onSceneEndImport(self, _caller=None, _event=None):
-        if self._parameterNode is not None or self.parent.isEntered:
-            self.initializeParameterNode()
-
-    def initializeParameterNode(self):
-        """The scene's own choices; its first image where none is chosen."""
-        from LesionKitLib.mrml.keep import wrapped
-
-        node = self.logic.getParameterNode()
-        for name, choices in (("network", NETWORKS), ("device", DEVICES), ("source", SOURCES)):
-            if node.GetParameter(name) and node.GetParameter(name) not in choices:  # saved by another version
-                node.SetParameter(name, choices[0])
-        self.setParameterNode(wrapped(node, BodyPartRouterParameterNode))
-        if self._parameterNode.inputVolume is None:
-            volumes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
-            own = [volume for volume in volumes if volume.GetClassName() == "vtkMRMLScalarVolumeNode"]
-            self._parameterNode.inputVolume = own[0] if own else None
-
-    def setParameterNode(self, parameterNode):
-        """Show these choices and let the panel change them; None lets go of the scene."""
-        if self._parameterNode is not None:
-            self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
-            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParametersChanged)
-        self._parameterNode = parameterNode
-        if parameterNode is not None:
-            # connectGui(self.ui) would not tell the tag that disconnectGui needs
-            self._parameterNodeGuiTag = parameterNode.connectParametersToGui(self._boundWidgets)
-            self.images.nameChoices()
-            self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParametersChanged)
-        self._onParametersChanged()
-
-    def _onParametersChanged(self, _caller=None, _event=None):
-        if self._parameterNode is not None and slicer.mrmlScene.IsBatchProcessing():
-            return  # a scene is being loaded; its end comes as an event of its own
+    def _onParametersChanged(self):
         self.images.show(self._parameterNode)
         if self._parameterNode is not None:
             self.entries.set_threshold(self._parameterNode.threshold)

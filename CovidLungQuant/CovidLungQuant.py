@@ -9,7 +9,6 @@ import os
 from typing import Annotated
 
 import slicer
-import vtk
 from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode, vtkMRMLTableNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
@@ -20,7 +19,6 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleTest,
     ScriptedLoadableModuleWidget,
 )
-from slicer.util import VTKObservationMixin
 
 HOMEPAGE = "https://github.com/LesionKit/SlicerLesionKit/blob/main/docs"
 # Written down here, because importing the libraries at start-up would cost time; a test compares them.
@@ -115,17 +113,18 @@ class CovidLungQuantParameterNode:
     maskToLungs: bool = True
 
 
-class CovidLungQuantWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+class CovidLungQuantWidget(ScriptedLoadableModuleWidget):
     """The panel: the scene's parameters, and the sections Run, Results, Edit and Export that follow them."""
 
     def __init__(self, parent=None):
-        ScriptedLoadableModuleWidget.__init__(self, parent)
-        VTKObservationMixin.__init__(self)  # needed for parameter node observation
+        super().__init__(parent)
         self.logic = None
         self.sections = ()
-        self._boundWidgets = {}  # parameter name -> widget
-        self._parameterNode = None
-        self._parameterNodeGuiTag = None
+        self.scene = None  # LesionKitPanel.parameters.SceneParameters
+
+    @property
+    def _parameterNode(self):
+        return self.scene.node if self.scene else None
 
     def setup(self):
         super().setup()
@@ -135,13 +134,9 @@ class CovidLungQuantWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         from CovidLungQuantPanel.results import ResultsSection
         from CovidLungQuantPanel.run import RunSection
 
-        uiWidget = slicer.util.loadUI(self.resourcePath("UI/CovidLungQuant.ui"))
-        self.layout.addWidget(uiWidget)
-        self.ui = slicer.util.childWidgetVariables(uiWidget)
-        uiWidget.setMRMLScene(slicer.mrmlScene)  # which the .ui file's connections pass on
-        bound = [(child.property("SlicerParameterName"), child) for child in vars(self.ui).values()]
-        self._boundWidgets = {name: child for name, child in bound if name}
+        from LesionKitPanel.parameters import SceneParameters, load_ui
 
+        self.ui = load_ui(self, "CovidLungQuant.ui")
         self.logic = CovidLungQuantLogic()
         self.runSection = RunSection(self.ui, self.logic, self._onResult, self._checkCanApply)
         self.edit = EditSection(self.ui, self.logic, self.parent)
@@ -149,72 +144,31 @@ class CovidLungQuantWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.findings = FindingsSection(self.ui, self.logic)
         self.export = ExportSection(self.ui, self.logic)
         self.sections = (self.runSection, self.results, self.findings, self.edit, self.export)
-
-        scene = slicer.mrmlScene
-        self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
-        self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
-        self.addObserver(scene, scene.EndImportEvent, self.onSceneEndImport)
         self.ui.applyButton.connect("clicked(bool)", self.onApplyButton)
-        self.initializeParameterNode()
+        choices = {"network": NETWORKS, "device": DEVICES}
+        self.scene = SceneParameters(
+            self, CovidLungQuantParameterNode, choices, self.runSection.nameChoices, self._onParametersChanged,
+            self.runSection.stop,
+        )  # fmt: skip
+        self.scene.take_up()
 
     def cleanup(self):
         """The application ends or the module is reloaded: nothing may outlive the panel."""
-        self.setParameterNode(None)
+        if self.scene:
+            self.scene.close()
         for section in self.sections:
             section.close()
-        self.removeObservers()
 
     def enter(self):
         """The user opens the module."""
-        self.initializeParameterNode()
+        self.scene.take_up()
         self.edit.enter()
 
     def exit(self):
         """The user opens another module. A run goes on, and so do the numbers; only the editor lets go of the views."""
         self.edit.leave()
 
-    def onSceneStartClose(self, _caller=None, _event=None):
-        self.runSection.stop()
-        self.setParameterNode(None)
-
-    def onSceneEndClose(self, _caller=None, _event=None):
-        if self.parent.isEntered:  # shown while the scene is closed: make it usable at once
-            self.initializeParameterNode()
-
-    def onSceneEndImport(self, _caller=None, _event=None):
-        if self._parameterNode is not None or self.parent.isEntered:
-            self.initializeParameterNode()
-
-    def initializeParameterNode(self):
-        """The scene's own choices; the first CT of the scene where none is chosen."""
-        from LesionKitLib.mrml.keep import wrapped
-
-        node = self.logic.getParameterNode()
-        for name, choices in (("network", NETWORKS), ("device", DEVICES)):
-            if node.GetParameter(name) and node.GetParameter(name) not in choices:  # saved by another version
-                node.SetParameter(name, choices[0])
-        self.setParameterNode(wrapped(node, CovidLungQuantParameterNode))
-        if self._parameterNode.inputVolume is None:
-            volumes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
-            own = [volume for volume in volumes if volume.GetClassName() == "vtkMRMLScalarVolumeNode"]
-            self._parameterNode.inputVolume = own[0] if own else None
-
-    def setParameterNode(self, parameterNode):
-        """Show these choices and let the panel change them; None lets go of the scene."""
-        if self._parameterNode is not None:
-            self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
-            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParametersChanged)
-        self._parameterNode = parameterNode
-        if parameterNode is not None:
-            # connectGui(self.ui) would not tell the tag that disconnectGui needs
-            self._parameterNodeGuiTag = parameterNode.connectParametersToGui(self._boundWidgets)
-            self.runSection.nameChoices()
-            self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParametersChanged)
-        self._onParametersChanged()
-
-    def _onParametersChanged(self, _caller=None, _event=None):
-        if self._parameterNode is not None and slicer.mrmlScene.IsBatchProcessing():
-            return  # a scene is being loaded; its end comes as an event of its own
+    def _onParametersChanged(self):
         parameters = self._parameterNode
         segmentation = parameters.outputSegmentation if parameters else None
         for section in (self.results, self.findings, self.edit, self.export):
@@ -576,7 +530,7 @@ class CovidLungQuantTest(ScriptedLoadableModuleTest):
             return
         phantom, node = self.makePhantom()
         widget = slicer.modules.covidlungquant.widgetRepresentation().self()
-        widget.initializeParameterNode()
+        widget.scene.take_up()
         widget.logic = widget.runSection.logic = CovidLungQuantLogic(analyse=self.pipelineFor(phantom))
         widget._parameterNode.inputVolume = node
 

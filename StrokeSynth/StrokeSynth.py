@@ -8,7 +8,6 @@ as without it.
 from typing import Annotated
 
 import slicer
-import vtk
 from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode, vtkMRMLTableNode, vtkMRMLVolumeNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
@@ -19,7 +18,6 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleTest,
     ScriptedLoadableModuleWidget,
 )
-from slicer.util import VTKObservationMixin
 
 HOMEPAGE = "https://github.com/LesionKit/SlicerLesionKit/blob/main/docs"
 # Written down here, because importing the libraries at start-up would cost time; a test compares them.
@@ -74,17 +72,18 @@ class StrokeSynthParameterNode:
     cases: Annotated[int, WithinRange(1, 100000)] = 10
 
 
-class StrokeSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+class StrokeSynthWidget(ScriptedLoadableModuleWidget):
     """The panel: the scene's parameters, and the sections Segment, Results, Synthesize, Database and Experiment."""
 
     def __init__(self, parent=None):
-        ScriptedLoadableModuleWidget.__init__(self, parent)
-        VTKObservationMixin.__init__(self)  # needed for parameter node observation
+        super().__init__(parent)
         self.logic = None
         self.sections = ()
-        self._boundWidgets = {}  # parameter name -> widget
-        self._parameterNode = None
-        self._parameterNodeGuiTag = None
+        self.scene = None  # LesionKitPanel.parameters.SceneParameters
+
+    @property
+    def _parameterNode(self):
+        return self.scene.node if self.scene else None
 
     def setup(self):
         super().setup()
@@ -95,13 +94,9 @@ class StrokeSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         from StrokeSynthPanel.segment import SegmentSection
         from StrokeSynthPanel.synthesize import SynthesizeSection
 
-        uiWidget = slicer.util.loadUI(self.resourcePath("UI/StrokeSynth.ui"))
-        self.layout.addWidget(uiWidget)
-        self.ui = slicer.util.childWidgetVariables(uiWidget)
-        uiWidget.setMRMLScene(slicer.mrmlScene)  # which the .ui file's connections pass on
-        bound = [(child.property("SlicerParameterName"), child) for child in vars(self.ui).values()]
-        self._boundWidgets = {name: child for name, child in bound if name}
+        from LesionKitPanel.parameters import SceneParameters, load_ui
 
+        self.ui = load_ui(self, "StrokeSynth.ui")
         self.logic = StrokeSynthLogic()
         self.segment = SegmentSection(self.ui, self.logic, self._onSegmented, self._checkAll)
         self.editSection = EditSection(self.ui, self.logic)
@@ -112,74 +107,34 @@ class StrokeSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.sections = (
             self.segment, self.results, self.editSection, self.synthesize, self.database, self.experiment,
         )  # fmt: skip
-
-        scene = slicer.mrmlScene
-        self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
-        self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
-        self.addObserver(scene, scene.EndImportEvent, self.onSceneEndImport)
-        self.initializeParameterNode()
+        choices = {"device": DEVICES, "translator": TRANSLATORS, "side": SIDES, "lesion": LESIONS}
+        self.scene = SceneParameters(
+            self, StrokeSynthParameterNode, choices, self.segment.nameChoices, self._onParametersChanged, self._onClose
+        )
+        self.scene.take_up()
 
     def cleanup(self):
         """The application ends or the module is reloaded: nothing may outlive the panel."""
-        self.setParameterNode(None)
+        if self.scene:
+            self.scene.close()
         for section in self.sections:
             section.close()
-        self.removeObservers()
 
     def enter(self):
         """The user opens the module."""
-        self.initializeParameterNode()
+        self.scene.take_up()
         self.editSection.enter()
 
     def exit(self):
         """The user opens another module: runs and numbers go on, the editor lets go of the views."""
         self.editSection.leave()
 
-    def onSceneStartClose(self, _caller=None, _event=None):
+    def _onClose(self):
         for section in (self.segment, self.synthesize, self.database):
             section.stop()
-        self.setParameterNode(None)
         self.editSection.close()  # a drawing is no parameter's affair
 
-    def onSceneEndClose(self, _caller=None, _event=None):
-        if self.parent.isEntered:  # shown while the scene is closed: make it usable at once
-            self.initializeParameterNode()
-
-    def onSceneEndImport(self, _caller=None, _event=None):
-        if self._parameterNode is not None or self.parent.isEntered:
-            self.initializeParameterNode()
-
-    def initializeParameterNode(self):
-        """The scene's own choices; the first image of the scene where none is chosen."""
-        from LesionKitLib.mrml.keep import wrapped
-
-        node = self.logic.getParameterNode()
-        choices = {"device": DEVICES, "translator": TRANSLATORS, "side": SIDES, "lesion": LESIONS}
-        for name, values in choices.items():
-            if node.GetParameter(name) and node.GetParameter(name) not in values:  # saved by another version
-                node.SetParameter(name, values[0])
-        self.setParameterNode(wrapped(node, StrokeSynthParameterNode))
-        if self._parameterNode.inputVolume is None:
-            volumes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
-            own = [volume for volume in volumes if volume.GetClassName() == "vtkMRMLScalarVolumeNode"]
-            self._parameterNode.inputVolume = own[0] if own else None
-
-    def setParameterNode(self, parameterNode):
-        """Show these choices and let the panel change them; None lets go of the scene."""
-        if self._parameterNode is not None:
-            self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
-            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParametersChanged)
-        self._parameterNode = parameterNode
-        if parameterNode is not None:
-            # connectGui(self.ui) would not tell the tag that disconnectGui needs
-            self._parameterNodeGuiTag = parameterNode.connectParametersToGui(self._boundWidgets)
-            self.segment.nameChoices()
-            self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParametersChanged)
-        self._onParametersChanged()
-
-    def _onParametersChanged(self, _caller=None, _event=None):
-        if self._parameterNode is not None and slicer.mrmlScene.IsBatchProcessing():
-            return  # a scene is being loaded; its end comes as an event of its own
+    def _onParametersChanged(self):
         segmentation = self._parameterNode.outputSegmentation if self._parameterNode else None
         for section in (self.results, self.editSection):
             section.show(segmentation)

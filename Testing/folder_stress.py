@@ -1,8 +1,8 @@
 """Routes a folder of many small X-rays of which one in a hundred is broken, and counts what became of them.
 
-``python Testing/folder_stress.py [--files 10000] [--folder DIR]`` writes the files, runs ``lesionkit route --copy`` with
-a stand-in for the network, and prints one JSON document; exits with 1 when a whole file was not delivered or a broken
-one not listed.
+``python Testing/folder_stress.py [--files 10000] [--folder DIR]`` writes the files, runs ``lesionkit route --copy``
+with a stand-in for the network, and prints one JSON document; exits with 1 when a whole file was not delivered or a
+broken one not listed.
 """
 
 from __future__ import annotations

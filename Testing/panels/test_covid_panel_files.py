@@ -150,7 +150,7 @@ def test_two_scenes_one_after_the_other_do_not_mix(panel, chest):
 def test_a_choice_saved_by_another_version_does_not_stop_the_panel(panel):
     node = panel.parameters.parameterNode
     panel.host.leave()
-    panel.widget.setParameterNode(None)
+    panel.widget.scene.set(None)
     node.SetParameter("network", "of tomorrow")
     panel.host.enter("CovidLungQuant")
     assert panel.parameters.network == "convlstm"
