@@ -45,7 +45,7 @@ def main() -> None:
 
     from LesionKitLib import requirements
 
-    requirements.missing_packages = lambda: []
+    requirements.missing_packages = lambda *_: []
     host = hosts.start()
     panel = host.load_module(ROOT / "CovidLungQuant" / "CovidLungQuant.py")
     draw(host, panel, "empty")

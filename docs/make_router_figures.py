@@ -89,7 +89,7 @@ def main() -> None:
 
     from LesionKitLib import requirements
 
-    requirements.missing_packages = lambda packages=(): []
+    requirements.missing_packages = lambda *_: []
     host = hosts.start()
     panel = host.load_module(ROOT / "BodyPartRouter" / "BodyPartRouter.py")
     with tempfile.TemporaryDirectory() as temporary:

@@ -7,11 +7,9 @@ import os
 import slicer
 from slicer.i18n import tr as _
 
-from LesionKitLib.background import BackgroundRunner
+from LesionKitPanel.apply import ApplySection, duration
 
-from .common import qtTimer, slot
-
-CLOSE_WAIT_S = 5.0  # how long the application's exit waits for a run; a batch on a slow processor ends within it
+from .common import slot
 
 
 class RunSection:
@@ -23,10 +21,24 @@ class RunSection:
     def __init__(self, ui, logic, on_result, on_changed):
         self.ui, self.logic = ui, logic
         self._on_result, self._on_changed = on_result, on_changed
-        self._target = None  # (volume node, segmentation or None) of the run going on
+        self._target = (None, None)  # volume node, and segmentation or None, of the run going on
         self._auto_found = ""  # what "auto" chose in the last run
-        self.runner = BackgroundRunner(qtTimer)
-        self._show_apply("")
+        stages = {
+            "checking the image": _("Checking the image"),
+            "finding the lungs": _("Finding the lungs"),
+            "segmenting": _("Segmenting"),
+            "cleaning the masks": _("Cleaning the masks"),
+            "bringing labels to the image": _("Bringing labels to the image"),
+            "measuring": _("Measuring"),
+            "done": _("Done"),
+        }
+        self.apply = ApplySection(
+            ui.applyButton, ui.progressBar, ui.progressLabel, ui.statusLabel, _("Apply"), self._ended, stages
+        )
+
+    @property
+    def runner(self):
+        return self.apply.runner
 
     def nameChoices(self) -> None:
         """Readable names in place of the parameters' values; the values stay those of the parameter node."""
@@ -46,12 +58,7 @@ class RunSection:
 
     def checkCanApply(self, volume) -> None:
         """Enable Apply, or say in its tool tip why it cannot run."""
-        button = self.ui.applyButton
-        if self.runner.running:
-            return
-        reason = self._reason(volume)
-        button.enabled = not reason
-        button.toolTip = reason or _("Segment and measure the CT. The views stay usable meanwhile.")
+        self.apply.check(self._reason(volume), _("Segment and measure the CT. The views stay usable meanwhile."))
         self._show_device()
 
     def _reason(self, volume) -> str:
@@ -64,107 +71,49 @@ class RunSection:
     @slot
     def applyOrCancel(self, volume, segmentation, network: str, device: str) -> None:
         """Start the analysis of the volume, or cancel the one that is running."""
-        if self.runner.running:
-            self.ui.applyButton.enabled = False
-            self.ui.applyButton.toolTip = _("The analysis stops after the batch of slices that is being computed.")
-            self.ui.progressLabel.text = _("Cancelling…")
-            self.runner.cancel()
+        from LesionKitLib.requirements import PACKAGES
+
+        if self.apply.running:
+            self.apply.cancel()
             return
-        if not self._packages_are_there():
+        if not self.apply.packagesAreThere(PACKAGES):
             return
         work = self.logic.prepare(volume, network, device)
         if segmentation is not None and self.logic.volumeOf(segmentation) is not volume:
             segmentation = None  # the result of another CT stays as it is
         self._target = (volume, segmentation)
-        self.runner.start(work, self._deliver, self._fail, self._show_progress, self._cancelled)
-        self._show_running()
+        self.apply.start(work, self._deliver, _("Cancelled; the scene is as it was."))
+        self.ui.inputsCollapsibleButton.enabled = False
 
     def stop(self) -> None:
         """The scene closes: whatever is running ends unseen."""
-        if self.runner.running:
-            self.runner.stop()
-            self._show_idle("")
-        self._target = None
+        self.apply.stop()
+        self._let_go()
 
     def close(self) -> None:
         """The panel or the application ends."""
-        self.runner.stop(CLOSE_WAIT_S)
+        self.apply.close()
 
-    def _packages_are_there(self) -> bool:
-        """Install what is missing, after one question that names it all; False when the user does not want it."""
-        from LesionKitLib import requirements
-
-        missing = requirements.missing_packages()
-        if not missing:
-            return True
-        self.ui.applyButton.enabled = False  # installing lets events through, a second click among them
-        try:
-            return requirements.install(missing, slicer.util.confirmOkCancelDisplay, self._show_install)
-        finally:
-            self._show_idle("")
-
-    def _show_install(self, text: str) -> None:
-        self.ui.statusLabel.text = text
-        self.ui.statusLabel.setVisible(True)
-        slicer.app.processEvents()
-
-    def _deliver(self, result) -> None:
-        volume, segmentation = self._take_target()
+    def _deliver(self, result) -> str:
+        volume, segmentation = self._target
         if not _is_in_scene(volume):
-            self._show_idle(_("The CT was removed from the scene, so its result was thrown away."))
-            return
+            return _("The CT was removed from the scene, so its result was thrown away.")
         if not _is_in_scene(segmentation):
             segmentation = None
         segmentation = self.logic.showResult(result, volume, segmentation)
         self._auto_found = result.device
-        text = _("Done in {seconds} on {device}.").format(
-            seconds=_duration(result.seconds.get("total", 0.0)), device=result.device
-        )
-        self._show_idle(" ".join([text, *result.notes]))
         self._on_result(segmentation)
+        text = _("Done in {seconds} on {device}.").format(
+            seconds=duration(result.seconds.get("total", 0.0)), device=result.device
+        )
+        return " ".join([text, *result.notes])
 
-    def _fail(self, sentence: str, error: BaseException) -> None:
-        self._take_target()
-        self._show_idle(_("The analysis failed."))
-        slicer.util.errorDisplay(sentence, windowTitle=_("CovidLungQuant"))
-
-    def _cancelled(self) -> None:
-        self._take_target()
-        self._show_idle(_("Cancelled; the scene is as it was."))
-
-    def _take_target(self):
-        target, self._target = self._target, None
-        return target or (None, None)
-
-    def _show_running(self) -> None:
-        self.ui.applyButton.text = _("Cancel")
-        self.ui.applyButton.toolTip = _("Stop the analysis. The scene stays as it was.")
-        self.ui.progressBar.setValue(0)
-        self.ui.progressBar.setVisible(True)
-        self.ui.progressLabel.text = _("Starting…")
-        self.ui.progressLabel.setVisible(True)
-        self.ui.statusLabel.setVisible(False)
-        self.ui.inputsCollapsibleButton.enabled = False
-
-    def _show_progress(self, stage: str, fraction: float, remaining: float | None, elapsed: float) -> None:
-        self.ui.progressBar.setValue(round(100 * fraction))
-        if not self.ui.applyButton.enabled:
-            return  # being cancelled
-        parts = [_stage(stage), _("{time} so far").format(time=_duration(elapsed))]
-        if remaining is not None:
-            parts.append(_("about {time} left").format(time=_duration(remaining)))
-        self.ui.progressLabel.text = ", ".join(parts)
-
-    def _show_idle(self, status: str) -> None:
-        self._show_apply(status)
+    def _ended(self) -> None:
+        self._let_go()
         self._on_changed()
 
-    def _show_apply(self, status: str) -> None:
-        self.ui.applyButton.text = _("Apply")
-        self.ui.progressBar.setVisible(False)
-        self.ui.progressLabel.setVisible(False)
-        self.ui.statusLabel.text = status
-        self.ui.statusLabel.setVisible(bool(status))
+    def _let_go(self) -> None:
+        self._target = (None, None)
         self.ui.inputsCollapsibleButton.enabled = True
 
     def _show_device(self) -> None:
@@ -180,25 +129,3 @@ class RunSection:
 
 def _is_in_scene(node) -> bool:
     return node is not None and bool(slicer.mrmlScene.IsNodePresent(node))
-
-
-def _duration(seconds: float) -> str:
-    """12 s, or 2 min 5 s."""
-    seconds = round(seconds)
-    if seconds < 60:
-        return _("{seconds} s").format(seconds=seconds)
-    return _("{minutes} min {seconds} s").format(minutes=seconds // 60, seconds=seconds % 60)
-
-
-def _stage(stage: str) -> str:
-    """The pipeline's stages, for the user."""
-    stages = {
-        "checking the image": _("Checking the image"),
-        "finding the lungs": _("Finding the lungs"),
-        "segmenting": _("Segmenting"),
-        "cleaning the masks": _("Cleaning the masks"),
-        "bringing labels to the image": _("Bringing labels to the image"),
-        "measuring": _("Measuring"),
-        "done": _("Done"),
-    }
-    return stages.get(stage, stage.capitalize())

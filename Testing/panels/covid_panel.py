@@ -141,7 +141,7 @@ def chest():
 
 @pytest.fixture
 def panel(host, load, scene, chest, monkeypatch):
-    monkeypatch.setattr(requirements, "missing_packages", lambda: [])
+    monkeypatch.setattr(requirements, "missing_packages", lambda *_: [])
     hu, lungs, lesions, ijk_to_ras = chest
     pipeline = WaitingPipeline(lungs, lesions)
     yield Panel(host, scene, load("CovidLungQuant"), pipeline, hu, ijk_to_ras)

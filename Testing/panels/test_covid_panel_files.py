@@ -213,7 +213,7 @@ def test_help_and_icon_are_there(panel):
 def test_the_self_test_runs(panel, monkeypatch):
     from LesionKitLib import requirements
 
-    monkeypatch.setattr(requirements, "missing_packages", lambda: [requirements.TORCH])
+    monkeypatch.setattr(requirements, "missing_packages", lambda *_: [requirements.TORCH])
     asked = []
     monkeypatch.setattr(requirements, "install", lambda *arguments: asked.append(arguments) or True)
     slicer.selfTests["CovidLungQuant"]()

@@ -166,7 +166,7 @@ def test_a_volume_that_cannot_be_read_is_told_without_starting(panel):
 
 def test_a_missing_package_is_named_before_anything_runs(panel, monkeypatch):
     panel.add_ct()
-    monkeypatch.setattr(requirements, "missing_packages", lambda: [requirements.TORCH])
+    monkeypatch.setattr(requirements, "missing_packages", lambda *_: [requirements.TORCH])
     panel.ui.applyButton.click()
     assert panel.host.messages.texts("error") == [requirements.PYTORCH_MISSING]
     assert panel.pipeline.calls == [] and panel.ui.applyButton.enabled
@@ -174,7 +174,7 @@ def test_a_missing_package_is_named_before_anything_runs(panel, monkeypatch):
 
 def test_a_user_who_declines_the_installation_can_apply_again(panel, monkeypatch):
     panel.add_ct()
-    monkeypatch.setattr(requirements, "missing_packages", lambda: [requirements.Requirement("x", "x", 3, "test")])
+    monkeypatch.setattr(requirements, "missing_packages", lambda *_: [requirements.Requirement("x", "x", 3, "test")])
     panel.host.messages.answer(False)
     panel.ui.applyButton.click()
     (question,) = panel.host.messages.texts("confirmOkCancelDisplay")
