@@ -11,6 +11,7 @@ import numpy as np
 
 from LesionKitLib.dicomheader import Header
 from LesionKitLib.errors import UnusableInput
+from LesionKitLib.value_range import value_range
 from LesionKitLib.volume import Volume
 
 MIN_SLICES = 8
@@ -38,7 +39,7 @@ def check_chest_ct(volume: Volume, header: Header | None = None) -> Volume:
     header = header or Header()
     _check_kind(header)
     _check_grid(volume)
-    low, high = _range(volume.array)
+    low, high = value_range(volume.array)
     _check_values(low, high)
     notes = _grid_notes(volume, header)
     array = volume.array
@@ -89,22 +90,7 @@ def _check_grid(volume: Volume) -> None:
         )
 
 
-def _range(array: np.ndarray) -> tuple[float, float]:
-    """Lowest and highest value, read plane by plane (no copy of a big volume); NaN and infinity are refused."""
-    if array.dtype.kind == "f":
-        bad = sum(int(plane.size - np.isfinite(plane).sum()) for plane in array)
-        if bad:
-            raise UnusableInput(
-                f"The image holds {bad} voxels that are not numbers (NaN or infinity); export it again."
-            )
-    elif array.dtype.kind not in "iu":
-        raise UnusableInput("The image does not hold grey values.")
-    return float(min(plane.min() for plane in array)), float(max(plane.max() for plane in array))
-
-
 def _check_values(low: float, high: float) -> None:
-    if low == high:
-        raise UnusableInput(f"All voxels have the same value ({low:g}); the image is empty.")
     scale = f"the values go from {low:g} to {high:g}"
     if low >= 0 and 1100 <= high <= 5200:
         raise UnusableInput(

@@ -2,10 +2,6 @@
 
 A code is (coding scheme, code value, meaning). Where each was found, by pydicom 3.0.2's tables of DICOM PS3.16:
 
-- SCT 123037004 Anatomical Structure: 3D Slicer's terminology lists, and what SRT T-D000A of earlier DICOM became.
-  DICOM's CID 7150 now says SCT 91723000; Slicer's older code is kept, because Slicer finds Lung only under it.
-- SCT 49755003 Morphologically Abnormal Structure: CID 7150 segmentation property categories (Slicer's lists say
-  "Morphologically Altered Structure").
 - SCT 39607008 Lung: CID 7155 thoracic segmentation types; Slicer's general anatomy list.
 - SCT 3120008 Pleura: CID 7155; Slicer's lists.
 - SCT 24028007 Right, SCT 7771000 Left: CID 244 laterality; Slicer's lists, as modifiers of Lung.
@@ -20,34 +16,15 @@ DICOM reader can look it up. SCT 50196008, sometimes given for it, is perialveol
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from LesionKitLib.measure import bounding_box
+from LesionKitLib.segment_class import ANATOMICAL_STRUCTURE, MORPHOLOGICALLY_ABNORMAL_STRUCTURE, Code, SegmentClass
 
-Code = tuple[str, str, str]
-
-ANATOMICAL_STRUCTURE: Code = ("SCT", "123037004", "Anatomical Structure")
-MORPHOLOGICALLY_ABNORMAL_STRUCTURE: Code = ("SCT", "49755003", "Morphologically Abnormal Structure")
 LUNG: Code = ("SCT", "39607008", "Lung")
 PLEURA: Code = ("SCT", "3120008", "Pleura")
 RIGHT: Code = ("SCT", "24028007", "Right")
 LEFT: Code = ("SCT", "7771000", "Left")
-
-
-@dataclass(frozen=True)
-class SegmentClass:
-    """One segment: its value in the label map it belongs to, and how it is shown and coded."""
-
-    key: str  # used in measurement names, e.g. ggo -> ggo_ml
-    value: int
-    name: str
-    color: tuple[int, int, int]  # sRGB 0-255
-    category: Code
-    type: Code
-    modifier: Code | None = None
-    region: Code | None = None  # anatomic region of a finding
 
 
 # values in the lung label map

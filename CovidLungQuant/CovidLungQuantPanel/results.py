@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import slicer
 import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
+
+from LesionKitPanel.plot_view import plot_view
 
 from .common import qtTimer, slot
 
@@ -116,7 +117,7 @@ class ResultsSection(VTKObservationMixin):
         self.ui.regionTableView.setMRMLTableNode(self.logic.tableFor(self._segmentation))
         self.ui.comparisonTableView.resizeColumnsToContents()
         chart = self.logic.chartFor(self._segmentation)
-        view = _plot_view(self._segmentation.GetScene(), self.logic.getParameterNode())
+        view = plot_view(self._segmentation.GetScene(), self.logic.getParameterNode(), PLOT_VIEW_TAG)
         view.SetPlotChartNodeID(chart.GetID() if chart is not None else None)
         self.ui.burdenPlotWidget.setMRMLPlotViewNode(view)
         self._show_heatmap_state()
@@ -202,16 +203,3 @@ def _check(box, segment_ids, is_shown) -> None:
 
 def _number(value: float | None, decimals: int = 1) -> str:
     return "–" if value is None else f"{value:.{decimals}f}"
-
-
-def _plot_view(scene, owner):
-    """The chart's view node. It has an owner, so that Slicer's layout does not open a view for it."""
-    node = scene.GetSingletonNode(PLOT_VIEW_TAG, "vtkMRMLPlotViewNode")
-    if node is None:
-        node = slicer.vtkMRMLPlotViewNode()
-        node.SetSingletonTag(PLOT_VIEW_TAG)
-        node.SetLayoutName(PLOT_VIEW_TAG)
-        node.SetName(PLOT_VIEW_TAG)
-        node = scene.AddNode(node)
-    node.SetAndObserveParentLayoutNodeID(owner.GetID())  # again after the scene was closed
-    return node

@@ -86,3 +86,13 @@ def print_metrics(title: str, metrics: dict) -> None:
             continue
         shown = [f"{metric} {figure(value)}" for metric, value in figures.items() if isinstance(value, dict)]
         print(f"  {name:14} n={figures['n']:<4} " + "  ".join(shown))
+
+
+def print_evaluation(document: dict, as_json: bool, what: str = "images") -> None:
+    """The document of an evaluation on stdout: as JSON, or all figures and then those of each source."""
+    if as_json:
+        print_json(document)
+        return
+    print_metrics(f"{document['network']}, {document['n']} {what}", document["metrics"])
+    for source, metrics in document["per_source"].items():
+        print_metrics(source, metrics)

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from . import evaluate_router, evaluate_stroke
-from .console import cancellable_progress, positive, print_json, print_metrics
+from .console import cancellable_progress, positive, print_evaluation, print_json
 from .covid import add_network_options
 
 
@@ -97,12 +97,7 @@ def _show(options: argparse.Namespace, document: dict, draw) -> None:
         from CovidLungQuantLib.evaluation_report import write_evaluation
 
         write_evaluation(document, draw, options.output)
-    if options.json:
-        print_json(document)
-        return
-    print_metrics(f"{document['network']}, {document['n']} images", document["metrics"])
-    for source, metrics in document["per_source"].items():
-        print_metrics(source, metrics)
+    print_evaluation(document, options.json)
 
 
 def run_phantom(options: argparse.Namespace) -> None:

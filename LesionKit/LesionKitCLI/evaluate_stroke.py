@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .console import cancellable_progress, positive, print_json, print_metrics
+from .console import cancellable_progress, positive, print_evaluation, print_json
 from .covid import DEVICES
 
 
@@ -32,12 +32,7 @@ def run(options: argparse.Namespace) -> None:
     with cancellable_progress() as progress:
         document = evaluate_soop(options.data, options.split, options.device, progress)
         progress.report("done", 1.0)
-    if options.json:
-        print_json(document)
-        return
-    print_metrics(f"{document['network']}, {document['n']} images", document["metrics"])
-    for source, metrics in document["per_source"].items():
-        print_metrics(source, metrics)
+    print_evaluation(document, options.json)
 
 
 def run_synthesis(options: argparse.Namespace) -> None:

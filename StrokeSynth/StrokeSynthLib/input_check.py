@@ -9,6 +9,7 @@ import numpy as np
 
 from LesionKitLib.dicomheader import Header
 from LesionKitLib.errors import UnusableInput
+from LesionKitLib.value_range import value_range
 from LesionKitLib.volume import Volume
 
 MIN_SLICES = 8
@@ -68,17 +69,7 @@ def _check_grid(volume: Volume) -> None:
 
 
 def _check_values(array: np.ndarray) -> None:
-    if array.dtype.kind == "f":
-        bad = sum(int(plane.size - np.isfinite(plane).sum()) for plane in array)
-        if bad:
-            raise UnusableInput(
-                f"The image holds {bad} voxels that are not numbers (NaN or infinity); export it again."
-            )
-    elif array.dtype.kind not in "iu":
-        raise UnusableInput("The image does not hold grey values.")
-    low, high = float(min(plane.min() for plane in array)), float(max(plane.max() for plane in array))
-    if low == high:
-        raise UnusableInput(f"All voxels have the same value ({low:g}); the image is empty.")
+    low, high = value_range(array)
     if low <= AIR_IN_HU and high > 200 and np.mean(array[::4, ::4, ::4] <= AIR_IN_HU) > 0.05:
         raise UnusableInput(
             f"The values go from {low:g} to {high:g}, as a CT's in Hounsfield units do, but an MR of the brain is "

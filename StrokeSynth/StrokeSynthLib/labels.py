@@ -2,8 +2,6 @@
 
 A code is (coding scheme, code value, meaning). Where each was found, by pydicom 3.0.2's tables of DICOM PS3.16:
 
-- SCT 123037004 Anatomical Structure, SCT 49755003 Morphologically Abnormal Structure: the categories, as in
-  CovidLungQuantLib.labels.
 - SCT 12738006 Brain, 65216001 Cerebrospinal Fluid, 35764002 Brain ventricle, 389081007 Gray Matter, 389080008 White
   Matter: CID 7153 central nervous system segmentation types. FMA 223151 Subcortical gray matter: the same.
 - SCT 422504002 Ischemic stroke (disorder): in none of DICOM's groups; HL7's US Core examples and OHDSI's vocabulary
@@ -12,41 +10,35 @@ A code is (coding scheme, code value, meaning). Where each was found, by pydicom
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from LesionKitLib.errors import UnusableInput
+from LesionKitLib.segment_class import ANATOMICAL_STRUCTURE, MORPHOLOGICALLY_ABNORMAL_STRUCTURE, Code, SegmentClass
 
-Code = tuple[str, str, str]
-
-ANATOMICAL_STRUCTURE: Code = ("SCT", "123037004", "Anatomical Structure")
-MORPHOLOGICALLY_ABNORMAL_STRUCTURE: Code = ("SCT", "49755003", "Morphologically Abnormal Structure")
 BRAIN_CODE: Code = ("SCT", "12738006", "Brain")
-
-
-@dataclass(frozen=True)
-class SegmentClass:
-    """One segment: its value in the label map it belongs to, and how it is shown and coded."""
-
-    key: str  # used in measurement names, e.g. lesion -> lesion_ml
-    value: int
-    name: str
-    color: tuple[int, int, int]  # sRGB 0-255
-    category: Code = ANATOMICAL_STRUCTURE
-    type: Code = BRAIN_CODE
-    modifier: Code | None = None
-    region: Code | None = None  # anatomic region of a finding
 
 
 # values of a semantic map, by which networks take their one-hot channels: 0 is background, the lesion comes last
 BACKGROUND = 0
-CSF = SegmentClass("csf", 1, "CSF around the brain", (60, 60, 120), type=("SCT", "65216001", "Cerebrospinal Fluid"))
-VENTRICLES = SegmentClass("ventricles", 2, "Ventricles", (88, 106, 215), type=("SCT", "35764002", "Brain ventricle"))
-GREY = SegmentClass("grey_matter", 3, "Grey matter", (200, 200, 160), type=("SCT", "389081007", "Gray Matter"))
-WHITE = SegmentClass("white_matter", 4, "White matter", (250, 250, 225), type=("SCT", "389080008", "White Matter"))
+CSF = SegmentClass(
+    "csf", 1, "CSF around the brain", (60, 60, 120), ANATOMICAL_STRUCTURE, ("SCT", "65216001", "Cerebrospinal Fluid")
+)
+VENTRICLES = SegmentClass(
+    "ventricles", 2, "Ventricles", (88, 106, 215), ANATOMICAL_STRUCTURE, ("SCT", "35764002", "Brain ventricle")
+)
+GREY = SegmentClass(
+    "grey_matter", 3, "Grey matter", (200, 200, 160), ANATOMICAL_STRUCTURE, ("SCT", "389081007", "Gray Matter")
+)
+WHITE = SegmentClass(
+    "white_matter", 4, "White matter", (250, 250, 225), ANATOMICAL_STRUCTURE, ("SCT", "389080008", "White Matter")
+)
 DEEP_GREY = SegmentClass(
-    "deep_grey_matter", 5, "Deep grey matter", (216, 101, 79), type=("FMA", "223151", "Subcortical gray matter")
+    "deep_grey_matter",
+    5,
+    "Deep grey matter",
+    (216, 101, 79),
+    ANATOMICAL_STRUCTURE,
+    ("FMA", "223151", "Subcortical gray matter"),
 )
 LESION = SegmentClass(
     "lesion", 6, "Ischemic stroke lesion", (235, 64, 52), MORPHOLOGICALLY_ABNORMAL_STRUCTURE,
@@ -57,7 +49,7 @@ LABELS = (*TISSUES, LESION)
 LABEL_COUNT = len(LABELS) + 1  # channels of a one-hot map, background included
 
 # value in a label map of its own
-BRAIN = SegmentClass("brain", 1, "Brain", (250, 250, 210))
+BRAIN = SegmentClass("brain", 1, "Brain", (250, 250, 210), ANATOMICAL_STRUCTURE, BRAIN_CODE)
 
 # FreeSurfer's numbers (FreeSurferColorLUT.txt); left and right together. 1xxx and 2xxx are its cortical parcels.
 _FREESURFER = {

@@ -6,6 +6,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from LesionKitPanel.common import slot
+from LesionKitPanel.plot_view import plot_view
 
 PLOT_VIEW_TAG = "StrokeSynth.Chart"
 
@@ -33,20 +34,7 @@ class ExperimentSection:
         self.ui.experimentFolderPathLineEdit.addCurrentPathToHistory()
         self.ui.experimentTableView.setMRMLTableNode(table)
         self.ui.experimentTableView.resizeColumnsToContents()
-        view = _plot_view(slicer.mrmlScene, self.logic.getParameterNode())
+        view = plot_view(slicer.mrmlScene, self.logic.getParameterNode(), PLOT_VIEW_TAG)
         view.SetPlotChartNodeID(chart.GetID())
         self.ui.experimentPlotWidget.setMRMLPlotViewNode(view)
         self.ui.experimentStatusLabel.text = _("{count} rows.").format(count=table.GetNumberOfRows())
-
-
-def _plot_view(scene, owner):
-    """The chart's view node. It has an owner, so that Slicer's layout does not open a view for it."""
-    node = scene.GetSingletonNode(PLOT_VIEW_TAG, "vtkMRMLPlotViewNode")
-    if node is None:
-        node = slicer.vtkMRMLPlotViewNode()
-        node.SetSingletonTag(PLOT_VIEW_TAG)
-        node.SetLayoutName(PLOT_VIEW_TAG)
-        node.SetName(PLOT_VIEW_TAG)
-        node = scene.AddNode(node)
-    node.SetAndObserveParentLayoutNodeID(owner.GetID())  # again after the scene was closed
-    return node

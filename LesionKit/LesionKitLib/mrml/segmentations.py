@@ -17,7 +17,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import slicer
@@ -25,6 +24,7 @@ import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from LesionKitLib.measure import bounding_box
+from LesionKitLib.segment_class import SegmentClass
 
 from .originals import OriginalSegment, keep_original
 from .volumes import local_ijk_to_ras, matrix_from_array
@@ -50,21 +50,6 @@ FILL_OPACITY = 0.2  # of findings; organs show their outline only, so that the i
 
 _BINARY = "Binary labelmap"  # vtkSegmentationConverter's names
 _SURFACE = "Closed surface"
-
-Code = tuple[str, str, str]
-
-
-class SegmentClass(Protocol):
-    """What a segment is; the modules' own label classes fit. Codes are (scheme, value, meaning)."""
-
-    key: str
-    value: int
-    name: str
-    color: tuple[int, int, int]
-    category: Code
-    type: Code
-    modifier: Code | None
-    region: Code | None
 
 
 @dataclass(frozen=True)
