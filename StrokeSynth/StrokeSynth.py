@@ -295,8 +295,10 @@ class StrokeSynthLogic(ScriptedLoadableModuleLogic):
         from LesionKitLib.mrml.tables import write_table
         from StrokeSynthLib.measurements import to_rows
 
-        header, rows = to_rows(measurements)
-        cells = [[str(row[0]), *(None if value == "" else value for value in row[1:])] for row in rows]
+        _names, rows = to_rows(measurements)
+        header = ["Piece", "Volume (ml)", "Side", "MNI x (mm)", "MNI y (mm)", "MNI z (mm)"]
+        # a centre is written as text, because the row of all pieces has none
+        cells = [[str(piece), ml, side, *map(str, centre)] for piece, ml, side, *centre in rows]
         name = f"{segmentation.GetName()} measurements"
         table = write_table(segmentation.GetScene(), header, cells, name, self.tableFor(segmentation))
         self._keep(segmentation, self.TABLE_ROLE, table, inputVolume)

@@ -177,9 +177,9 @@ def run_network(
 
 
 def _said(heads, image) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
-    from .networks.losses import reconstruction_errors
+    from .networks.losses import lung_window_errors
 
-    errors = None if heads.reconstruction is None else reconstruction_errors(heads.reconstruction, image)
+    errors = None if heads.reconstruction is None else lung_window_errors(heads.reconstruction, image)
     heat = None if heads.heat is None else heads.heat[:, 0]
     return tuple(None if x is None else x.float().cpu().numpy() for x in (heads.decision, errors, heat))
 

@@ -51,7 +51,7 @@ def decide_picture(network, grey: np.ndarray) -> PictureDecision:
     """The decision on an 8-bit axial slice (h, w), seen in the frame of the training; networks with a decision only."""
     import torch
 
-    from .networks.losses import reconstruction_errors
+    from .networks.losses import lung_window_errors
 
     place = place_frame(grey / 255.0)
     frame = place.cut(grey / 255.0)
@@ -63,7 +63,7 @@ def decide_picture(network, grey: np.ndarray) -> PictureDecision:
             heat = place.paste(fine[0, 0].cpu().numpy(), grey.shape)
         if answer.reconstruction is not None:
             seen = torch.from_numpy(channels_of_grey(frame[None])).to(answer.reconstruction.device)
-            error = float(reconstruction_errors(answer.reconstruction, seen)[0])
+            error = float(lung_window_errors(answer.reconstruction, seen)[0])
     return PictureDecision(float(answer.decision[0]), heat, error)
 
 

@@ -142,6 +142,8 @@ def card(plan: TrainingPlan, mixture: Mixture, steps: int, figures: dict, thresh
             "figures for them.",
             "The lesions were drawn on diffusion images: an acute lesion can be invisible on FLAIR, and old bright "
             "lesions count as wrong where they are marked.",
+            "On the one T2 volume tried, with a large chronic lesion, the lesion was missed and 35 small places were "
+            "marked.",
             "Small lesions are often missed; bright artefacts at the skull base may be marked.",
             "Slices are segmented one by one; the figures are of slices at fixed places, not of volumes.",
             "Haemorrhage, tumours, children and post-operative brains are untested.",

@@ -158,6 +158,9 @@ def test_segmenting_gives_lesion_brain_and_hidden_tissue(panel):
     panel.settle()
     assert panel.ui.lesionMlLabel.text.startswith("Stroke 0.4 ml in 1 pieces")
     assert panel.ui.piecesTableView.mrmlTableNode() is panel.logic.tableFor(segmentation)
+    first, *pieces = read_table(panel.logic.tableFor(segmentation))
+    assert first["Piece"] == "all" and first["MNI x (mm)"] == "" and pieces
+    assert all(float(piece["MNI x (mm)"]) == float(piece["MNI x (mm)"]) for piece in pieces)  # a number, and not NaN
     assert panel.host.messages.texts("error") == []
 
 

@@ -7,7 +7,7 @@ import torch
 
 from CovidLungQuantLib.networks.heads import Heads, lung_weights
 from CovidLungQuantLib.networks.jcs import STRIDE, AttentiveFusion, EnhancedFeatures, Gate, JCSNet
-from CovidLungQuantLib.networks.losses import joint_loss, reconstruction_errors
+from CovidLungQuantLib.networks.losses import joint_loss, lung_window_errors, reconstruction_errors
 from CovidLungQuantLib.networks.multitask import MultiTaskNet
 
 SIZE = (2 * STRIDE, 3 * STRIDE)
@@ -190,6 +190,15 @@ def test_a_perfect_reconstruction_has_no_error():
     small = torch.nn.functional.avg_pool2d(image, 2)
     assert reconstruction_errors(small, image).max() < 1e-6
     torch.testing.assert_close(reconstruction_errors(small + 0.25, image), torch.full((3,), 0.25))
+
+
+def test_the_soft_tissue_window_does_not_make_an_image_unusual():
+    image = slices(3)
+    redrawn = torch.nn.functional.avg_pool2d(image, 2)
+    redrawn[:, 1] = 0
+    assert lung_window_errors(redrawn, image).max() < 1e-6
+    redrawn[:, 0] += 0.25
+    torch.testing.assert_close(lung_window_errors(redrawn, image), torch.full((3,), 0.25))
 
 
 # --- batches that know little

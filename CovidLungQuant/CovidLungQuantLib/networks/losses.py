@@ -103,6 +103,15 @@ def reconstruction_errors(reconstruction: Tensor, image: Tensor) -> Tensor:
     return (reconstruction.float() - seen).abs().mean((1, 2, 3))
 
 
+def lung_window_errors(reconstruction: Tensor, image: Tensor) -> Tensor:
+    """reconstruction_errors (n) of the lung window alone, which pictures and CTs in HU have alike.
+
+    The soft-tissue window of a picture is black and redrawn without error, so that with it every CT would look unlike
+    the pictures from which the limit comes.
+    """
+    return reconstruction_errors(reconstruction[:, :1], image[:, :1])
+
+
 def _deep_supervision(sides: list[Tensor], lesion: Tensor, weight: Tensor) -> Tensor:
     """Mean over the side outputs of cross-entropy + Dice of "any lesion", at the labels' resolution."""
     weight = weight / weight.sum().clamp(min=1e-6)
