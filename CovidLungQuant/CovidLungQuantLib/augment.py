@@ -9,6 +9,7 @@ from .frames import FRAME, SOFT_WINDOW, channels_of_grey, window
 from .inserted_lesions import insert_lesions
 
 INSERT = 0.7  # share of the views of healthy HU slices that lesions are computed into
+CONTRAST, BRIGHTNESS, GAMMA = 0.08, 0.03, 0.12  # spreads; small, as density tells ground glass from consolidation
 WITHOUT_SOFT = 0.25  # share of the HU views that are shown as a picture, with a black second channel
 
 
@@ -94,8 +95,8 @@ def change_intensity(grey, rng: np.random.Generator):
     import torch
 
     lung, soft = grey[:, :1], grey[:, 1:]
-    lung = lung * float(np.exp(rng.normal(0, 0.12))) + float(rng.normal(0, 0.05))
-    grey = torch.cat([lung.clamp(0, 1) ** float(np.exp(rng.normal(0, 0.2))), soft], 1)
+    lung = lung * float(np.exp(rng.normal(0, CONTRAST))) + float(rng.normal(0, BRIGHTNESS))
+    grey = torch.cat([lung.clamp(0, 1) ** float(np.exp(rng.normal(0, GAMMA))), soft], 1)
     if rng.random() < 0.3:
         grey = _blur(grey, rng.uniform(0.3, 1.3))
     elif rng.random() < 0.2:

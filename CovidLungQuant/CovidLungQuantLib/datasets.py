@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from .frames import FRAME, LUNGS_IN_FRAME, MODEL_MM, ROOM, FramePlacement, place_frame
+from .grey_window import as_lung_window, series_levels
 from .greylung import MIN_AREA, enclosed_air
 
 UNKNOWN = 255
@@ -117,18 +118,24 @@ def sirm_sequences(folder: Path, split: str = "train") -> list[Sequence]:
         label = item.label.copy()
         if (label == 3).sum() < RESIDUE_PIXELS:
             label[label == 3] = UNKNOWN
-        place = roomy(place_frame(item.grey / 255.0))
-        lung = lung_label(item.grey / 255.0, (label > 0) & (label != UNKNOWN))
-        grey = place.cut(item.grey).round().astype(np.uint8)[None]
+        whole = as_lung_window(item.grey / 255.0)
+        place = roomy(place_frame(whole))
+        lung = lung_label(whole, (label > 0) & (label != UNKNOWN))
+        grey = place.cut(255 * whole).round().astype(np.uint8)[None]
         lesion, lung = place.cut_labels(label)[None], place.cut_labels(lung)[None]
         infected = np.array([int(((lesion > 0) & (lesion < UNKNOWN)).any())])
         sequences.append(Sequence("sirm100", grey, lesion, lung, infected))
     return sequences
 
 
-def pseudo_sequences(folder: Path, split: str = "train", weight: float = 0.3) -> list[Sequence]:
-    """Series whose masks a model made (infection yes / no), down-weighted."""
+def pseudo_sequences(folder: Path, split: str = "train", weight: float = 0.3, teacher=None) -> list[Sequence]:
+    """Series whose masks a model made (infection yes / no), down-weighted, in the lung window.
+
+    teacher: of teacher.load_teacher, tells the kinds of lesion apart; without one they are of unknown class.
+    """
     import pandas as pd
+
+    from .teacher import agreed_labels
 
     table = pd.read_csv(folder / "index.csv")
     sequences = []
@@ -138,9 +145,14 @@ def pseudo_sequences(folder: Path, split: str = "train", weight: float = 0.3) ->
         masks = [read_picture(folder / "lab" / f"{i}.png") > 0 for i in rows["id"]]
         if name == "radiop7_85703_0":  # the one series that runs from head to feet
             greys, masks = greys[::-1], masks[::-1]
+        levels = series_levels([g / 255.0 for g in greys])
+        greys = [(255 * as_lung_window(g / 255.0, levels)).round().astype(np.uint8) for g in greys]
+        labels = [
+            agreed_labels(m, teacher(g)) if teacher else m * ANY_LESION for g, m in zip(greys, masks, strict=True)
+        ]
         place = roomy(_common_placement(greys))
         image = np.stack([place.cut(g) for g in greys]).round().astype(np.uint8)
-        lesion = np.stack([place.cut_labels(m) for m in masks]).astype(np.uint8) * ANY_LESION
+        lesion = np.stack([place.cut_labels(m) for m in labels]).astype(np.uint8)
         lung = np.full_like(lesion, UNKNOWN)
         infected = np.full(len(image), -1)
         sequences.append(Sequence("pseudo1600", image, lesion, lung, infected, weight))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .frames import PICTURE_FRAME, PICTURE_ZOOM, channels_of_grey, place_frame
+from .grey_window import as_lung_window
 
 
 def picture_segmenter(network, device: str = "auto") -> Callable[[np.ndarray], np.ndarray]:
@@ -32,9 +33,10 @@ def picture_probabilities(network, grey: np.ndarray) -> np.ndarray:
     """(5, h, w): lung, any lesion, ground glass, consolidation, effusion, on the picture's own pixels."""
     import torch
 
-    place = place_frame(grey / 255.0).finer(PICTURE_ZOOM, PICTURE_FRAME)
+    whole = as_lung_window(grey / 255.0)
+    place = place_frame(whole).finer(PICTURE_ZOOM, PICTURE_FRAME)
     with torch.inference_mode():
-        return place.paste(_ask(network, place.cut(grey / 255.0)).probabilities()[0].float().cpu().numpy(), grey.shape)
+        return place.paste(_ask(network, place.cut(whole)).probabilities()[0].float().cpu().numpy(), grey.shape)
 
 
 @dataclass(frozen=True)

@@ -14,21 +14,26 @@ from LesionKitLib.training import TrainingPlan, fit
 from .augment import random_view
 from .datasets import Sequence, hu_sequences, phantom_sequences, pseudo_sequences, sirm_sequences
 from .frames import FRAME
+from .teacher import load_teacher
 
 PRETRAINED_RATE = 0.4  # of the learning rate, for the encoder
 
 
 @dataclass(frozen=True)
 class Mixture:
-    """A batch: ``singles`` sirm100 slices and ``runs`` of ``length`` slices of the other sources, drawn by share."""
+    """A batch: ``singles`` sirm100 slices and ``runs`` of ``length`` slices of the other sources, drawn by share.
 
-    singles: int = 6
+    teacher: installed networks that tell the kinds of lesion of pseudo1600's slices, "" for none.
+    """
+
+    singles: int = 8
     runs: int = 2
     length: int = 3
     pseudo: float = 0.25
     volumes: float = 0.35
     phantoms: float = 0.4
     phantom_count: int = 72
+    teacher: str = ""
 
 
 PLAN = TrainingPlan(steps=1500, check_every=200)
@@ -38,7 +43,8 @@ def covid_sources(data: Path, mixture: Mixture, seed: int) -> dict[str, list[Seq
     """Training sequences by source, only of rows whose split is train. data: holds sirm100, pseudo1600, volumes."""
     sources = {"sirm": sirm_sequences(data / "sirm100")}
     if mixture.pseudo and (data / "pseudo1600").exists():
-        sources["pseudo"] = pseudo_sequences(data / "pseudo1600")
+        teacher = load_teacher(mixture.teacher) if mixture.teacher else None
+        sources["pseudo"] = pseudo_sequences(data / "pseudo1600", teacher=teacher)
     if mixture.volumes and (data / "volumes").exists():
         sources["volumes"] = hu_sequences(data / "volumes")
     if mixture.phantoms:

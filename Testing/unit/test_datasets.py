@@ -21,6 +21,7 @@ from CovidLungQuantLib.datasets import (
     sirm_sequences,
 )
 from CovidLungQuantLib.frames import FRAME, MODEL_MM, ROOM
+from CovidLungQuantLib.teacher import agreed_labels
 from CovidLungQuantLib.training import Mixture, covid_sources, draw_batch
 from LesionKitLib.errors import UnusableInput
 
@@ -143,6 +144,24 @@ def test_a_models_labels_are_lesions_of_unknown_kind_with_less_weight(tmp_path):
     sequence = pseudo_sequences(pseudo_folder(tmp_path))[0]
     assert set(np.unique(sequence.lesion)) == {0, ANY_LESION}
     assert (sequence.lung == UNKNOWN).all() and (sequence.infected == -1).all() and sequence.weight < 1
+
+
+def test_a_teacher_tells_the_kinds_of_lesion_of_a_models_masks(tmp_path):
+    def all_consolidation(grey):
+        answer = np.zeros((5, *grey.shape))
+        answer[1], answer[3] = 0.3, 0.3
+        return answer
+
+    sequence = pseudo_sequences(pseudo_folder(tmp_path), teacher=all_consolidation)[0]
+    assert set(np.unique(sequence.lesion)) == {0, 2}
+
+
+def test_what_mask_and_teacher_disagree_on_is_unknown():
+    mask = np.array([[True, True, False, False]])
+    answer = np.zeros((5, 1, 4))
+    answer[1] = [[0.05, 0.2, 0.4, 0.9]]
+    answer[2] = answer[1]
+    np.testing.assert_array_equal(agreed_labels(mask, answer), [[UNKNOWN, 1, 0, UNKNOWN]])
 
 
 def test_slices_called_healthy_have_no_lesion_and_the_others_an_unknown_one(tmp_path):
