@@ -153,8 +153,9 @@ class StrokeSynthWidget(ScriptedLoadableModuleWidget):
         self.ui.editCollapsibleButton.collapsed = False
 
     def _onSynthesised(self, volume):
-        """The synthesised image may be segmented at once."""
+        """The synthesised image may be segmented at once; the result of another image is no place for that."""
         self._parameterNode.inputVolume = volume
+        self._parameterNode.outputSegmentation = None
 
 
 class StrokeSynthLogic(ScriptedLoadableModuleLogic):
