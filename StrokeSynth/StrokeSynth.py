@@ -26,7 +26,6 @@ TRANSLATORS = ["pix2pix", "spade", "cyclegan"]
 SIDES = ["any", "left", "right"]
 LESIONS = ["gan", "drawn", "none"]
 MAX_ML = 300.0
-ARM_COLORS = [(68, 68, 68), (31, 119, 180), (44, 160, 44), (148, 103, 189), (214, 39, 40)]
 
 
 class StrokeSynth(ScriptedLoadableModule):
@@ -299,7 +298,7 @@ class StrokeSynthLogic(ScriptedLoadableModuleLogic):
         _names, rows = to_rows(measurements)
         header = ["Piece", "Volume (ml)", "Side", "MNI x (mm)", "MNI y (mm)", "MNI z (mm)"]
         # a centre is written as text, because the row of all pieces has none
-        cells = [[str(piece), ml, side, *map(str, centre)] for piece, ml, side, *centre in rows]
+        cells = [[str(piece), round(ml, 2), side, *map(str, centre)] for piece, ml, side, *centre in rows]
         name = f"{segmentation.GetName()} measurements"
         table = write_table(segmentation.GetScene(), header, cells, name, self.tableFor(segmentation))
         self._keep(segmentation, self.TABLE_ROLE, table, inputVolume)
@@ -366,6 +365,12 @@ class StrokeSynthLogic(ScriptedLoadableModuleLogic):
         name = "StrokeSynth template labels"
         node = slicer.mrmlScene.GetFirstNodeByName(name)
         return node if node is not None else _addLabelMap(load_template().labels, name)
+
+    def showLabels(self, labelsNode: vtkMRMLVolumeNode) -> None:
+        """The labels in the slice views, so that a person sees what to draw on."""
+        from LesionKitLib.mrml.views import show_volume
+
+        show_volume(labelsNode)
 
     def newDrawing(self, labelsNode: vtkMRMLVolumeNode) -> vtkMRMLSegmentationNode:
         """A segmentation on the labels' grid with an empty segment for the lesion that a person will draw."""
@@ -454,28 +459,31 @@ class StrokeSynthLogic(ScriptedLoadableModuleLogic):
 
         from LesionKitLib.mrml.charts import write_bar_chart
         from LesionKitLib.mrml.tables import write_table
-        from StrokeSynthLib.experiment_summary import COLUMNS, JSON
+        from StrokeSynthLib.experiment_summary import COLORS, JSON, arm_title, table_for_people
 
         try:
             rows = json.loads((Path(folder) / JSON).read_text(encoding="utf-8"))["rows"]
-            cells = [[str(row["size"]), row["arm"], *(row[name] for name in COLUMNS[2:])] for row in rows]
+            header, cells = table_for_people(rows)
         except (OSError, ValueError, KeyError, TypeError):
             raise ValueError(_("This folder holds no finished experiment ({name}).").format(name=JSON)) from None
         if not rows:
             raise ValueError(_("The experiment's table is empty."))
         scene, name = slicer.mrmlScene, _("Stroke experiment")
-        table = write_table(scene, list(COLUMNS), cells, name, scene.GetFirstNodeByName(name))
+        table = write_table(scene, header, cells, name, scene.GetFirstNodeByName(name))
         sizes = list(dict.fromkeys(row["size"] for row in rows))
         arms = list(dict.fromkeys(row["arm"] for row in rows))
         dice = {(row["size"], row["arm"]): row["dice"] for row in rows}
-        series = {arm: [dice.get((size, arm)) for size in sizes] for arm in arms}
+        series = {arm_title(arm): [dice.get((size, arm)) for size in sizes] for arm in arms}
         title = f"{name} chart"
         old = scene.GetFirstNodeByName(title)
         if old is not None:  # it may have other arms
             scene.RemoveNode(old)
         labels = [str(size) for size in sizes]
-        colors = [ARM_COLORS[n % len(ARM_COLORS)] for n in range(len(arms))]
-        return table, write_bar_chart(scene, labels, series, title, _("Dice"), colors)
+        colors = [tuple(bytes.fromhex(COLORS.get(arm, "#888888")[1:])) for arm in arms]
+        chart = write_bar_chart(scene, labels, series, title, _("Dice"), colors)
+        chart.SetYAxisRangeAuto(False)
+        chart.SetYAxisRange(0.0, 1.0)
+        return table, chart
 
     # helpers
 
@@ -518,7 +526,25 @@ def _hideTissues(segmentation) -> None:
 
 def _addLabelMap(labels, name: str):
     """A vtkMRMLLabelMapVolumeNode of a Volume of labels."""
-    return slicer.util.addVolumeFromArray(labels.array, labels.ijk_to_ras, name, "vtkMRMLLabelMapVolumeNode")
+    node = slicer.util.addVolumeFromArray(labels.array, labels.ijk_to_ras, name, "vtkMRMLLabelMapVolumeNode")
+    node.GetDisplayNode().SetAndObserveColorNodeID(_labelColors().GetID())
+    return node
+
+
+def _labelColors():
+    """The colour table of our labels; the same node every time."""
+    from StrokeSynthLib.labels import LABELS
+
+    name = "StrokeSynth colors"
+    node = slicer.mrmlScene.GetFirstNodeByName(name)
+    if node is None:
+        node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLColorTableNode", name)
+        node.SetTypeToUser()
+        node.SetNumberOfColors(len(LABELS) + 1)
+        node.SetColor(0, "background", 0.0, 0.0, 0.0, 0.0)
+        for label in LABELS:
+            node.SetColor(label.value, label.name, *(channel / 255 for channel in label.color), 1.0)
+    return node
 
 
 class StrokeSynthTest(ScriptedLoadableModuleTest):

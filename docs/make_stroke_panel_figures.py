@@ -100,7 +100,7 @@ class Pictures:
 
     def database(self, folder: Path) -> None:
         self.ui.databaseFolderPathLineEdit.currentPath = str(folder)
-        self.parameters.cases = 1
+        self.parameters.cases = 2
         self.press("database")
         self.ui.databaseFolderPathLineEdit.currentPath = "/data/synthetic-strokes"
         self.draw("database", "database")

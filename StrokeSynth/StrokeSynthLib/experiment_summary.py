@@ -68,13 +68,13 @@ def wilcoxon(differences: np.ndarray) -> float | None:
 def write_summary(summary: dict, folder: Path) -> None:
     """experiment.json, .csv, .md and .png in the folder."""
     with atomic_file(folder / JSON) as part:
-        part.write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        part.write_number(json.dumps(summary, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     with atomic_file(folder / CSV) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
         writer.writerows(summary["rows"])
     with atomic_file(folder / MARKDOWN) as part:
-        part.write_text(as_markdown(summary), encoding="utf-8")
+        part.write_number(as_markdown(summary), encoding="utf-8")
     with atomic_file(folder / FIGURE) as part:
         draw(summary, part)
 
@@ -91,14 +91,37 @@ def as_markdown(summary: dict) -> str:
             interval,
             _number(row["dice_pooled"]),
             _number(row["gain"], "+"),
-            _number(row["p"]),
+            _p(row["p"]),
         ]
         lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
     return "\n".join([*lines, "", summary["note"], ""])
 
 
+def arm_title(arm: str) -> str:
+    """What an arm is called in tables and charts."""
+    return "real alone" if arm == REAL else f"+ {arm}"
+
+
+def table_for_people(rows: list[dict]) -> tuple[list[str], list[list]]:
+    """Header and cells of the summary's rows, rounded; "-" where there is nothing to tell.
+
+    Raises KeyError for other rows.
+    """
+    header = ["Real cases", "Training", "Dice", "Low", "High", "Gain", "p", "Pooled Dice", "Seeds", "Patients"]
+    cells = []
+    for row in rows:
+        figures = [_number(row[name]) for name in ("dice", "low", "high")]
+        figures += [_number(row["gain"], "+"), _p(row["p"]), _number(row["dice_pooled"])]
+        cells.append([str(row["size"]), arm_title(row["arm"]), *figures, row["seeds"], row["patients"]])
+    return header, cells
+
+
 def _number(value: float | None, sign: str = "") -> str:
     return "-" if value is None else f"{value:{sign}.3f}"
+
+
+def _p(value: float | None) -> str:
+    return "< 0.001" if value is not None and value < 0.001 else _number(value)
 
 
 def draw(summary: dict, path: Path) -> None:
@@ -114,8 +137,7 @@ def draw(summary: dict, path: Path) -> None:
         places = [sizes.index(row["size"]) + 0.06 * (number - (len(arms) - 1) / 2) for row in rows]
         means = np.array([row["dice"] for row in rows])
         errors = [means - [row["low"] for row in rows], np.array([row["high"] for row in rows]) - means]
-        title = "real cases alone" if arm == REAL else f"+ {arm}"
-        axes.errorbar(places, means, np.abs(errors), marker="o", capsize=3, color=COLORS.get(arm), label=title)
+        axes.errorbar(places, means, np.abs(errors), marker="o", capsize=3, color=COLORS.get(arm), label=arm_title(arm))
     axes.set_xticks(range(len(sizes)), [str(size) for size in sizes])
     axes.set(xlabel="real cases", ylabel="Dice, mean over validation patients", ylim=(0, 1))
     axes.grid(axis="y", color="#dddddd")

@@ -36,7 +36,7 @@ DEEP_GREY = SegmentClass(
     "deep_grey_matter",
     5,
     "Deep grey matter",
-    (216, 101, 79),
+    (124, 168, 130),
     ANATOMICAL_STRUCTURE,
     ("FMA", "223151", "Subcortical gray matter"),
 )

@@ -66,4 +66,6 @@ class DatabaseSection:
         self.apply.start(work, self._deliver, _("Cancelled; whole cases stay in the folder, and a new run goes on."))
 
     def _deliver(self, rows) -> str:
+        if len(rows) == 1:
+            return _("1 case is in the folder; participants.tsv lists it.")
         return _("{count} cases are in the folder; participants.tsv lists them.").format(count=len(rows))

@@ -8,6 +8,8 @@ from slicer.i18n import tr as _
 from LesionKitPanel.common import slot
 from LesionKitPanel.plot_view import plot_view
 
+from .results import ROW_PIXELS
+
 PLOT_VIEW_TAG = "StrokeSynth.Chart"
 
 
@@ -16,6 +18,8 @@ class ExperimentSection:
 
     def __init__(self, ui, logic):
         self.ui, self.logic = ui, logic
+        ui.experimentTableView.verticalHeader().setVisible(False)
+        ui.experimentTableView.verticalHeader().setDefaultSectionSize(ROW_PIXELS)
         ui.experimentFolderPathLineEdit.connect("currentPathChanged(QString)", self._check)
         ui.experimentButton.connect("clicked(bool)", self._on_show)
         self._check()

@@ -6,6 +6,8 @@ from slicer.i18n import tr as _
 
 from LesionKitPanel.common import qtTimer, slot
 
+ROW_PIXELS = 22
+
 
 class ResultsSection:
     """Shows one segmentation. on_counts(): called whenever the numbers were counted again."""
@@ -17,6 +19,8 @@ class ResultsSection:
         self._live = None
         for view in (ui.comparisonTableView, ui.piecesTableView):
             view.verticalHeader().setVisible(False)
+            view.verticalHeader().setDefaultSectionSize(ROW_PIXELS)
+            view.horizontalHeader().setStretchLastSection(True)
         ui.showTissuesCheckBox.connect("toggled(bool)", self._on_tissues)
         self._show_nothing()
 
@@ -32,7 +36,7 @@ class ResultsSection:
         self.ui.resultsCollapsibleButton.enabled = True
         volume = self.logic.volumeOf(segmentation)
         if volume is None:
-            self.ui.lesionMlLabel.text = _("The image that this segmentation belongs to is not in the scene.")
+            self._show_reason(_("The image that this segmentation belongs to is not in the scene."))
             return
         from LesionKitLib.mrml.live import LiveMeasurement
 
@@ -47,29 +51,33 @@ class ResultsSection:
         self._segmentation = None
 
     def _show_nothing(self) -> None:
-        self.ui.lesionMlLabel.text = _("No result is chosen.")
+        self._show_reason(_("No result is chosen."))
         self.ui.comparisonTableView.setMRMLTableNode(None)
         self.ui.piecesTableView.setMRMLTableNode(None)
         self.ui.resultsCollapsibleButton.collapsed = True
         self.ui.resultsCollapsibleButton.enabled = False
+
+    def _show_reason(self, sentence: str) -> None:
+        self.ui.lesionMlLabel.text = "–"
+        self.ui.lesionDetailLabel.text = sentence
 
     @slot
     def _show_counts(self, counts) -> None:
         """counts: a LiveTable of LesionKitLib.mrml.live, which the logic has put into the tables already."""
         found = counts.measurements
         if found is None:
-            self.ui.lesionMlLabel.text = counts.message
+            self._show_reason(counts.message)
         else:
-            self.ui.lesionMlLabel.text = _("Stroke {ml:.1f} ml in {count} pieces, side: {side}").format(
-                ml=found["lesion_ml"], count=found["lesions"], side=found["side"]
-            )
+            self.ui.lesionMlLabel.text = _("Stroke {ml:.1f} ml").format(ml=found["lesion_ml"])
+            self.ui.lesionDetailLabel.text = detail(found)
         self._show_nodes()
         self._on_counts()
 
     def _show_nodes(self) -> None:
         self.ui.comparisonTableView.setMRMLTableNode(self.logic.comparisonFor(self._segmentation))
         self.ui.piecesTableView.setMRMLTableNode(self.logic.tableFor(self._segmentation))
-        self.ui.comparisonTableView.resizeColumnsToContents()
+        for view in (self.ui.comparisonTableView, self.ui.piecesTableView):
+            view.resizeColumnsToContents()
 
     @slot
     def _on_tissues(self, checked: bool) -> None:
@@ -80,3 +88,14 @@ class ResultsSection:
         for tissue in TISSUES if display is not None else ():
             for segment_id in segments_of(self._segmentation, tissue):
                 display.SetSegmentVisibility(segment_id, checked)
+
+
+def detail(found: dict) -> str:
+    """Pieces, side and share of the brain of measurements.measure, for people."""
+    sides = {"left": _("left side"), "right": _("right side"), "both": _("both sides")}
+    pieces = _("1 piece") if found["lesions"] == 1 else _("{count} pieces").format(count=found["lesions"])
+    parts = [pieces, sides[found["side"]]] if found["lesions"] else [_("No lesion")]
+    if found["lesion_percent"] is not None:
+        share = _("{percent:.1f} % of {ml:.0f} ml brain")
+        parts.append(share.format(percent=found["lesion_percent"], ml=found["brain_ml"]))
+    return ", ".join(parts)

@@ -90,6 +90,7 @@ class SynthesizeSection:
     def _on_draw(self, _checked=False) -> None:
         """An empty lesion segment on the labels, in the editor."""
         labels = self._parameters.labelsVolume or self.logic.templateNode()
+        self.logic.showLabels(labels)
         segmentation = self.logic.newDrawing(labels)
         self._parameters.drawnSegmentation = segmentation
         if self.on_draw is not None:

@@ -156,7 +156,8 @@ def test_segmenting_gives_lesion_brain_and_hidden_tissue(panel):
     assert not segmentation.GetDisplayNode().GetSegmentVisibility(white)
     assert panel.ui.segmentStatusLabel.text == "Done in 2.0 s on CPU. A note."
     panel.settle()
-    assert panel.ui.lesionMlLabel.text.startswith("Stroke 0.4 ml in 1 pieces")
+    assert panel.ui.lesionMlLabel.text == "Stroke 0.4 ml"
+    assert panel.ui.lesionDetailLabel.text.startswith("1 piece, left side, ")
     assert panel.ui.piecesTableView.mrmlTableNode() is panel.logic.tableFor(segmentation)
     first, *pieces = read_table(panel.logic.tableFor(segmentation))
     assert first["Piece"] == "all" and first["MNI x (mm)"] == "" and pieces
@@ -184,7 +185,7 @@ def test_the_numbers_follow_an_edit_and_the_edit_is_never_overwritten(panel):
     panel.settle()
     slicer.util.updateSegmentBinaryLabelmapFromArray(np.zeros(brain_labels().shape, np.uint8), first, "lesion", node)
     panel.settle()
-    assert panel.ui.lesionMlLabel.text.startswith("Stroke 0.0 ml")
+    assert panel.ui.lesionMlLabel.text == "Stroke 0.0 ml" and panel.ui.lesionDetailLabel.text.startswith("No lesion")
     panel.press("segment")
     second = panel.parameters.outputSegmentation
     assert second is not first and not voxels(first, LESION, node).any() and voxels(second, LESION, node).any()
@@ -212,6 +213,48 @@ def test_synthesising_gives_an_image_with_an_aligned_segmentation(panel):
     composites = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
     assert all(node.GetForegroundVolumeID() == labels.GetID() for node in composites)
     assert panel.host.messages.texts("error") == []
+
+
+def test_a_synthesised_image_is_segmented_into_a_new_segmentation(panel):
+    panel.add_mr()
+    panel.press("segment")
+    first = panel.parameters.outputSegmentation
+    panel.press("synthesize")
+    assert panel.parameters.outputSegmentation is None and slicer.mrmlScene.IsNodePresent(first)
+    truth = panel.parameters.inputVolume.GetNodeReference(panel.logic.SEGMENTATION_ROLE)
+    panel.press("segment")
+    assert panel.parameters.outputSegmentation not in (None, first, truth)
+    assert panel.host.messages.texts("error") == []
+
+
+def test_label_maps_have_the_colours_of_the_segments(panel):
+    panel.press("synthesize")
+    labels = panel.parameters.inputVolume.GetNodeReference(panel.logic.LABELS_ROLE)
+    color = [0.0] * 4
+    colors = labels.GetDisplayNode().GetColorNode()
+    assert colors.GetColor(LESION.value, color) and colors.GetColorName(LESION.value) == LESION.name
+    np.testing.assert_allclose(color[:3], np.array(LESION.color) / 255, atol=0.01)
+    assert colors.GetColor(0, color) and color[3] == 0
+
+
+def test_drawing_shows_the_labels_and_goes_on_after_synthesising(panel):
+    panel.add_mr()
+    panel.press("segment")
+    panel.parameters.labelsVolume = slicer.util.addVolumeFromArray(
+        brain_labels(), MATRIX, "labels", "vtkMRMLLabelMapVolumeNode"
+    )
+    panel.parameters.lesion = "drawn"
+    panel.ui.drawButton.click()
+    drawing, labels = panel.parameters.drawnSegmentation, panel.parameters.labelsVolume
+    composites = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    assert composites and all(node.GetBackgroundVolumeID() == labels.GetID() for node in composites)
+    assert panel.ui.editedLabel.text == "Draw the lesion into 'Drawn stroke lesion', then press Synthesize."
+    assert not panel.ui.revertButton.enabled and not panel.ui.reviewedButton.enabled
+    panel.press("synthesize")
+    assert panel.ui.segmentEditorWidget.segmentationNode() is drawing
+    panel.press("segment")
+    assert panel.ui.revertButton.enabled
+    assert panel.ui.segmentEditorWidget.segmentationNode() is panel.parameters.outputSegmentation
 
 
 def test_an_empty_range_of_volumes_disables_synthesize(panel):
@@ -257,6 +300,7 @@ def test_a_finished_experiment_is_shown_as_table_and_chart(panel, tmp_path):
     panel.ui.experimentFolderPathLineEdit.currentPath = str(tmp_path)
     panel.ui.experimentButton.click()
     table = panel.ui.experimentTableView.mrmlTableNode()
+    assert read_table(table)[1]["Training"] == "+ pix2pix" and read_table(table)[1]["Gain"] == "+0.050"
     assert table.GetNumberOfRows() == 4 and panel.ui.experimentStatusLabel.text == "4 rows."
     panel.ui.experimentButton.click()  # again: the same nodes
     assert panel.ui.experimentTableView.mrmlTableNode() is table

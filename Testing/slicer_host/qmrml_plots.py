@@ -10,7 +10,7 @@ from PySide6.QtCore import QPointF, QRectF, Signal
 from .qmrml_widgets import qMRMLWidget
 from .standins import Observations, StandIn
 
-MARGIN_LEFT, MARGIN_RIGHT, MARGIN_TOP, MARGIN_BOTTOM = 52, 12, 28, 44  # pixels
+MARGIN_LEFT, MARGIN_RIGHT, MARGIN_TOP, MARGIN_BOTTOM = 64, 12, 28, 44  # pixels
 
 
 class qMRMLPlotView(StandIn, qt.QWidget):
@@ -129,6 +129,8 @@ def _draw_chart(painter, area, chart, curves):
     pad = 0.5 if bars else 0.0
     low_x, high_x = min(xs) - pad, max(xs) + pad
     low_y, high_y = min(0.0, *ys), max(ys) * 1.05 or 1.0
+    if not chart.GetYAxisRangeAuto():
+        low_y, high_y = chart.GetYAxisRange()
 
     def place(x, y):
         return QPointF(

@@ -13,6 +13,11 @@ def show_ct(volume_node, window: float = 1500.0, level: float = -600.0) -> None:
     if display is not None:
         display.AutoWindowLevelOff()
         display.SetWindowLevel(window, level)
+    show_volume(volume_node)
+
+
+def show_volume(volume_node) -> None:
+    """The volume in all slice views, as its display node has it."""
     application = slicer.app.applicationLogic()
     application.GetSelectionNode().SetActiveVolumeID(volume_node.GetID())
     application.PropagateVolumeSelection(1)  # 1: and fit the views to it
