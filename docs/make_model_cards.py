@@ -15,7 +15,7 @@ def card_text(model: Model) -> str:
     lines = [f"# {card['name']} {card['version']}", "", f"**{card['intended_use']}**", ""]
     lines += [
         f"- Task: {card['task']}",
-        f"- Network: `{card['network']}`; {card['reference']}",
+        f"- Network: `{card['network']}`; {card.get('architecture', card['reference'])}",
         f"- Licence: {card['licence']}",
     ]
     lines += [f"- sha256: `{card['sha256']}`", "", "## Input and labels", ""]
@@ -24,24 +24,51 @@ def card_text(model: Model) -> str:
     lines += ["", "## Training data", "", "| data | labels | licence |", "|---|---|---|"]
     lines += [f"| {d['name']} | {d.get('labels', '')} | {d['licence']} |" for d in card["training_data"]]
     lines += ["", f"Split: {card['split']}.", "", f"Command: `{card['training']['command']}`.", "", "## Figures", ""]
-    lines += [
-        f"{card['metrics_data']}; printed by `{card['metrics_command']}`.",
-        "Mean with 95 % bootstrap interval over patients.",
-        "",
-    ]
+    lines += [f"{card['metrics_data']}; printed by `{card['metrics_command']}`."]
+    lines += _intervals(card["metrics"]) if _has_intervals(card["metrics"]) else _single_figures(card["metrics"])
+    if "decision_rule" in card:
+        values = ", ".join(f"{key} {value:.3g}" for key, value in card["decision"].items() if value is not None)
+        lines += ["", "## Decision", "", card["decision_rule"], "", f"Calibrated on patients held aside: {values}."]
+    lines += ["", "## Limits", "", *[f"- {limit}" for limit in card["limits"]], ""]
+    return "\n".join(lines)
+
+
+def _has_intervals(metrics: dict) -> bool:
+    return any(isinstance(v, dict) and "low" in v for figures in metrics.values() for v in _values(figures))
+
+
+def _values(figures) -> list:
+    return list(figures.values()) if isinstance(figures, dict) else []
+
+
+def _intervals(metrics: dict) -> list[str]:
+    """Tables of figures that have an interval."""
+    lines = ["Mean with 95 % bootstrap interval over patients.", ""]
     before: list[str] = []
-    for name, figures in card["metrics"].items():
+    for name, figures in metrics.items():
         names = [n for n, v in figures.items() if isinstance(v, dict)]
         if names != before:  # masks and decisions have different figures, so each their own table
             lines += [""] if before else []
             lines += ["| class | n | " + " | ".join(names) + " |", "|---|---|" + "---|" * len(names)]
             before = names
         lines.append(f"| {name} | {figures['n']} | " + " | ".join(_figure(figures[n]) for n in names) + " |")
-    if "decision_rule" in card:
-        values = ", ".join(f"{key} {value:.3g}" for key, value in card["decision"].items() if value is not None)
-        lines += ["", "## Decision", "", card["decision_rule"], "", f"Calibrated on patients held aside: {values}."]
-    lines += ["", "## Limits", "", *[f"- {limit}" for limit in card["limits"]], ""]
-    return "\n".join(lines)
+    return lines
+
+
+def _single_figures(metrics: dict) -> list[str]:
+    """A table with a row for each figure, nested ones by their path."""
+    lines = ["", "| figure | value |", "|---|---|"]
+
+    def add(figures: dict, path: str) -> None:
+        for name, value in figures.items():
+            here = f"{path}{name.replace('_', ' ')}"
+            if isinstance(value, dict):
+                add(value, f"{here}: ")
+            else:
+                lines.append(f"| {here} | {value if isinstance(value, int) else format(value, '.3f')} |")
+
+    add(metrics, "")
+    return lines
 
 
 def _figure(value: dict) -> str:

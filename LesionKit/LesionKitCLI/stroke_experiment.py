@@ -19,7 +19,7 @@ def add_parser(tasks) -> None:
     parser.add_argument("--sizes", metavar="LIST", help="numbers of real cases, e.g. 10,50,all (the default)")
     parser.add_argument("--arms", metavar="LIST", help="of real,pix2pix,spade,cyclegan,randomised (default: all)")
     parser.add_argument("--seeds", type=positive, help="repetitions with other cases (default 3)")
-    parser.add_argument("--steps", type=positive, help="training steps of each run (default 600)")
+    parser.add_argument("--steps", type=positive, help="training steps of each run (default 300)")
     parser.add_argument("--small", action="store_true", help="a setting of about 15 minutes on two cores")
     parser.add_argument("--device", choices=DEVICES, default="auto")
     parser.add_argument("--json", action="store_true", help="print one JSON document")

@@ -41,7 +41,7 @@ class Setting:
     sizes: tuple[int | str, ...] = (10, 50, ALL)
     arms: tuple[str, ...] = ARMS
     seeds: tuple[int, ...] = (0, 1, 2)
-    steps: int = 600
+    steps: int = 300
     batch: int = 8
     synthetic: int = 500
 

@@ -58,11 +58,11 @@ def evaluate_masks(
         raise UnusableInput("At least five masks are needed on each side.")
     labels = _soop_labels()
     drawn = _summary(_drawn(labels, count, seed, sampler, progress))
-    train = _summary(_lesions(read_masks(soop, "train"), progress, "looking for copies", 0.5, 0.95))
+    train = _summary(_lesions(read_masks(soop, "train"), progress, "looking for copies", 0.5, 0.95), shapes=False)
     return {
         "task": "stroke-masks",
         "network": "stroke-mask-gan",
-        "n": {"drawn": count, "held_out": len(real["features"]), "training": len(train["features"])},
+        "n": {"drawn": count, "held_out": len(real["features"]), "training": len(train["blocks"])},
         "metrics": {
             "distribution": _distances(real["features"], drawn["features"]),
             "nearest_neighbour_accuracy": nearest_neighbour_accuracy(real["features"], drawn["features"]),
@@ -111,7 +111,7 @@ def _lesions(masks, progress: Progress, stage: str, start: float, end: float) ->
 def _drawn(labels: Volume, count: int, seed: int, sampler, progress: Progress) -> Iterable[Volume]:
     for number in range(count):
         progress.report("drawing", 0.2 + 0.3 * number / count)
-        yield labels.with_array(draw_lesion(labels, seed + number, sampler=sampler).mask)
+        yield labels.with_array(draw_lesion(labels, seed + number, sampler=sampler, standard=True).mask)
 
 
 def _soop_labels() -> Volume:
@@ -122,10 +122,11 @@ def _soop_labels() -> Volume:
     return Volume(labels.array[box], matrix)
 
 
-def _summary(volumes: Iterable[Volume]) -> dict[str, np.ndarray]:
+def _summary(volumes: Iterable[Volume], shapes: bool = True) -> dict[str, np.ndarray]:
     features, blocks, left = [], [], []
     for volume in volumes:
-        features.append(shape_features(volume.array, volume))
+        if shapes:
+            features.append(shape_features(volume.array, volume))
         blocks.append(_blocks(volume.array))
         left.append(side_of(volume.array, volume) == "left")
     return {"features": np.array(features), "blocks": np.array(blocks), "left": np.array(left)}

@@ -66,11 +66,13 @@ def draw_lesion(
     volume_ml: tuple[float, float] = VOLUME_RANGE_ML,
     side: str = "any",
     sampler=None,
+    standard: bool = False,
 ) -> DrawnLesion:
     """A lesion in the brain of a semantic map (in LPS order), the same for the same seed.
 
     Lesions lie in tissue only: not in the fluid, not outside the brain. Of up to TRIES drawn masks the first whose
-    volume lies in the range is taken, or the nearest. Raises UnusableInput for an unknown side, an empty range, and a
+    volume lies in the range is taken, or the nearest. standard: the map lies in standard space already, and may be cut;
+    otherwise its brain is taken to be whole. Raises UnusableInput for an unknown side, an empty range, and a
     map without brain; MissingResource when no mask model is installed.
     """
     if side not in SIDES:
@@ -79,7 +81,7 @@ def draw_lesion(
     if np.count_nonzero(tissue) < MIN_VOXELS:
         raise UnusableInput("The label map holds no brain tissue that a lesion could lie in.")
     sampler, name = (sampler, "") if sampler is not None else load_sampler()
-    grid = in_standard_space(semantic)
+    grid = semantic if standard else in_standard_space(semantic)
     rng = np.random.default_rng(seed)
     placement = placement_of(sampler)
     to_left = side == "left" or (side == "any" and rng.random() < placement.left)

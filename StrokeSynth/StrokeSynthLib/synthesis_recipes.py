@@ -34,6 +34,7 @@ COMMON = {
     "intended_use": "Research and education only. Not a medical device: do not use it for diagnosis or treatment.",
     "licence": "Research and education only (terms of the training data)",
     "split": "by patient (soop split column); validation patients never trained on",
+    "metrics_data": "SOOP, validation patients, never trained on",
 }
 REFERENCES = {
     "pix2pix": "Isola et al. 2017, arXiv 1611.07004",
@@ -111,8 +112,7 @@ def mask_card(plan: GanPlan, count: int, metrics: dict) -> dict:
         "training": {
             **_training("stroke-mask-gan", plan),
             "critic_steps": CRITIC_STEPS,
-            "note": "the critic took fewer steps for each of the generator's than the paper's five, to suit a CPU; "
-            "the batch was 16 for the first 100 steps of the bundled model",
+            "note": "the critic took fewer steps for each of the generator's than the paper's five, to suit a CPU",
         },
         "metrics": metrics,
         "metrics_command": "lesionkit evaluate stroke-synthesis --data DIR --network stroke-mask-gan",
