@@ -296,7 +296,7 @@ class StrokeSynthLogic(ScriptedLoadableModuleLogic):
         from StrokeSynthLib.measurements import to_rows
 
         _names, rows = to_rows(measurements)
-        header = ["Piece", "Volume (ml)", "Side", "MNI x (mm)", "MNI y (mm)", "MNI z (mm)"]
+        header = ["Piece", "Volume (ml)", "Side", "x (mm)", "y (mm)", "z (mm)"]
         # a centre is written as text, because the row of all pieces has none
         cells = [[str(piece), round(ml, 2), side, *map(str, centre)] for piece, ml, side, *centre in rows]
         name = f"{segmentation.GetName()} measurements"
