@@ -1,0 +1,102 @@
+"""Speed and memory of StrokeSynth on a brain of 157 x 189 x 136 voxels of 1 mm.
+
+Run by ``make bench``. Each task works in a process of its own and is timed once after a first run that loads what is
+loaded once; the peak is the process's. Translators that are not installed are left out. The aims are what we would
+like on two idle cores; the machine's load stands beside the figures, because it decides.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+
+import numpy as np
+
+AIMS_S = {"segment": 5.0, "synthesise": 10.0}
+SEED = 3
+
+
+def brain():
+    """The template cut as the public slices are, as a label map."""
+    from LesionKitLib.volume import Volume
+    from StrokeSynthLib.template import SOOP_FIRST, SOOP_SHAPE, load_template
+
+    labels = load_template().labels
+    box = tuple(slice(a, a + n) for a, n in zip(SOOP_FIRST, SOOP_SHAPE, strict=True))
+    matrix = labels.ijk_to_ras.copy()
+    matrix[:3, 3] = (matrix @ [*SOOP_FIRST[::-1], 1])[:3]
+    return Volume(np.ascontiguousarray(labels.array[box]), matrix, "brain")
+
+
+def run_segment() -> dict:
+    """A brain with the usual greys of FLAIR and a bright ball."""
+    from StrokeSynthLib.pipeline import segment_stroke
+
+    labels = brain()
+    k, j, i = np.indices(labels.array.shape)
+    ball = (k - 70) ** 2 + (j - 90) ** 2 + (i - 110) ** 2 <= 15**2
+    grey = np.array([0, 60, 40, 130, 100, 120, 230])[np.where(ball & (labels.array > 0), 6, labels.array)]
+    noise = np.random.default_rng(0).normal(0, 4, grey.shape)
+    volume = labels.with_array(np.where(labels.array > 0, np.maximum(grey + noise, 1), 0).astype(np.int16))
+    return timed(lambda: segment_stroke(volume))
+
+
+def run_synthesise(translator: str) -> dict:
+    from StrokeSynthLib.synthesis import synthesise
+
+    labels = brain()
+    return timed(lambda: synthesise(labels, "gan", translator, SEED, (10.0, 60.0)))
+
+
+def timed(work) -> dict:
+    from LesionKitLib.inference import choose_runtime
+
+    work()
+    start = time.perf_counter()
+    work()
+    seconds = time.perf_counter() - start
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    runtime = choose_runtime()
+    return {"seconds": seconds, "peak_mb": peak, "device": runtime.description, "precision": runtime.precision}
+
+
+def in_process(task: str) -> dict:
+    done = subprocess.run([sys.executable, __file__, "--task", task], check=True, capture_output=True, text=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def installed_translators() -> list[str]:
+    from LesionKitLib.catalogue import list_models
+    from StrokeSynthLib.translators_list import TRANSLATORS
+
+    names = {model.name for model in list_models()}
+    return [name for name in TRANSLATORS if {f"stroke-{name}", "stroke-mask-gan"} <= names]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--task", help=argparse.SUPPRESS)
+    parser.add_argument("--pairs", help=argparse.SUPPRESS)  # of bench_covid.py: make bench gives all the same options
+    options = parser.parse_args()
+    if options.task:
+        kind, _, translator = options.task.partition(":")
+        print(json.dumps(run_segment() if kind == "segment" else run_synthesise(translator)))
+        return
+    print("brain MR 157 x 189 x 136 of 1 mm, one run each after a first one")
+    for task in ("segment", *(f"synthesise:{name}" for name in installed_translators())):
+        kind, _, translator = task.partition(":")
+        found = in_process(task)
+        title = f"{kind} {translator}".strip()
+        print(
+            f"  {title:20} {found['seconds']:6.2f} s (aim {AIMS_S[kind]:g})   peak {found['peak_mb']:6.0f} MB   "
+            f"{found['device']}, {found['precision']}; load {os.getloadavg()[0]:.1f}"
+        )
+
+
+if __name__ == "__main__":
+    main()
