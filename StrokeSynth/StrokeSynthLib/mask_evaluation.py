@@ -56,7 +56,7 @@ def evaluate_masks(
     count = count or len(real["features"])
     if count < 5 or len(real["features"]) < 5:
         raise UnusableInput("At least five masks are needed on each side.")
-    labels = _soop_labels()
+    labels = soop_labels()
     drawn = _summary(_drawn(labels, count, seed, sampler, progress))
     train = _summary(_lesions(read_masks(soop, "train"), progress, "looking for copies", 0.5, 0.95), shapes=False)
     return {
@@ -114,7 +114,8 @@ def _drawn(labels: Volume, count: int, seed: int, sampler, progress: Progress) -
         yield labels.with_array(draw_lesion(labels, seed + number, sampler=sampler, standard=True).mask)
 
 
-def _soop_labels() -> Volume:
+def soop_labels() -> Volume:
+    """The template's labels on the grid of the public masks."""
     labels = load_template().labels
     box = tuple(slice(a, a + n) for a, n in zip(SOOP_FIRST, SOOP_SHAPE, strict=True))
     matrix = labels.ijk_to_ras.copy()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 from LesionKitLib.progress import Progress
 from LesionKitLib.volume import resample_like
 
-from .datasets import PLANES, read_slices
+from .datasets import PLANES, SliceSet, read_slices
 from .slice_views import PUBLIC_INDEX, normalised, plane_slice
 from .template import SOOP_FIRST, SOOP_SHAPE, load_template
 from .tissue_em import tissue_map
@@ -40,22 +41,33 @@ def public_priors() -> np.ndarray:
 
 def read_pairs(soop: Path, split: str = "train", progress: Progress | None = None) -> dict[str, Pairs]:
     """Pairs of every plane; takes a fifth of a second for each slice."""
-    from scipy import ndimage
-
-    priors = public_priors()
+    priors, progress = public_priors(), progress or Progress()
     pairs = {}
     for number, plane in enumerate(PLANES):
-        slices = read_slices(soop, plane, split)
-        atlas = np.stack([plane_slice(p, plane, PUBLIC_INDEX[plane]) for p in priors])
-        images, labels = np.empty(slices.images.shape, np.float16), np.empty(slices.images.shape, np.uint8)
-        for row, (image, lesion) in enumerate(zip(slices.images, slices.masks, strict=True)):
-            brain = ndimage.binary_fill_holes(image > 0)
-            images[row] = normalised(image, brain)
-            labels[row] = tissue_map(image, brain, atlas, lesion)
-            if progress:
-                progress.report("finding tissue", (number + row / len(slices)) / len(PLANES))
-        pairs[plane] = Pairs(plane, images, labels, slices.ids)
+
+        def report(share: float, number=number) -> None:
+            progress.report("finding tissue", (number + share) / len(PLANES))
+
+        pairs[plane] = pairs_of(read_slices(soop, plane, split), priors, report)
     return pairs
+
+
+def pairs_of(
+    slices: SliceSet, priors: np.ndarray | None = None, report: Callable[[float], None] = lambda share: None
+) -> Pairs:
+    """The pairs of these slices. priors: of public_priors, which takes a second. report: is told the share done."""
+    from scipy import ndimage
+
+    plane = slices.plane
+    priors = public_priors() if priors is None else priors
+    atlas = np.stack([plane_slice(p, plane, PUBLIC_INDEX[plane]) for p in priors])
+    images, labels = np.empty(slices.images.shape, np.float16), np.empty(slices.images.shape, np.uint8)
+    for row, (image, lesion) in enumerate(zip(slices.images, slices.masks, strict=True)):
+        brain = ndimage.binary_fill_holes(image > 0)
+        images[row] = normalised(image, brain)
+        labels[row] = tissue_map(image, brain, atlas, lesion)
+        report(row / len(slices))
+    return Pairs(plane, images, labels, slices.ids)
 
 
 def padded(array: np.ndarray, fill: float, multiple: int = MULTIPLE) -> np.ndarray:

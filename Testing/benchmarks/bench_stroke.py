@@ -21,23 +21,12 @@ AIMS_S = {"segment": 5.0, "synthesise": 10.0}
 SEED = 3
 
 
-def brain():
-    """The template cut as the public slices are, as a label map."""
-    from LesionKitLib.volume import Volume
-    from StrokeSynthLib.template import SOOP_FIRST, SOOP_SHAPE, load_template
-
-    labels = load_template().labels
-    box = tuple(slice(a, a + n) for a, n in zip(SOOP_FIRST, SOOP_SHAPE, strict=True))
-    matrix = labels.ijk_to_ras.copy()
-    matrix[:3, 3] = (matrix @ [*SOOP_FIRST[::-1], 1])[:3]
-    return Volume(np.ascontiguousarray(labels.array[box]), matrix, "brain")
-
-
 def run_segment() -> dict:
     """A brain with the usual greys of FLAIR and a bright ball."""
+    from StrokeSynthLib.mask_evaluation import soop_labels
     from StrokeSynthLib.pipeline import segment_stroke
 
-    labels = brain()
+    labels = soop_labels()
     k, j, i = np.indices(labels.array.shape)
     ball = (k - 70) ** 2 + (j - 90) ** 2 + (i - 110) ** 2 <= 15**2
     grey = np.array([0, 60, 40, 130, 100, 120, 230])[np.where(ball & (labels.array > 0), 6, labels.array)]
@@ -47,9 +36,10 @@ def run_segment() -> dict:
 
 
 def run_synthesise(translator: str) -> dict:
+    from StrokeSynthLib.mask_evaluation import soop_labels
     from StrokeSynthLib.synthesis import synthesise
 
-    labels = brain()
+    labels = soop_labels()
     return timed(lambda: synthesise(labels, "gan", translator, SEED, (10.0, 60.0)))
 
 
