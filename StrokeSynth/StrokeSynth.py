@@ -39,7 +39,7 @@ class StrokeSynth(ScriptedLoadableModule):
         self.parent.contributors = ["LesionKit contributors"]
         self.parent.helpText = _(
             "Segments ischemic stroke lesions on brain MR, and synthesises brain MR with strokes from label maps. "
-            '<a href="{home}/stroke-segmentation.md">Tutorial</a>. '
+            '<a href="{home}/tutorial-stroke.md">Tutorial</a>. '
             "<b>Research and education only, not a medical device.</b>"
         ).format(home=HOMEPAGE)
         self.parent.acknowledgementText = _(
