@@ -16,7 +16,7 @@ TISSUES = {"csf": "fluid", "ventricles": "ventricles", "grey_matter": "grey", "w
            "deep_grey_matter": "deep grey", "lesion": "lesion"}  # fmt: skip
 UNITS = {
     "log volume": "log10 ml", "elongation": "ratio", "surface to volume": "1/mm", "distance from the middle": "mm",
-    "posterior": "mm, MNI y", "superior": "mm, MNI z",
+    "posterior": "mm, -MNI y", "superior": "mm, MNI z",
 }  # fmt: skip
 
 
@@ -54,7 +54,7 @@ def translators_table(cards: dict[str, dict]) -> str:
     if all("features" in m for m in metrics):
         for key in ("fid", "kid"):
             values = [m["features"][key] for m in metrics]
-            lines.append(_line(key.upper(), values, ".3f", metrics[0]["features"][f"{key}_real_halves"]))
+            lines.append(_line(key.upper(), values, ".1f", metrics[0]["features"][f"{key}_real_halves"]))
     for key, title in TISSUES.items():
         values = [m["axial"]["histogram"].get(key) for m in metrics]
         if None not in values:

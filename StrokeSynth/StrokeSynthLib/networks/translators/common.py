@@ -19,8 +19,10 @@ class SpatialNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         space = tuple(range(2, x.dim()))
         values = x.float()
-        variance, mean = torch.var_mean(values, space, unbiased=False, keepdim=True)
-        return ((values - mean) * (variance + self.epsilon).rsqrt()).to(x.dtype)
+        # torch.var_mean gives the same and takes four times as long on a CPU
+        values = values - values.mean(space, keepdim=True)
+        variance = values.square().mean(space, keepdim=True)
+        return (values * (variance + self.epsilon).rsqrt()).to(x.dtype)
 
 
 class PatchDiscriminator(nn.Module):
