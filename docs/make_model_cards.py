@@ -42,8 +42,8 @@ def _cross_validation(card: dict) -> list[str]:
     rows = [f"| {c} | {_figure(document['metrics'][c]['dice'])} | {f} |" for c, f in zip(_CLASSES, folds, strict=True)]
     return [
         "## Cross-validation", "",
-        f"{document['folds']} folds over {document['n']} slices, {document['steps']} steps each from ImageNet's weights "
-        f"(`{document['command']}`). {document['split'].capitalize()}.",
+        f"{document['folds']} folds over {document['n']} slices, {document['steps']} steps each "
+        f"from ImageNet's weights (`{document['command']}`). {document['split'].capitalize()}.",
         "", "| class | Dice | folds |", "|---|---|---|", *rows,
         "", f"![Folds](../figures/cross-validation-{document['network']}.png)",
     ]  # fmt: skip
