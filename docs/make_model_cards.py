@@ -7,6 +7,7 @@ from pathlib import Path
 from LesionKitLib.catalogue import Model, list_models
 
 FOLDER = Path(__file__).parent / "models"
+_CLASSES = ("infection", "ggo", "consolidation", "high_opacity")
 
 
 def card_text(model: Model) -> str:
@@ -26,11 +27,26 @@ def card_text(model: Model) -> str:
     lines += ["", f"Split: {card['split']}.", "", f"Command: `{card['training']['command']}`.", "", "## Figures", ""]
     lines += [f"{card['metrics_data']}; printed by `{card['metrics_command']}`."]
     lines += _intervals(card["metrics"]) if _has_intervals(card["metrics"]) else _single_figures(card["metrics"])
+    if "cross_validation" in card:
+        lines += ["", *_cross_validation(card)]
     if "decision_rule" in card:
         values = ", ".join(f"{key} {value:.3g}" for key, value in card["decision"].items() if value is not None)
         lines += ["", "## Decision", "", card["decision_rule"], "", f"Calibrated on patients held aside: {values}."]
     lines += ["", "## Limits", "", *[f"- {limit}" for limit in card["limits"]], ""]
     return "\n".join(lines)
+
+
+def _cross_validation(card: dict) -> list[str]:
+    document = card["cross_validation"]
+    folds = ["/".join(f"{f['metrics'][c]['dice']['mean'] or 0:.3f}" for f in document["per_fold"]) for c in _CLASSES]
+    rows = [f"| {c} | {_figure(document['metrics'][c]['dice'])} | {f} |" for c, f in zip(_CLASSES, folds, strict=True)]
+    return [
+        "## Cross-validation", "",
+        f"{document['folds']} folds over {document['n']} slices, {document['steps']} steps each "
+        f"from ImageNet's weights (`{document['command']}`). {document['split'].capitalize()}.",
+        "", "| class | Dice | folds |", "|---|---|---|", *rows,
+        "", f"![Folds](../figures/cross-validation-{document['network']}.png)",
+    ]  # fmt: skip
 
 
 def _has_intervals(metrics: dict) -> bool:

@@ -60,8 +60,9 @@ def cross_validate(
     output: Path,
     folds: int,
     train: Callable[[Path, Path], Callable[[np.ndarray], np.ndarray]],
+    about: dict | None = None,
 ) -> dict:
-    """Train and score every fold; writes and returns the document.
+    """Train and score every fold; writes and returns the document. about: what else it shall say, e.g. the network.
 
     train(data, output): trains on a data folder and gives the function from a picture to its labels. A fold whose
     training was stopped goes on where it stopped; scored folds are not scored again.
@@ -77,6 +78,7 @@ def cross_validate(
         scores += own
     document = {
         "task": "covid",
+        **(about or {}),
         "folds": folds,
         "n": len(scores),
         "metrics": metrics_of(scores),

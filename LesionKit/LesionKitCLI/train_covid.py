@@ -71,7 +71,8 @@ def _cross_validate(options: argparse.Namespace, plan, device: str, progress) ->
         model = _train(options.name, data, output, plan, device, progress, **no_teacher)
         return picture_segmenter(build_network(short, model), device)
 
-    document = cross_validate(options.data, options.output, options.folds, train)
+    about = {"network": short, "steps": plan.steps, "seed": plan.seed}
+    document = cross_validate(options.data, options.output, options.folds, train, about)
     draw_folds(document, options.output / "cross_validation.png")
     print(f"Cross-validation is in {options.output}: {RESULT}, cross_validation.png")
     for name, figures in document["metrics"].items():

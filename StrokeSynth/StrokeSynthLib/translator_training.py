@@ -24,7 +24,7 @@ LESION_EMPHASIS = 4.0  # further weight of a lesion's pixels in L1: they are few
 PLANS = {
     "pix2pix": GanPlan(steps=2400, batch=2),
     "spade": GanPlan(steps=1600, batch=2),
-    "cyclegan": GanPlan(steps=1600, batch=1),
+    "cyclegan": GanPlan(steps=900, batch=1),
 }
 
 

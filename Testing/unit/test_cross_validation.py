@@ -55,9 +55,11 @@ def test_every_held_out_slice_is_scored_by_a_model_that_did_not_see_it(data, tmp
         folders.append((output, trained_on))
         return lambda grey: np.where(grey == 150, 1, 0).astype(np.uint8)
 
-    document = cross_validate(data, tmp_path / "out", 3, train)
+    document = cross_validate(data, tmp_path / "out", 3, train, {"network": "convlstm"})
     assert len(folders) == 3 and len({output for output, _ in folders}) == 3
-    assert document["n"] == 9 and [f["n"] for f in document["per_fold"]] == [3, 3, 3]
+    assert (
+        document["network"] == "convlstm" and document["n"] == 9 and [f["n"] for f in document["per_fold"]] == [3, 3, 3]
+    )
     assert document["metrics"]["infection"]["dice"]["mean"] == 1
     assert json.loads((tmp_path / "out" / RESULT).read_text()) == document
     draw_folds(document, tmp_path / "out" / "folds.png")
