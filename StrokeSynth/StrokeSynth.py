@@ -377,7 +377,8 @@ class StrokeSynthLogic(ScriptedLoadableModuleLogic):
         from LesionKitLib.mrml.segmentations import terminology_entry
         from StrokeSynthLib.labels import LESION
 
-        node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", _("Drawn stroke lesion"))
+        name = slicer.mrmlScene.GenerateUniqueName(_("Drawn stroke lesion"))
+        node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
         node.CreateDefaultDisplayNodes()
         node.SetReferenceImageGeometryParameterFromVolumeNode(labelsNode)
         color = [channel / 255 for channel in LESION.color]
@@ -428,18 +429,43 @@ class StrokeSynthLogic(ScriptedLoadableModuleLogic):
         segmentation = write_segmentation(layers, volume, algorithm)
         segmentation.SetAttribute(self.RUN_ATTRIBUTE, json.dumps(result.summary()))
         _hideTissues(segmentation)
+        _outlineLesion(segmentation)
         volume.SetNodeReferenceID(self.LABELS_ROLE, labels.GetID())
         volume.SetNodeReferenceID(self.SEGMENTATION_ROLE, segmentation.GetID())
         for node in (labels, segmentation):
             place_beside(node, volume)
+        self._hideOtherResults(volume)
         show_ct(volume, window=700.0, level=420.0)
         return volume
+
+    def labelsOf(self, volume: vtkMRMLScalarVolumeNode | None) -> vtkMRMLVolumeNode | None:
+        """The label map that an image was synthesised from, or None."""
+        return volume.GetNodeReference(self.LABELS_ROLE) if volume is not None else None
+
+    def diceWithTruth(self, segmentation, volume: vtkMRMLScalarVolumeNode) -> float | None:
+        """Dice of the lesion now with the one that a synthesised image was made with; None for any other image."""
+        from LesionKitLib.mrml.segmentations import read_labels
+        from StrokeSynthLib.labels import LESION
+
+        truth = volume.GetNodeReference(self.SEGMENTATION_ROLE)
+        if truth is None or truth is segmentation:
+            return None
+        found, real = (read_labels(node, volume, (LESION,)) > 0 for node in (segmentation, truth))
+        total = int(found.sum()) + int(real.sum())
+        return 2 * int((found & real).sum()) / total if total else None
+
+    def _hideOtherResults(self, volume) -> None:
+        """Results of other images would lie over this one: synthesised images all stand at the same place."""
+        for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
+            is_result = node.GetAttribute(self.RUN_ATTRIBUTE) and self.volumeOf(node) is not volume
+            if is_result and node.GetDisplayNode() is not None:
+                node.GetDisplayNode().SetVisibility(False)
 
     def compare(self, volume: vtkMRMLScalarVolumeNode, labelsShare: float) -> None:
         """Before and after: lay the label map over the synthesised image; 0 shows the image, 1 the labels."""
         from LesionKitLib.mrml.views import lay_over
 
-        labels = volume.GetNodeReference(self.LABELS_ROLE) if volume is not None else None
+        labels = self.labelsOf(volume)
         lay_over(slicer.mrmlScene, labels if labelsShare > 0 else None, labelsShare)
 
     # database and experiment
@@ -522,6 +548,16 @@ def _hideTissues(segmentation) -> None:
     for tissue in TISSUES if display is not None else ():
         for segmentId in segments_of(segmentation, tissue):
             display.SetSegmentVisibility(segmentId, False)
+
+
+def _outlineLesion(segmentation) -> None:
+    """The lesion of a synthesised image is outlined, so that its greys can be seen."""
+    from LesionKitLib.mrml.segmentations import segments_of
+    from StrokeSynthLib.labels import LESION
+
+    display = segmentation.GetDisplayNode()
+    for segmentId in segments_of(segmentation, LESION) if display is not None else ():
+        display.SetSegmentVisibility2DFill(segmentId, False)
 
 
 def _addLabelMap(labels, name: str):

@@ -33,6 +33,8 @@ class ResultsSection:
         if segmentation is None:
             self._show_nothing()
             return
+        if segmentation.GetDisplayNode() is not None:  # it may have been hidden for another image
+            segmentation.GetDisplayNode().SetVisibility(True)
         self.ui.resultsCollapsibleButton.enabled = True
         volume = self.logic.volumeOf(segmentation)
         if volume is None:

@@ -86,4 +86,7 @@ class SegmentSection:
         text = _("Done in {seconds:.1f} s on {device}.").format(
             seconds=result.seconds.get("total", 0.0), device=result.device
         )
-        return " ".join([text, *result.notes])
+        dice = self.logic.diceWithTruth(segmentation, volume)
+        truth = _("Dice with the lesion that the image was made with: {dice:.2f}.")
+        told = [] if dice is None else [truth.format(dice=dice)]
+        return " ".join([text, *told, *result.notes])

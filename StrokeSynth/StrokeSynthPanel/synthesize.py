@@ -16,7 +16,8 @@ class SynthesizeSection:
         self.ui, self.logic = ui, logic
         self._on_result, self.on_draw = on_result, on_draw
         self._parameters = None
-        self._shown = None  # the image made last
+        self._compared = None  # the image that the slider blends
+        self._asked = None  # smallest and largest ml of the lesion being drawn at random
         stages = {
             "reading labels": _("Reading the labels"),
             "drawing the lesion": _("Drawing the lesion"),
@@ -38,6 +39,9 @@ class SynthesizeSection:
             getattr(self.ui, name).enabled = lesion == "gan"
         for name in ("drawnSegmentationSelector", "drawButton"):
             getattr(self.ui, name).enabled = lesion == "drawn"
+        is_drawn = parameters is not None and parameters.drawnSegmentation is not None
+        self.ui.drawButton.text = _("Edit…") if is_drawn else _("Draw…")
+        self._follow(parameters.inputVolume if parameters else None)
         if parameters is None:
             reason = _("There is no scene.")
         elif lesion == "drawn" and parameters.drawnSegmentation is None:
@@ -48,8 +52,7 @@ class SynthesizeSection:
 
     def stop(self) -> None:
         self.apply.stop()
-        self._shown = None
-        self.ui.compareSlider.enabled = False
+        self._follow(None)
 
     def close(self) -> None:
         self.apply.close()
@@ -65,6 +68,7 @@ class SynthesizeSection:
             return
         chosen = self._parameters
         lesion = chosen.drawnSegmentation if chosen.lesion == "drawn" else chosen.lesion
+        self._asked = volume_range(chosen) if chosen.lesion == "gan" else None
         work = self.logic.prepareSynthesis(
             chosen.labelsVolume,
             lesion,
@@ -77,29 +81,37 @@ class SynthesizeSection:
         self.apply.start(work, self._deliver, _("Cancelled; the scene is as it was."))
 
     def _deliver(self, result) -> str:
-        self._shown = self.logic.showSynthesis(result)
-        self.ui.compareSlider.enabled = True
-        self.ui.compareSlider.value = 0
-        self._on_result(self._shown)
+        self._on_result(self.logic.showSynthesis(result))
         about = result.summary()
-        return _("Lesion {ml:.1f} ml, {translator}, {seconds:.1f} s.").format(
+        text = _("Lesion {ml:.1f} ml, {translator}, {seconds:.1f} s.").format(
             ml=about["lesion_ml"], translator=about["translator"], seconds=about["seconds"].get("total", 0.0)
         )
+        if self._asked is not None and not self._asked[0] <= about["lesion_ml"] <= self._asked[1]:
+            text += " " + _("No lesion within the range was drawn; this one is the nearest.")
+        return text
 
     @slot
     def _on_draw(self, _checked=False) -> None:
-        """An empty lesion segment on the labels, in the editor."""
+        """The drawing in the editor, on the labels; without one an empty lesion segment."""
         labels = self._parameters.labelsVolume or self.logic.templateNode()
         self.logic.showLabels(labels)
-        segmentation = self.logic.newDrawing(labels)
-        self._parameters.drawnSegmentation = segmentation
+        segmentation = self._parameters.drawnSegmentation
+        if segmentation is None:
+            segmentation = self._parameters.drawnSegmentation = self.logic.newDrawing(labels)
         if self.on_draw is not None:
             self.on_draw(segmentation, labels)
 
     @slot
     def _on_compare(self, value: float) -> None:
-        if self._shown is not None and slicer.mrmlScene.IsNodePresent(self._shown):
-            self.logic.compare(self._shown, value / 100)
+        if self._compared is not None and slicer.mrmlScene.IsNodePresent(self._compared):
+            self.logic.compare(self._compared, value / 100)
+
+    def _follow(self, volume) -> None:
+        """The slider blends this image with its labels where it has any; on a change it goes back to the image."""
+        if volume is not self._compared:
+            self.ui.compareSlider.value = 0
+            self._compared = volume
+        self.ui.compareSlider.enabled = self.logic.labelsOf(volume) is not None
 
 
 def volume_range(parameters) -> tuple[float, float]:

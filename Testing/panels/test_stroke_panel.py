@@ -227,6 +227,72 @@ def test_a_synthesised_image_is_segmented_into_a_new_segmentation(panel):
     assert panel.host.messages.texts("error") == []
 
 
+def test_a_segmented_synthetic_image_is_compared_with_what_it_was_made_with(panel):
+    panel.press("synthesize")
+    panel.press("segment")
+    text = panel.ui.segmentStatusLabel.text
+    assert "Dice with the lesion that the image was made with: 1.00." in text
+    truth = panel.parameters.inputVolume.GetNodeReference(panel.logic.SEGMENTATION_ROLE)
+    assert panel.logic.diceWithTruth(truth, panel.parameters.inputVolume) is None
+    panel.add_mr()
+    panel.press("segment")
+    assert "Dice" not in panel.ui.segmentStatusLabel.text
+
+
+def test_lesions_of_other_images_do_not_lie_over_a_new_one(panel):
+    panel.press("synthesize")
+    panel.press("segment")
+    first = panel.parameters.outputSegmentation
+    truth = panel.parameters.inputVolume.GetNodeReference(panel.logic.SEGMENTATION_ROLE)
+    panel.parameters.seed = 1
+    panel.press("synthesize")
+    newest = panel.parameters.inputVolume.GetNodeReference(panel.logic.SEGMENTATION_ROLE)
+    shown = [bool(node.GetDisplayNode().GetVisibility()) for node in (first, truth, newest)]
+    assert shown == [False, False, True]
+    assert not newest.GetDisplayNode().GetSegmentVisibility2DFill(LESION.key)
+    panel.parameters.outputSegmentation = first  # chosen again
+    assert first.GetDisplayNode().GetVisibility()
+
+
+def test_before_and_after_follow_the_chosen_image(panel):
+    plain = panel.add_mr()
+    assert not panel.ui.compareSlider.enabled
+    panel.press("synthesize")
+    made = panel.parameters.inputVolume
+    panel.ui.compareSlider.value = 50
+    panel.parameters.inputVolume = plain
+    assert not panel.ui.compareSlider.enabled and panel.ui.compareSlider.value == 0
+    composites = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    assert composites and not any(node.GetForegroundVolumeID() for node in composites)
+    panel.parameters.inputVolume = made
+    assert panel.ui.compareSlider.enabled
+
+
+def test_a_lesion_outside_the_wanted_range_is_said(panel):
+    panel.parameters.minimumMl, panel.parameters.maximumMl = 50.0, 60.0
+    panel.press("synthesize")
+    assert panel.ui.synthesizeStatusLabel.text.endswith(
+        "No lesion within the range was drawn; this one is the nearest."
+    )
+    panel.parameters.minimumMl = 0.0
+    panel.press("synthesize")
+    assert "nearest" not in panel.ui.synthesizeStatusLabel.text
+
+
+def test_a_drawing_is_taken_up_again(panel):
+    panel.parameters.lesion = "drawn"
+    panel.ui.drawButton.click()
+    drawing = panel.parameters.drawnSegmentation
+    assert panel.ui.drawButton.text == "Edit…"
+    panel.add_mr()
+    panel.press("segment")
+    panel.ui.drawButton.click()
+    assert panel.parameters.drawnSegmentation is drawing
+    assert panel.ui.segmentEditorWidget.segmentationNode() is drawing
+    panel.parameters.drawnSegmentation = None
+    assert panel.ui.drawButton.text == "Draw…"
+
+
 def test_label_maps_have_the_colours_of_the_segments(panel):
     panel.press("synthesize")
     labels = panel.parameters.inputVolume.GetNodeReference(panel.logic.LABELS_ROLE)
