@@ -99,7 +99,7 @@ class StrokeSynthWidget(ScriptedLoadableModuleWidget):
         self.logic = StrokeSynthLogic()
         self.segment = SegmentSection(self.ui, self.logic, self._onSegmented, self._checkAll)
         self.editSection = EditSection(self.ui, self.logic)
-        self.results = ResultsSection(self.ui, self.logic, self.editSection.showState)
+        self.results = ResultsSection(self.ui, self.logic, self.editSection.showState, self._onLabels)
         self.synthesize = SynthesizeSection(self.ui, self.logic, self._onSynthesised, self._checkAll, self._onDraw)
         self.database = DatabaseSection(self.ui, self.logic, self._checkAll)
         self.experiment = ExperimentSection(self.ui, self.logic)
@@ -146,6 +146,10 @@ class StrokeSynthWidget(ScriptedLoadableModuleWidget):
     def _onSegmented(self, segmentation):
         self._parameterNode.outputSegmentation = segmentation  # which shows it in every section
         self.ui.resultsCollapsibleButton.collapsed = False
+
+    def _onLabels(self, labels):
+        self._parameterNode.labelsVolume = labels
+        self.ui.synthesizeCollapsibleButton.collapsed = False
 
     def _onDraw(self, segmentation, labels):
         self.editSection.edit(segmentation, labels)
@@ -365,6 +369,23 @@ class StrokeSynthLogic(ScriptedLoadableModuleLogic):
         name = "StrokeSynth template labels"
         node = slicer.mrmlScene.GetFirstNodeByName(name)
         return node if node is not None else _addLabelMap(load_template().labels, name)
+
+    def labelMapOf(self, segmentation: vtkMRMLSegmentationNode) -> vtkMRMLVolumeNode:
+        """A label map of a result's tissues and lesion as they are now, to synthesise from; a new node every time."""
+        from LesionKitLib.mrml.hierarchy import place_beside
+        from LesionKitLib.mrml.segmentations import read_labels
+        from StrokeSynthLib.labels import LABELS
+
+        volume = self.volumeOf(segmentation)
+        if volume is None:
+            raise ValueError(_("The image that this segmentation belongs to is not in the scene."))
+        labels = read_labels(segmentation, volume, LABELS)
+        if not labels.any():
+            raise ValueError(_("This result holds no tissue; press Segment again."))
+        name = slicer.mrmlScene.GenerateUniqueName(_("{name} labels").format(name=volume.GetName()))
+        node = _addLabelMap(self.volumeFor(volume).with_array(labels), name)
+        place_beside(node, volume)
+        return node
 
     def showLabels(self, labelsNode: vtkMRMLVolumeNode) -> None:
         """The labels in the slice views, so that a person sees what to draw on."""

@@ -10,11 +10,12 @@ ROW_PIXELS = 22
 
 
 class ResultsSection:
-    """Shows one segmentation. on_counts(): called whenever the numbers were counted again."""
+    """Shows one segmentation. on_counts(): called whenever the numbers were counted again. on_labels(node): a label
+    map of it was made, to synthesise from."""
 
-    def __init__(self, ui, logic, on_counts):
+    def __init__(self, ui, logic, on_counts, on_labels):
         self.ui, self.logic = ui, logic
-        self._on_counts = on_counts
+        self._on_counts, self._on_labels = on_counts, on_labels
         self._segmentation = None
         self._live = None
         for view in (ui.comparisonTableView, ui.piecesTableView):
@@ -22,6 +23,7 @@ class ResultsSection:
             view.verticalHeader().setDefaultSectionSize(ROW_PIXELS)
             view.horizontalHeader().setStretchLastSection(True)
         ui.showTissuesCheckBox.connect("toggled(bool)", self._on_tissues)
+        ui.useLabelsButton.connect("clicked(bool)", self._on_use_labels)
         self._show_nothing()
 
     def show(self, segmentation) -> None:
@@ -80,6 +82,11 @@ class ResultsSection:
         self.ui.piecesTableView.setMRMLTableNode(self.logic.tableFor(self._segmentation))
         for view in (self.ui.comparisonTableView, self.ui.piecesTableView):
             view.resizeColumnsToContents()
+
+    @slot
+    def _on_use_labels(self, _checked=False) -> None:
+        if self._segmentation is not None:
+            self._on_labels(self.logic.labelMapOf(self._segmentation))
 
     @slot
     def _on_tissues(self, checked: bool) -> None:

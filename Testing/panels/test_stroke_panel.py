@@ -293,6 +293,22 @@ def test_a_drawing_is_taken_up_again(panel):
     assert panel.ui.drawButton.text == "Draw…"
 
 
+def test_a_segmented_brain_is_synthesised_from(panel):
+    node = panel.add_mr()
+    panel.press("segment")
+    panel.ui.useLabelsButton.click()
+    labels = panel.parameters.labelsVolume
+    np.testing.assert_array_equal(slicer.util.arrayFromVolume(labels), brain_labels())
+    np.testing.assert_allclose(panel.logic.labelsFrom(labels).ijk_to_ras, MATRIX)
+    assert labels.GetName() == "MR labels" and not panel.ui.synthesizeCollapsibleButton.collapsed
+    panel.parameters.lesion = "none"
+    panel.press("synthesize")
+    np.testing.assert_array_equal(panel.pipelines.calls[-1][1].array, brain_labels())
+    slicer.mrmlScene.RemoveNode(node)
+    panel.parameters.outputSegmentation = None
+    assert panel.host.messages.texts("error") == []
+
+
 def test_label_maps_have_the_colours_of_the_segments(panel):
     panel.press("synthesize")
     labels = panel.parameters.inputVolume.GetNodeReference(panel.logic.LABELS_ROLE)
