@@ -68,13 +68,13 @@ def wilcoxon(differences: np.ndarray) -> float | None:
 def write_summary(summary: dict, folder: Path) -> None:
     """experiment.json, .csv, .md and .png in the folder."""
     with atomic_file(folder / JSON) as part:
-        part.write_number(json.dumps(summary, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        part.write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     with atomic_file(folder / CSV) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
         writer.writerows(summary["rows"])
     with atomic_file(folder / MARKDOWN) as part:
-        part.write_number(as_markdown(summary), encoding="utf-8")
+        part.write_text(as_markdown(summary), encoding="utf-8")
     with atomic_file(folder / FIGURE) as part:
         draw(summary, part)
 
