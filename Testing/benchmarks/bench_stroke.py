@@ -73,7 +73,6 @@ def installed_translators() -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--task", help=argparse.SUPPRESS)
-    parser.add_argument("--pairs", help=argparse.SUPPRESS)  # of bench_covid.py: make bench gives all the same options
     options = parser.parse_args()
     if options.task:
         kind, _, translator = options.task.partition(":")
