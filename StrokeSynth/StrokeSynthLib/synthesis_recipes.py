@@ -41,6 +41,13 @@ REFERENCES = {
     "spade": "Park et al. 2019, arXiv 1903.07291",
     "cyclegan": "Zhu et al. 2017, arXiv 1703.10593",
 }
+_GOOD = "Bundled model: fluid, brain and large infarcts have their greys; cortex hardly differs from white matter"
+BUNDLED = {
+    "pix2pix": f"{_GOOD}, fine texture is not real, white matter of coronal slices has a chequered patch.",
+    "spade": f"{_GOOD}, fine texture is not real, there are faint streaks.",
+    "cyclegan": "Bundled model: lesions come out darker than brain, bright patches lie where the labels have none, "
+    "deep grey matter is as dark as fluid. For comparison only.",
+}
 
 
 def train_mask_model(
@@ -150,7 +157,8 @@ def translator_card(name: str, plan: GanPlan, counts: dict[str, int], metrics: d
         "metrics": metrics,
         "metrics_command": f"lesionkit evaluate stroke-synthesis --data DIR --network stroke-{name}",
         "limits": [
-            "Trained on FLAIR only, for minutes on a CPU: tissue contrast is right, fine texture is not.",
+            "Trained on FLAIR only, for minutes on a CPU.",
+            BUNDLED[name],
             "Real slices were one per plane and patient (MNI z 18, y -18, x -39 mm): the cerebellum and the vertex are "
             "extrapolated.",
             "Tissue labels of the training slices are automatic, so borders of cortex and sulci are approximate.",
