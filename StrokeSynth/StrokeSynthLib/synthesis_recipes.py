@@ -43,6 +43,12 @@ REFERENCES = {
 }
 
 
+UNPAIRED_LIMITS = (
+    "Without pairs it did not learn which grey a lesion has: it draws lesions darker than brain, with a grid of small "
+    "squares in fluid. It is there for comparison; use Pix2Pix or SPADE.",
+)
+
+
 def train_mask_model(
     data: Path,
     output: Path,
@@ -150,10 +156,12 @@ def translator_card(name: str, plan: GanPlan, counts: dict[str, int], metrics: d
         "metrics": metrics,
         "metrics_command": f"lesionkit evaluate stroke-synthesis --data DIR --network stroke-{name}",
         "limits": [
+            *(UNPAIRED_LIMITS if name == "cyclegan" else ()),
             "Trained on FLAIR only, for minutes on a CPU: tissue contrast is right, fine texture is not.",
             "Real slices were one per plane and patient (MNI z 18, y -18, x -39 mm): the cerebellum and the vertex are "
             "extrapolated.",
-            "Tissue labels of the training slices are automatic, so borders of cortex and sulci are approximate.",
+            "Tissue labels of the training slices are automatic, so borders of cortex and sulci are approximate, and "
+            "deep grey matter, in which they take in parts of the third ventricle, is drawn darker than it is.",
             "About a third of the lesions drawn on diffusion are hardly visible on FLAIR; the translator learned that "
             "mixture and may draw faint lesions.",
         ],
