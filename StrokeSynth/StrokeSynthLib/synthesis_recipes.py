@@ -41,12 +41,13 @@ REFERENCES = {
     "spade": "Park et al. 2019, arXiv 1903.07291",
     "cyclegan": "Zhu et al. 2017, arXiv 1703.10593",
 }
-_GOOD = "Bundled model: fluid, brain and large infarcts have their greys; cortex hardly differs from white matter"
-BUNDLED = {
-    "pix2pix": f"{_GOOD}, fine texture is not real, white matter of coronal slices has a chequered patch.",
-    "spade": f"{_GOOD}, fine texture is not real, there are faint streaks.",
-    "cyclegan": "Bundled model: lesions come out darker than brain, bright patches lie where the labels have none, "
-    "deep grey matter is as dark as fluid. For comparison only.",
+_GOOD = "Fluid, brain and large infarcts have their greys; cortex hardly differs from white matter"
+BUNDLED = {  # what is wrong with the images of the bundled models
+    "pix2pix": f"{_GOOD}; white matter of coronal slices has a chequered patch.",
+    "spade": f"{_GOOD}; there are faint streaks.",
+    "cyclegan": "Without pairs it did not learn which grey a lesion has: it draws lesions darker than brain, bright "
+    "patches where the labels have none, and a grid of small squares in fluid. It is there for comparison; use Pix2Pix "
+    "or SPADE.",
 }
 
 
@@ -157,11 +158,12 @@ def translator_card(name: str, plan: GanPlan, counts: dict[str, int], metrics: d
         "metrics": metrics,
         "metrics_command": f"lesionkit evaluate stroke-synthesis --data DIR --network stroke-{name}",
         "limits": [
-            "Trained on FLAIR only, for minutes on a CPU.",
             BUNDLED[name],
+            "Trained on FLAIR only, for minutes on a CPU: fine texture is not real.",
             "Real slices were one per plane and patient (MNI z 18, y -18, x -39 mm): the cerebellum and the vertex are "
             "extrapolated.",
-            "Tissue labels of the training slices are automatic, so borders of cortex and sulci are approximate.",
+            "Tissue labels of the training slices are automatic, so borders of cortex and sulci are approximate, and "
+            "deep grey matter, in which they take in parts of the third ventricle, is drawn darker than it is.",
             "About a third of the lesions drawn on diffusion are hardly visible on FLAIR; the translator learned that "
             "mixture and may draw faint lesions.",
         ],
