@@ -88,7 +88,7 @@ class SynthesizeSection:
         )
         if self._asked is not None and not self._asked[0] <= about["lesion_ml"] <= self._asked[1]:
             text += " " + _("No lesion within the range was drawn; this one is the nearest.")
-        return text
+        return " ".join([text, *result.notes])
 
     @slot
     def _on_draw(self, _checked=False) -> None:
