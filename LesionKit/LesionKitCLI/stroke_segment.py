@@ -41,10 +41,15 @@ def run(options: argparse.Namespace) -> None:
         print(f"\nResults are in {options.output}: report.html, segmentation.seg.nrrd, measurements.json and .csv")
 
 
+def pieces(count: int) -> str:
+    """1 piece, 2 pieces."""
+    return "1 piece" if count == 1 else f"{count} pieces"
+
+
 def print_result(result) -> None:
     """The measurements as text for people."""
     found = result.measurements
-    print(f"stroke lesion {found['lesion_ml']:.1f} ml in {found['lesions']} pieces, side: {found['side']}")
+    print(f"stroke lesion {found['lesion_ml']:.1f} ml in {pieces(found['lesions'])}, side: {found['side']}")
     print(f"largest piece {found['largest_ml']:.1f} ml; brain {found['brain_ml']:.0f} ml")
     print(f"{result.seconds['total']:.1f} s on {result.device}")
     for note in result.notes:

@@ -6,6 +6,7 @@ import argparse
 
 from .console import cancellable_progress, print_json
 from .covid import DEVICES
+from .stroke_segment import pieces
 
 
 def add_parser(tasks) -> None:
@@ -57,7 +58,7 @@ def run(options: argparse.Namespace) -> None:
         print_json(about)
         return
     side = f", {about['side']}" if about["side"] else ""
-    print(f"lesion {about['lesion_ml']:.1f} ml in {about['lesions']} pieces{side}; seed {about['seed']}")
+    print(f"lesion {about['lesion_ml']:.1f} ml in {pieces(about['lesions'])}{side}; seed {about['seed']}")
     print(f"{about['translator']}, {about['seconds']['total']:.1f} s on {about['device']}")
     for note in about["notes"]:
         print(f"Note: {note}")
