@@ -31,7 +31,8 @@ class Runtime:
             return torch.cuda.get_device_name()
         if self.device == "mps":
             return "Apple GPU"
-        return f"CPU, {torch.get_num_threads()} threads"
+        count = torch.get_num_threads()
+        return f"CPU, {count} thread{'' if count == 1 else 's'}"
 
     def autocast(self):
         """Context in which the network computes in this precision."""
