@@ -1,15 +1,21 @@
-"""The bundled networks and their ensemble in one table: ``python compare_covid.py --data DIR [--peer FOLDER]``.
+"""The bundled networks and their ensemble in one table: ``python compare_covid.py --data DIR [--folds FOLDER]``.
 
 data: the folder with sirm100 and classify. For each network: Dice per class on sirm100's validation slices, area under
 the ROC curve, sensitivity and specificity on classify's (all with 95 % intervals), parameters, GFLOP (multiplications
-and additions) and CPU seconds of one 224 x 288 slice. --peer: a folder in which MONAI's DynUNet (the nnU-Net
-architecture; needs the package monai) is trained on the same slices for as many steps as --peer-steps says, or found
-trained. Writes compare_covid.json and compare_covid.md into --output.
+and additions) and CPU seconds of one 224 x 288 slice.
+
+--folds: the output of ``lesionkit train covid-convlstm --folds 5 --steps N``. MONAI's DynUNet (the nnU-Net
+architecture; needs the package monai) is then trained on the first fold's data by the same loop, with the same batches
+and loss, for --peer-steps steps, and both are scored on the slices held out of that fold. Choose the steps so that both
+take the same time: the script prints the processor's seconds of one step of each.
+
+Writes compare_covid.json and compare_covid.md into --output.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import time
 from pathlib import Path
@@ -58,19 +64,34 @@ def row_of(name: str, data: Path) -> dict:
     return row | cost([load_network(member)[1] for member in members(name)])
 
 
-def peer_row(data: Path, folder: Path, steps: int) -> dict:
-    """MONAI's DynUNet, trained by the same loop on the same slices, with the same loss, from random weights."""
+def fold_rows(folds: Path, steps: int) -> list[dict]:
+    """The ConvLSTM network of the first fold, and its peer trained on the same fold."""
+    from CovidLungQuantLib.cross_validation import RESULT
+    from CovidLungQuantLib.networks_list import load_network
+    from CovidLungQuantLib.training import Mixture, covid_sources
+
+    document = json.loads((folds / RESULT).read_text(encoding="utf-8"))
+    sources, data = covid_sources(folds / "fold0" / "data", Mixture(), document["seed"]), folds / "fold0" / "data"
+    own = load_network("convlstm")[1]
+    print(f"A step takes {seconds_of_a_step(own, sources, of_sequences=True):.2f} s (ConvLSTM), "
+          f"{seconds_of_a_step(build_peer(), sources):.2f} s (DynUNet) of one processor.")  # fmt: skip
+    masks = document["per_fold"][0]["metrics"]
+    title = f"ConvLSTM, fold 1 (n = {document['per_fold'][0]['n']}), {document['steps']} steps"
+    ours = {
+        "network": title,
+        **{c: masks[c]["dice"] for c in CLASSES},
+        "area_r": masks["infection"]["r"],
+        **cost([own]),
+    }
+    return [ours, peer_row(data, sources, folds / "peer", steps)]
+
+
+def build_peer():
+    """MONAI's DynUNet with our heads, from random weights."""
     import torch
     from monai.networks.nets import DynUNet
 
-    from CovidLungQuantLib.datasets import labelled_slices
-    from CovidLungQuantLib.evaluation import metrics_of, score_slices
-    from CovidLungQuantLib.joint_training import FRAME, JointMixture
     from CovidLungQuantLib.networks.heads import Heads
-    from CovidLungQuantLib.networks.losses import segmentation_loss
-    from CovidLungQuantLib.slicewise import picture_segmenter
-    from CovidLungQuantLib.training import collate, covid_sources, draw_views
-    from LesionKitLib.training import TrainingPlan, fit
 
     class Peer(torch.nn.Module):
         def __init__(self):
@@ -81,23 +102,57 @@ def peer_row(data: Path, folder: Path, steps: int) -> dict:
             y = self.net(x)
             return Heads(y[:, :1], y[:, 1:4], y[:, 4:])
 
-    mixture = JointMixture().masks
-    sources = covid_sources(data, mixture, 0)
-
-    def loss_of(network, batch):
-        keys = ("lesion", "lung", "infected", "weight")
-        return segmentation_loss(network(batch["image"]), *(batch[key] for key in keys))
-
     torch.manual_seed(0)
-    model = Peer()
-    plan = TrainingPlan(steps=steps, warmup=min(50, steps // 10), ema=0.995, save_every=25)
-    model = fit(
-        model, [{"params": list(model.parameters())}], lambda rng: collate(draw_views(sources, mixture, rng, FRAME))[0],
-        loss_of, plan, folder,
-    )  # fmt: skip
-    masks = metrics_of(score_slices(picture_segmenter(model, "cpu"), labelled_slices(data / "sirm100", "val")))
+    return Peer()
+
+
+def loss_of(network, drawn):
+    """The segmentation loss of a batch of slices."""
+    from CovidLungQuantLib.networks.losses import segmentation_loss
+
+    batch, _ = drawn
+    return segmentation_loss(network(batch["image"]), *(batch[k] for k in ("lesion", "lung", "infected", "weight")))
+
+
+def seconds_of_a_step(network, sources: dict, of_sequences: bool = False, count: int = 3) -> float:
+    """Processor seconds of forward and backward of a batch; the network's gradients are thrown away."""
+    import numpy as np
+    import torch
+
+    from CovidLungQuantLib.networks.losses import segmentation_loss
+    from CovidLungQuantLib.training import Mixture, draw_batch
+
+    network = copy.deepcopy(network).train()
+    for parameter in network.parameters():
+        parameter.requires_grad_(True)
+    best = float("inf")
+    for n in range(count):
+        batch, lengths = draw_batch(sources, Mixture(), np.random.default_rng(n))
+        start = time.process_time()
+        with torch.autocast("cpu", torch.bfloat16):
+            heads = network(batch["image"], lengths) if of_sequences else network(batch["image"])
+            loss, _ = segmentation_loss(heads, *(batch[k] for k in ("lesion", "lung", "infected", "weight")))
+        loss.backward()
+        best = min(best, time.process_time() - start)
+    return best
+
+
+def peer_row(data: Path, sources: dict, folder: Path, steps: int) -> dict:
+    """The peer, trained by the same loop and scored on the fold's held-out slices."""
+    from CovidLungQuantLib.datasets import labelled_slices
+    from CovidLungQuantLib.evaluation import metrics_of, score_slices
+    from CovidLungQuantLib.slicewise import picture_segmenter
+    from CovidLungQuantLib.training import Mixture, draw_batch
+    from LesionKitLib.training import TrainingPlan, fit
+
+    model = build_peer()
+    plan = TrainingPlan(steps=steps, warmup=min(100, steps // 10), save_every=25)
+    groups = [{"params": list(model.parameters())}]
+    model = fit(model, groups, lambda rng: draw_batch(sources, Mixture(), rng), loss_of, plan, folder)
+    held_out = list(labelled_slices(data / "sirm100", "val"))
+    masks = metrics_of(score_slices(picture_segmenter(model, "cpu"), held_out))
     return {
-        "network": f"DynUNet (MONAI), {steps} steps",
+        "network": f"DynUNet (MONAI), fold 1 (n = {len(held_out)}), {steps} steps",
         **{c: masks[c]["dice"] for c in CLASSES},
         "area_r": masks["infection"]["r"],
         **cost([model]),
@@ -129,12 +184,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--output", type=Path, default=Path())
-    parser.add_argument("--peer", type=Path)
-    parser.add_argument("--peer-steps", type=int, default=800)
+    parser.add_argument("--folds", type=Path)
+    parser.add_argument("--peer-steps", type=int, default=200)
     options = parser.parse_args()
     rows = [row_of(name, options.data) for name in CHOICES]
-    if options.peer:
-        rows.append(peer_row(options.data, options.peer, options.peer_steps))
+    if options.folds:
+        rows += fold_rows(options.folds, options.peer_steps)
     options.output.mkdir(parents=True, exist_ok=True)
     (options.output / "compare_covid.json").write_text(json.dumps(rows, indent=2) + "\n")
     (options.output / "compare_covid.md").write_text(table(rows))
