@@ -36,7 +36,7 @@ class Mixture:
     teacher: str = ""
 
 
-PLAN = TrainingPlan(steps=1500, check_every=200)
+PLAN = TrainingPlan(steps=950, check_every=150)
 
 
 def covid_sources(data: Path, mixture: Mixture, seed: int) -> dict[str, list[Sequence]]:
