@@ -20,7 +20,7 @@ VERSION = "3.0.0"
 
 SELECTION = (
     "the averaged weights of the last step. The bundled model's first 800 steps followed a schedule of 1500; as its "
-    "validation curve had been flat for 200 steps, the last 150, without the teacher, took the end of a schedule of 950. "
+    "validation curve had been flat for 200 steps, the last 150, without the teacher, took a schedule of 950. "
     "That choice, and scale and margins for single pictures, were made on the validation slices, so the figures below "
     "are a little optimistic"
 )
