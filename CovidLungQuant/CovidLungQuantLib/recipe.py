@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from LesionKitLib.catalogue import Model, load_weights, save_model
@@ -13,14 +14,15 @@ from .evaluation import metrics_of, score_slices
 from .frames import FRAME, MODEL_MM, SOFT_WINDOW, WINDOW
 from .networks_list import ENSEMBLE
 from .slicewise import picture_segmenter
-from .training import PLAN, Mixture, train_convlstm
+from .training import FINISH, FINISH_PLAN, PLAN, Mixture, train_convlstm
 
 VERSION = "3.0.0"
 
 
 SELECTION = (
     "the averaged weights of the last step. The bundled model's first 800 steps followed a schedule of 1500; as its "
-    "validation curve had been flat for 200 steps, the last 150, without the teacher, took a schedule of 950. "
+    "validation curve had been flat for 200 steps, 150 more, without the teacher, took a schedule of 950. At last came "
+    f"{FINISH_PLAN.steps} steps with more Hounsfield units ({FINISH}). "
     "That choice, and scale and margins for single pictures, were made on the validation slices, so the figures below "
     "are a little optimistic"
 )
@@ -37,11 +39,13 @@ def train_and_describe(
     device: str = "cpu",
     progress: Progress | None = None,
     teacher: str = ENSEMBLE,
+    finish: bool = True,
 ) -> Model:
     """Train, draw the curve, evaluate on the validation patients and write ``output/covid-convlstm``.
 
     teacher: installed networks that tell the kinds of lesion of pseudo1600's slices; "" for none, as cross-validation
-    needs it: the installed ones were trained on all training patients.
+    needs it: the installed ones were trained on all training patients. finish: whether the last part follows, in
+    ``output/finish``, as long in proportion as FINISH_PLAN is to PLAN.
     """
     mixture = Mixture(teacher=teacher)
     validation = list(labelled_slices(data / "sirm100", "val"))
@@ -52,6 +56,10 @@ def train_and_describe(
 
     network = train_convlstm(data, output, plan, mixture, device, check, progress)
     draw_curve(output, output / "curve.png")
+    last = replace(FINISH_PLAN, steps=FINISH_PLAN.steps * plan.steps // PLAN.steps, seed=plan.seed + 1)
+    if finish and last.steps:
+        mixed = replace(mixture, **FINISH)
+        network = train_convlstm(data, output / "finish", last, mixed, device, check, progress, start=network)
     return write_model(network, validation, plan, mixture, device, output / "covid-convlstm")
 
 

@@ -45,15 +45,15 @@ def _plan(options: argparse.Namespace):
     return wished(PLANS.get(options.name.removeprefix("covid-"), PLAN), options)
 
 
-def _train(name: str, data: Path, output: Path, plan, device: str, progress, **teacher):
+def _train(name: str, data: Path, output: Path, plan, device: str, progress, **own):
     """The model's folder and card, trained on the data and evaluated on its validation patients.
 
-    teacher: of recipe.train_and_describe; the networks that decide have none.
+    own: further arguments of recipe.train_and_describe, for the ConvLSTM network.
     """
     if name == "covid-convlstm":
         from CovidLungQuantLib.recipe import train_and_describe
 
-        return train_and_describe(data, output, plan, device, progress, **teacher)
+        return train_and_describe(data, output, plan, device, progress, **own)
     from CovidLungQuantLib.joint_recipe import train_and_describe_joint
 
     return train_and_describe_joint(name.removeprefix("covid-"), data, output, plan, device, progress)
@@ -65,10 +65,10 @@ def _cross_validate(options: argparse.Namespace, plan, device: str, progress) ->
     from CovidLungQuantLib.slicewise import picture_segmenter
 
     short = options.name.removeprefix("covid-")
-    no_teacher = {"teacher": ""} if short == "convlstm" else {}
+    own = {"teacher": "", "finish": False} if short == "convlstm" else {}
 
     def train(data: Path, output: Path):
-        model = _train(options.name, data, output, plan, device, progress, **no_teacher)
+        model = _train(options.name, data, output, plan, device, progress, **own)
         return picture_segmenter(build_network(short, model), device)
 
     about = {"network": short, "steps": plan.steps, "seed": plan.seed}

@@ -446,11 +446,16 @@ def test_training_ends_with_a_model_that_loads_a_card_and_a_curve(tmp_path, monk
     from CovidLungQuantLib import recipe
     from CovidLungQuantLib.training import Mixture
     from LesionKitLib import catalogue
+    from LesionKitLib.training import TrainingPlan
 
     sirm_folder(tmp_path / "data" / "sirm100")
-    monkeypatch.setattr(recipe, "Mixture", lambda: Mixture(singles=1, length=1, pseudo=0, volumes=0, phantoms=0))
+    monkeypatch.setattr(recipe, "Mixture", lambda **_: Mixture(singles=1, length=1, pseudo=0, volumes=0, phantoms=0))
+    monkeypatch.setattr(recipe, "PLAN", TrainingPlan(steps=2))
+    monkeypatch.setattr(recipe, "FINISH_PLAN", TrainingPlan(steps=1, warmup=1))
+    monkeypatch.setattr(recipe, "FINISH", {})
     arguments = ["--data", str(tmp_path / "data"), "--output", str(tmp_path / "out"), "--steps", "2"]
     assert main(["train", "covid-convlstm", *arguments, "--device", "cpu"]) == DONE
+    assert (tmp_path / "out" / "finish" / "curve.csv").read_text().splitlines()[-1].startswith("1,")
     assert "The model lies in" in capsys.readouterr().out
     model = catalogue.read_model(tmp_path / "out" / "covid-convlstm")
     catalogue.verify(model)
