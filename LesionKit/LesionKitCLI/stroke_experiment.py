@@ -21,6 +21,7 @@ def add_parser(tasks) -> None:
     parser.add_argument("--seeds", type=positive, help="repetitions with other cases (default 3)")
     parser.add_argument("--steps", type=positive, help="training steps of each run (default 300)")
     parser.add_argument("--small", action="store_true", help="a setting of about 15 minutes on two cores")
+    parser.add_argument("--finished", action="store_true", help="train nothing, sum up the runs that are finished")
     parser.add_argument("--device", choices=DEVICES, default="auto")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(run=run)
@@ -36,7 +37,9 @@ def run(options: argparse.Namespace) -> None:
         raise UnusableInput(f"'{options.data}' holds no folder soop.")
     refuse_unwritable(options.output)
     with cancellable_progress() as progress:
-        summary = run_experiment(options.data, options.output, setting_of(options), options.device, progress)
+        summary = run_experiment(
+            options.data, options.output, setting_of(options), options.device, progress, only_finished=options.finished
+        )
     if options.json:
         print_json(summary)
     else:

@@ -80,10 +80,12 @@ def run_experiment(
     device: str = "auto",
     progress: Progress | None = None,
     pretrained: bool = True,
+    only_finished: bool = False,
 ) -> dict:
     """All runs that are not done yet, then the summary (see experiment_summary.summarise), which is written, too.
 
-    data: the folder that holds soop and synthseg_labels. Raises UnusableInput for unusable data or a folder that holds
+    data: the folder that holds soop and synthseg_labels. only_finished: nothing is trained, what is done is summed up.
+    Raises UnusableInput for unusable data or a folder that holds
     runs of another setting, MissingResource where a translator of the setting is not installed.
     """
     from .experiment_summary import summarise, write_summary
@@ -93,6 +95,10 @@ def run_experiment(
     _keep_setting(output, setting)
     runs = [(arm, size, seed) for seed in setting.seeds for size in setting.sizes for arm in setting.arms]
     waiting = [run for run in runs if not (run_folder(output, *run) / RESULT_FILE).is_file()]
+    if only_finished:
+        runs, waiting = [run for run in runs if run not in waiting], []
+        if not runs:
+            raise UnusableInput(f"No run of this setting is finished in '{output}'.")
     if waiting:
         materials = read_materials(data, setting, runtime, progress, arms={arm for arm, _, _ in waiting})
     for number, run in enumerate(waiting):

@@ -18,7 +18,7 @@ COLORS = {"real": "#444444", "pix2pix": "#1f77b4", "spade": "#2ca02c", "cyclegan
 COLUMNS = ("size", "arm", "seeds", "patients", "dice", "low", "high", "dice_pooled", "gain", "p")
 NOTE = (
     "Dice: mean over validation patients whose axial slice shows a lesion of at least 20 pixels, averaged over seeds; "
-    "95 % bootstrap interval over patients. gain and p: against real cases alone of the same size, Wilcoxon "
+    "95 % bootstrap interval over patients. gain and p: against real cases alone of the same size and seeds, Wilcoxon "
     "signed-rank test over patients. The translators and the synthetic lesions come from all training patients, "
     "whatever the number of real cases."
 )
@@ -44,6 +44,7 @@ def _row(size, arm: str, runs: list[dict], base: list[dict] | None) -> dict:
     row = {"size": size, "arm": arm, "seeds": len(runs), "patients": len(patients)}
     row |= {"dice": interval["mean"], "low": interval["low"], "high": interval["high"]}
     row |= {"dice_pooled": float(np.mean(pooled)) if pooled else None, "gain": None, "p": None}
+    base = [run for run in base or [] if run["seed"] in {r["seed"] for r in runs}]
     if base and arm != REAL:
         against = per_patient(base)
         differences = np.array([dice[p] - against[p] for p in patients])

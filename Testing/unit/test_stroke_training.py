@@ -180,6 +180,8 @@ def test_an_experiment_is_not_repeated_but_goes_on(data, tmp_path):
     before = first.stat().st_mtime_ns
     first.write_text(json.dumps({**json.loads(first.read_text()), "dice_pooled": 0.123}))
     (run_folder(tmp_path, "randomised", 2, 0) / "result.json").unlink()
+    finished = run_experiment(data, tmp_path, TINY, "cpu", only_finished=True)
+    assert [(row["size"], row["arm"]) for row in finished["rows"]] == [(2, "real"), (ALL, "real"), (ALL, "randomised")]
     again = run_experiment(data, tmp_path, TINY, "cpu", pretrained=False)
     assert first.stat().st_mtime_ns > before and again["rows"][0]["dice_pooled"] == 0.123
     with pytest.raises(UnusableInput, match="another setting"):
@@ -212,3 +214,11 @@ def test_a_gain_is_tested_against_real_cases_alone():
     rows = summarise([base, better], {})["rows"]
     assert rows[0]["gain"] is None and rows[1]["gain"] == pytest.approx(0.195) and rows[1]["p"] < 0.001
     assert "| 10 | spade |" in as_markdown(summarise([base, better], {}))
+    other_seed = {**base, "seed": 1, "dice": dict.fromkeys(patients, 0.9)}
+    rows = summarise([base, other_seed, better], {})["rows"]
+    assert rows[1]["gain"] == pytest.approx(0.195)  # against the seed that both have
+
+
+def test_an_experiment_without_a_finished_run_has_no_summary(data, tmp_path):
+    with pytest.raises(UnusableInput, match="No run"):
+        run_experiment(data, tmp_path, TINY, "cpu", only_finished=True)
