@@ -6,8 +6,7 @@ and additions) and CPU seconds of one 224 x 288 slice.
 
 --folds: the output of ``lesionkit train covid-convlstm --folds 5 --steps N``. MONAI's DynUNet (the nnU-Net
 architecture; needs the package monai) is then trained on the first fold's data by the same loop, with the same batches
-and loss, for --peer-steps steps, and both are scored on the slices held out of that fold. Choose the steps so that both
-take the same time: the script prints the processor's seconds of one step of each.
+and loss, for as long (or --peer-steps steps), and both are scored on the slices held out of that fold.
 
 Writes compare_covid.json and compare_covid.md into --output.
 """
@@ -65,25 +64,26 @@ def row_of(name: str, data: Path) -> dict:
 
 
 def fold_rows(folds: Path, steps: int) -> list[dict]:
-    """The ConvLSTM network of the first fold, and its peer trained on the same fold."""
+    """The ConvLSTM network of the first fold, and its peer trained on the same fold; steps: 0 for the same time."""
     from CovidLungQuantLib.cross_validation import RESULT
     from CovidLungQuantLib.networks_list import load_network
-    from CovidLungQuantLib.training import Mixture, covid_sources
 
     document = json.loads((folds / RESULT).read_text(encoding="utf-8"))
-    sources, data = covid_sources(folds / "fold0" / "data", Mixture(), document["seed"]), folds / "fold0" / "data"
-    own = load_network("convlstm")[1]
-    print(f"A step takes {seconds_of_a_step(own, sources, of_sequences=True):.2f} s (ConvLSTM), "
-          f"{seconds_of_a_step(build_peer(), sources):.2f} s (DynUNet) of one processor.")  # fmt: skip
-    masks = document["per_fold"][0]["metrics"]
-    title = f"ConvLSTM, fold 1 (n = {document['per_fold'][0]['n']}), {document['steps']} steps"
-    ours = {
-        "network": title,
-        **{c: masks[c]["dice"] for c in CLASSES},
-        "area_r": masks["infection"]["r"],
-        **cost([own]),
-    }
-    return [ours, peer_row(data, sources, folds / "peer", steps)]
+    own, first = load_network("convlstm")[1], document["per_fold"][0]
+    title = f"ConvLSTM, fold 1 (n = {first['n']}), {document['steps']} steps"
+    masks = {**{c: first["metrics"][c]["dice"] for c in CLASSES}, "area_r": first["metrics"]["infection"]["r"]}
+    return [{"network": title, **masks, **cost([own])}, trained_peer(folds, own, document, steps)]
+
+
+def trained_peer(folds: Path, own, document: dict, steps: int) -> dict:
+    """The peer's row. document: says steps and seed of the cross-validation; own: its network."""
+    from CovidLungQuantLib.training import Mixture, covid_sources
+
+    sources = covid_sources(folds / "fold0" / "data", Mixture(), document["seed"])
+    seconds = seconds_of_a_step(own, sources, of_sequences=True), seconds_of_a_step(build_peer(), sources)
+    steps = steps or round(document["steps"] * seconds[0] / seconds[1])
+    print(f"A step takes {seconds[0]:.2f} s (ConvLSTM), {seconds[1]:.2f} s (DynUNet) of one processor: {steps} steps.")
+    return peer_row(folds / "fold0" / "data", sources, folds / "peer", steps)
 
 
 def build_peer():
@@ -185,7 +185,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--output", type=Path, default=Path())
     parser.add_argument("--folds", type=Path)
-    parser.add_argument("--peer-steps", type=int, default=200)
+    parser.add_argument("--peer-steps", type=int, default=0)
     options = parser.parse_args()
     rows = [row_of(name, options.data) for name in CHOICES]
     if options.folds:
