@@ -106,12 +106,21 @@ def build_peer():
     return Peer()
 
 
+def channels_last(image):
+    """The order in memory that our trainings use."""
+    import torch
+
+    return image.contiguous(memory_format=torch.channels_last)
+
+
 def loss_of(network, drawn):
     """The segmentation loss of a batch of slices."""
     from CovidLungQuantLib.networks.losses import segmentation_loss
 
     batch, _ = drawn
-    return segmentation_loss(network(batch["image"]), *(batch[k] for k in ("lesion", "lung", "infected", "weight")))
+    return segmentation_loss(
+        network(channels_last(batch["image"])), *(batch[k] for k in ("lesion", "lung", "infected", "weight"))
+    )
 
 
 def seconds_of_a_step(network, sources: dict, of_sequences: bool = False, count: int = 3) -> float:
@@ -122,15 +131,16 @@ def seconds_of_a_step(network, sources: dict, of_sequences: bool = False, count:
     from CovidLungQuantLib.networks.losses import segmentation_loss
     from CovidLungQuantLib.training import Mixture, draw_batch
 
-    network = copy.deepcopy(network).train()
+    network = copy.deepcopy(network).train().to(memory_format=torch.channels_last)
     for parameter in network.parameters():
         parameter.requires_grad_(True)
     best = float("inf")
     for n in range(count):
         batch, lengths = draw_batch(sources, Mixture(), np.random.default_rng(n))
+        image = channels_last(batch["image"])
         start = time.process_time()
         with torch.autocast("cpu", torch.bfloat16):
-            heads = network(batch["image"], lengths) if of_sequences else network(batch["image"])
+            heads = network(image, lengths) if of_sequences else network(image)
             loss, _ = segmentation_loss(heads, *(batch[k] for k in ("lesion", "lung", "infected", "weight")))
         loss.backward()
         best = min(best, time.process_time() - start)
@@ -139,13 +149,15 @@ def seconds_of_a_step(network, sources: dict, of_sequences: bool = False, count:
 
 def peer_row(data: Path, sources: dict, folder: Path, steps: int) -> dict:
     """The peer, trained by the same loop and scored on the fold's held-out slices."""
+    import torch
+
     from CovidLungQuantLib.datasets import labelled_slices
     from CovidLungQuantLib.evaluation import metrics_of, score_slices
     from CovidLungQuantLib.slicewise import picture_segmenter
     from CovidLungQuantLib.training import Mixture, draw_batch
     from LesionKitLib.training import TrainingPlan, fit
 
-    model = build_peer()
+    model = build_peer().to(memory_format=torch.channels_last)
     plan = TrainingPlan(steps=steps, warmup=min(100, steps // 10), save_every=25)
     groups = [{"params": list(model.parameters())}]
     model = fit(model, groups, lambda rng: draw_batch(sources, Mixture(), rng), loss_of, plan, folder)
