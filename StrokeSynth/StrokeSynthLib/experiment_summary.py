@@ -19,7 +19,8 @@ COLUMNS = ("size", "arm", "seeds", "patients", "dice", "low", "high", "dice_pool
 NOTE = (
     "Dice: mean over validation patients whose axial slice shows a lesion of at least 20 pixels, averaged over seeds; "
     "95 % bootstrap interval over patients. gain and p: against real cases alone of the same size and seeds, Wilcoxon "
-    "signed-rank test over patients. The translators and the synthetic lesions come from all training patients, "
+    "signed-rank test over patients; what another choice of cases would give, more seeds have to tell. The translators "
+    "and the synthetic lesions come from all training patients, "
     "whatever the number of real cases."
 )
 
@@ -82,13 +83,14 @@ def write_summary(summary: dict, folder: Path) -> None:
 
 def as_markdown(summary: dict) -> str:
     """The table as Markdown."""
-    lines = ["| real cases | added | Dice [95 %] | pooled | gain | p |", "|---|---|---|---|---|---|"]
+    lines = ["| real cases | added | seeds | Dice [95 %] | pooled | gain | p |", "|" + "---|" * 7]
     for row in summary["rows"]:
         added = "nothing" if row["arm"] == REAL else row["arm"]
         interval = f"{row['dice']:.3f} [{row['low']:.3f}, {row['high']:.3f}]" if row["dice"] is not None else "-"
         cells = [
             row["size"],
             added,
+            row["seeds"],
             interval,
             _number(row["dice_pooled"]),
             _number(row["gain"], "+"),
