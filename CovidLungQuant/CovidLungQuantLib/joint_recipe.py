@@ -21,6 +21,7 @@ from .evaluation import metrics_of, score_slices
 from .joint_training import FRAME, PLANS, JointMixture, train_joint
 from .slicewise import decide_picture, picture_segmenter
 
+VERSION = "2.0.0"
 HEAT_PERCENTILE = 99.0  # of the strongest place of each COVID-19 picture held aside: what is shown as 100 %
 REFERENCES = {
     "jcs": ("JCSNet", "Wu et al. 2020, arXiv 2004.07054 (architecture idea; written anew, lighter, encoder "
@@ -67,7 +68,7 @@ def write_joint_model(
     calibration = calibrate(network, list(decision_pictures(data / "classify", "calibration")), device)
     metrics = metrics_of(score_slices(picture_segmenter(network, device), labelled_slices(data / "sirm100", "val")))
     scores = score_pictures([(network, calibration)], list(decision_pictures(data / "classify", "val")), device)
-    document = decision_document(scores, name, recipe.VERSION, "val", calibration.threshold)
+    document = decision_document(scores, name, VERSION, "val", calibration.threshold)
     metrics["decision"] = document["metrics"]["infection"]
     return save_model(network, describe_joint(name, plan, mixture, metrics, calibration), folder)
 
@@ -110,6 +111,7 @@ def describe_joint(
         card["input"]["decision"] = "from the lung window alone"
     return card | {
         "name": f"covid-{name}",
+        "version": VERSION,
         "task": "lungs, ground-glass opacity, consolidation and pleural effusion on chest CT, and COVID-19 or not",
         "network": network,
         "reference": reference,

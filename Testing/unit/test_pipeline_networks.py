@@ -108,7 +108,7 @@ def test_an_ensemble_runs_every_network_and_decides_by_the_mean_probability(fake
         found = analyse(CHEST.volume, network="ensemble")
         assert loaded == ["convlstm", "jcs", "multitask"]
         assert (found.lesions > 0).any() == expected
-        assert found.decision is not None and found.version == "2.0.0"
+        assert found.decision is not None and found.version == "3.0.0, 2.0.0"
 
 
 def test_the_findings_and_the_heat_map_are_among_the_outputs(talking, tmp_path):
