@@ -1,14 +1,13 @@
 """Draws the pictures of StrokeSynth's panel in docs/figures/: ``python docs/make_stroke_panel_figures.py``.
 
 The panel runs on the test host (Testing/slicer_host), so frames and buttons look a little different in 3D Slicer. The
-bundled networks draw a brain with a stroke and segment it: nobody's image is shown. The table and chart of the
-experiment hold numbers drawn at random, unless --experiment DIR names the folder of a finished one.
+bundled networks draw a brain with a stroke and segment it: nobody's image is shown. The experiment is the one whose
+result is docs/stroke-experiment.json.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -23,9 +22,6 @@ SEED = 3
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--experiment", type=Path, metavar="DIR", help="output folder of a finished experiment")
-    options = parser.parse_args()
     from slicer_host import host as hosts
 
     from LesionKitLib import requirements
@@ -39,7 +35,7 @@ def main() -> None:
     pictures.draw_lesion()
     with tempfile.TemporaryDirectory() as temporary:
         pictures.database(Path(temporary, "database"))
-        pictures.experiment(options.experiment or made_up_experiment(Path(temporary, "experiment")))
+        pictures.experiment(finished_experiment(Path(temporary, "experiment")))
     pictures.host.quit()
 
 
@@ -136,19 +132,12 @@ class Pictures:
         draw(self.host, self.loaded, f"stroke_{name}")
 
 
-def made_up_experiment(folder: Path) -> Path:
-    """A folder that looks like a finished experiment's; its numbers come from a random generator."""
-    from StrokeSynthLib.experiment import ARMS
-    from StrokeSynthLib.experiment_summary import JSON, summarise
+def finished_experiment(folder: Path) -> Path:
+    """A folder with the result that docs shows, as an experiment leaves it."""
+    from StrokeSynthLib.experiment_summary import JSON
 
-    rng = np.random.default_rng(0)
-    runs = [
-        {"size": size, "arm": arm, "dice": {f"p{n}": float(rng.beta(3, 3)) for n in range(40)}, "dice_pooled": 0.5}
-        for size in (10, 50, "all")
-        for arm in ARMS
-    ]
     folder.mkdir()
-    (folder / JSON).write_text(json.dumps(summarise(runs, {})), encoding="utf-8")
+    shutil.copy(ROOT / "docs" / "stroke-experiment.json", folder / JSON)
     return folder
 
 

