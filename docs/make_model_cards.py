@@ -50,11 +50,8 @@ def _cross_validation(card: dict) -> list[str]:
 
 
 def _has_intervals(metrics: dict) -> bool:
-    return any(isinstance(v, dict) and "low" in v for figures in metrics.values() for v in _values(figures))
-
-
-def _values(figures) -> list:
-    return list(figures.values()) if isinstance(figures, dict) else []
+    groups = [figures for figures in metrics.values() if isinstance(figures, dict)]
+    return any(isinstance(value, dict) and "low" in value for figures in groups for value in figures.values())
 
 
 def _intervals(metrics: dict) -> list[str]:

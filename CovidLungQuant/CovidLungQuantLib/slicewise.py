@@ -23,10 +23,15 @@ def picture_segmenter(network, device: str = "auto") -> Callable[[np.ndarray], n
 
     def segment(grey: np.ndarray) -> np.ndarray:
         with runtime.autocast():
-            probability = sum(picture_probabilities(net, grey) for net in networks) / len(networks)
+            probability = mean_probabilities(networks, grey)
         return np.where(probability[1] > 0.5, 1 + probability[2:5].argmax(0), 0).astype(np.uint8)
 
     return segment
+
+
+def mean_probabilities(networks: list, grey: np.ndarray) -> np.ndarray:
+    """The mean of the networks' picture_probabilities."""
+    return sum(picture_probabilities(network, grey) for network in networks) / len(networks)
 
 
 def picture_probabilities(network, grey: np.ndarray) -> np.ndarray:

@@ -19,10 +19,10 @@ SURELY_NONE = 0.1  # below this probability of any lesion the teacher contradict
 def load_teacher(name: str, device: str = "cpu") -> Teacher:
     """The mean probabilities of the installed networks of that choice; raises MissingResource when there are none."""
     from .networks_list import load_network, members
-    from .slicewise import picture_probabilities
+    from .slicewise import mean_probabilities
 
     networks = [load_network(member)[1].to(device) for member in members(name)]
-    return lambda grey: sum(picture_probabilities(network, grey) for network in networks) / len(networks)
+    return lambda grey: mean_probabilities(networks, grey)
 
 
 def agreed_labels(mask: np.ndarray, probability: np.ndarray) -> np.ndarray:
