@@ -23,8 +23,11 @@ MODEL_MM = 1.1  # per pixel, where millimetres are known
 FRAME = (224, 288)  # height and width that training sees
 LUNGS_IN_FRAME = (170, 240)  # height and width that the lungs of a slice without millimetres are brought to
 ROOM = (292, 356)  # frame kept for augmentation to move in
-PICTURE_ZOOM = 1.15  # single pictures are segmented so much finer than training's frames, chosen on validation slices,
-PICTURE_FRAME = (320, 384)  # and with more around the lungs, so that no lesion lies at the frame's edge
+# Single pictures are segmented at two scales, of which the finer was chosen on validation slices, and with more around
+# the lungs, so that no lesion lies at the frame's edge.
+PICTURE_ZOOM = 1.15
+PICTURE_ZOOMS = (1.0, PICTURE_ZOOM)
+PICTURE_FRAME = (320, 384)
 USUAL_ASPECT = 0.70  # height / width of the lungs on a mid-level slice
 STRETCH = 1.3  # a picture may have been squeezed by this much
 

@@ -87,7 +87,7 @@ def describe(plan: TrainingPlan, mixture: Mixture, metrics: dict) -> dict:
             "spacing_mm": [MODEL_MM, MODEL_MM, "slices as they are; thinner than 1.5 mm are averaged to 2 mm"],
             "windows_hu": [list(WINDOW), list(SOFT_WINDOW)],
             "pictures": "8-bit pictures: grey values in the first channel (wide and dark windows are stretched to the "
-            "lung window), the second black",
+            "lung window), the second black; seen at two scales, each mirrored, too, and averaged",
             "training_frame": list(FRAME),
         },
         "labels": {"1": "ground-glass opacity", "2": "consolidation", "3": "pleural effusion"},

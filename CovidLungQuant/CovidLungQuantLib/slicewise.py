@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .frames import PICTURE_FRAME, PICTURE_ZOOM, channels_of_grey, place_frame
+from .frames import PICTURE_FRAME, PICTURE_ZOOM, PICTURE_ZOOMS, channels_of_grey, place_frame
 from .grey_window import as_lung_window
 
 
@@ -23,25 +23,44 @@ def picture_segmenter(network, device: str = "auto") -> Callable[[np.ndarray], n
 
     def segment(grey: np.ndarray) -> np.ndarray:
         with runtime.autocast():
-            probability = mean_probabilities(networks, grey)
+            probability = mean_probabilities(networks, grey, PICTURE_ZOOMS, mirrored=True)
         return np.where(probability[1] > 0.5, 1 + probability[2:5].argmax(0), 0).astype(np.uint8)
 
     return segment
 
 
-def mean_probabilities(networks: list, grey: np.ndarray) -> np.ndarray:
+def mean_probabilities(
+    networks: list, grey: np.ndarray, zooms: tuple[float, ...] = (PICTURE_ZOOM,), mirrored: bool = False
+) -> np.ndarray:
     """The mean of the networks' picture_probabilities."""
-    return sum(picture_probabilities(network, grey) for network in networks) / len(networks)
+    return sum(picture_probabilities(network, grey, zooms, mirrored) for network in networks) / len(networks)
 
 
-def picture_probabilities(network, grey: np.ndarray) -> np.ndarray:
-    """(5, h, w): lung, any lesion, ground glass, consolidation, effusion, on the picture's own pixels."""
+def picture_probabilities(
+    network, grey: np.ndarray, zooms: tuple[float, ...] = (PICTURE_ZOOM,), mirrored: bool = False
+) -> np.ndarray:
+    """(5, h, w): lung, any lesion, ground glass, consolidation, effusion, on the picture's own pixels.
+
+    The mean over the zooms and, if mirrored, over the picture and its mirror image.
+    """
+    whole = as_lung_window(grey / 255.0)
+    usual = place_frame(whole)
+    total = np.zeros((5, *grey.shape), np.float32)
+    for zoom in zooms:
+        place = usual.finer(zoom, PICTURE_FRAME)
+        frame = place.cut(whole)
+        found = _probabilities(network, frame)
+        if mirrored:
+            found = (found + _probabilities(network, frame[:, ::-1])[..., ::-1]) / 2
+        total += place.paste(found, grey.shape)
+    return total / len(zooms)
+
+
+def _probabilities(network, frame: np.ndarray) -> np.ndarray:
     import torch
 
-    whole = as_lung_window(grey / 255.0)
-    place = place_frame(whole).finer(PICTURE_ZOOM, PICTURE_FRAME)
     with torch.inference_mode():
-        return place.paste(_ask(network, place.cut(whole)).probabilities()[0].float().cpu().numpy(), grey.shape)
+        return _ask(network, frame).probabilities()[0].float().cpu().numpy()
 
 
 @dataclass(frozen=True)

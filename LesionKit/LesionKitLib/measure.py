@@ -88,16 +88,21 @@ def components(mask: np.ndarray, voxel_ml: float, min_ml: float = MIN_LESION_ML)
     """
     from scipy import ndimage
 
-    labels = np.zeros(mask.shape, np.int32)
     box = bounding_box(mask)
     if box is None:
-        return labels, np.zeros(0, np.int64)
+        return np.zeros(mask.shape, np.int32), np.zeros(0, np.int64)
     inner, count = ndimage.label(mask[box], np.ones((3, 3, 3)), output=np.int32)
-    sizes = np.bincount(inner.ravel(), minlength=count + 1)[1:]
+    # plane by plane and in place: bincount and indexing make arrays of up to eight bytes a voxel
+    sizes = sum(np.bincount(plane.ravel(), minlength=count + 1) for plane in inner)[1:]
     large = sizes * voxel_ml >= min_ml * (1 - 1e-9)  # a piece of exactly min_ml counts, whatever the rounding
     number = np.zeros(count + 1, np.int32)
     number[1:][large] = np.arange(1, large.sum() + 1)
-    labels[box] = number[inner]
+    for plane in inner:
+        plane[...] = number[plane]
+    if inner.shape == mask.shape:
+        return inner, sizes[large]
+    labels = np.zeros(mask.shape, np.int32)
+    labels[box] = inner
     return labels, sizes[large]
 
 

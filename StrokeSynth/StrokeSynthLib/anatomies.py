@@ -14,7 +14,7 @@ import numpy as np
 from LesionKitLib.measure import bounding_box
 
 from .datasets import MaskSet, read_label_maps
-from .labels import BACKGROUND, DEEP_GREY, GREY, SKULL_FIRST, WHITE, with_lesion
+from .labels import BACKGROUND, DEEP_GREY, GREY, LESION, SKULL_FIRST, WHITE, with_lesion
 from .slice_views import AXIAL, CORONAL, SAGITTAL, plane_slice
 from .template import SOOP_FIRST, SOOP_SHAPE, STANDARD_SHAPE, load_template
 
@@ -51,8 +51,13 @@ def _is_tissue(labels: np.ndarray) -> np.ndarray:
 
 
 def read_anatomies(folder: Path, split: str = "train", skull: bool = True) -> list[np.ndarray]:
-    """The maps of the folder synthseg_labels on the standard grid, and the template's own as the last."""
+    """The maps of the folder synthseg_labels on the standard grid, and the template's own as the last.
+
+    Lesions of their own become white matter: they are scars of age, not the strokes that are drawn in.
+    """
     maps = [to_standard(volume.array) for volume in read_label_maps(folder, split, skull)]
+    for labels in maps:
+        labels[labels == LESION.value] = WHITE.value
     return [*maps, load_template().labels.array]
 
 

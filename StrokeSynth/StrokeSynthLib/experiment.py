@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +35,8 @@ RESULT_FILE = "result.json"
 class Setting:
     """sizes: numbers of real cases, or "all". arms: of ARMS. seeds: each repeats everything with other cases.
 
-    steps, batch: of each training; synthetic: translated slices per translator.
+    steps: of each training; batch: real slices in each step of every arm; added: synthetic ones beside them in the arms
+    that have such; synthetic: translated slices per translator.
     """
 
     sizes: tuple[int | str, ...] = (10, 50, ALL)
@@ -43,10 +44,11 @@ class Setting:
     seeds: tuple[int, ...] = (0, 1, 2)
     steps: int = 300
     batch: int = 8
+    added: int = 4
     synthetic: int = 500
 
 
-SMALL = Setting((10, 50), (REAL, RANDOMISED), (0,), steps=60, batch=6, synthetic=60)
+SMALL = Setting((10, 50), (REAL, RANDOMISED), (0,), steps=60, batch=6, added=3, synthetic=60)
 
 
 @dataclass(frozen=True)
@@ -173,7 +175,7 @@ def run_one(
         check_every=max(setting.steps, 1),
     )  # fmt: skip
     network = train_stroke_unet(
-        sources, folder, plan, mixture_of(arm, setting.batch), runtime.device, progress=progress, pretrained=pretrained
+        sources, folder, plan, mixture_of(arm, setting), runtime.device, progress=progress, pretrained=pretrained
     )
     scores = score_slices(materials.test, predict_slices(network, materials.test, runtime) > LESION_FROM)
     result = {"arm": arm, "size": size, "seed": seed, "cases": len(sources.real["axial"]), **_figures(scores)}
@@ -182,12 +184,11 @@ def run_one(
     return result
 
 
-def mixture_of(arm: str, batch: int) -> Mixture:
-    """Slices per step: as many in every arm, half of them synthetic in all but REAL."""
-    real = batch if arm == REAL else batch - batch // 2
-    others = {"translated": batch - real if arm in TRANSLATOR_ARMS else 0}
-    others["randomised"] = batch - real if arm == RANDOMISED else 0
-    return replace(Mixture(), axial=real, coronal=0, sagittal=0, **others)
+def mixture_of(arm: str, setting: Setting) -> Mixture:
+    """Slices per step: the same number of real ones in every arm, so that what is added takes nothing away."""
+    translated = setting.added if arm in TRANSLATOR_ARMS else 0
+    randomised = setting.added if arm == RANDOMISED else 0
+    return Mixture(setting.batch, coronal=0, sagittal=0, translated=translated, randomised=randomised)
 
 
 def _figures(scores: list[Score]) -> dict:
@@ -204,7 +205,7 @@ def _figures(scores: list[Score]) -> dict:
 def _keep_setting(output: Path, setting: Setting) -> None:
     """Remember what the runs have in common; sizes, arms and seeds may be added to later."""
     path = output / "setting.json"
-    common = {key: value for key, value in asdict(setting).items() if key in ("steps", "batch", "synthetic")}
+    common = {key: value for key, value in asdict(setting).items() if key in ("steps", "batch", "added", "synthetic")}
     if path.is_file():
         if json.loads(path.read_text("utf-8")) != common:
             raise UnusableInput(f"'{output}' holds runs of another setting; choose another output folder.")

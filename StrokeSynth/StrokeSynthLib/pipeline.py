@@ -23,7 +23,7 @@ from .input_check import check_brain_mr
 from .labels import LESION, WHITE
 from .measurements import MIN_LESION_ML, measure
 from .result import StrokeResult
-from .slice_prediction import LESION_FROM, probabilities
+from .slice_prediction import LESION_FROM, mirrored_probabilities
 from .slice_views import channels, normalised, template_volume
 from .template import load_template
 
@@ -105,7 +105,7 @@ def segment(
         progress.report("segmenting", 0.3 + 0.6 * start / len(slices))
         rows = slices[start : start + runtime.batch]
         stack = np.concatenate([channels(seen[k : k + 1], template[k]) for k in rows])
-        lesion[rows], brain[rows] = np.moveaxis(probabilities(net, stack, runtime), 1, 0)
+        lesion[rows], brain[rows] = np.moveaxis(mirrored_probabilities(net, stack, runtime), 1, 0)
     allowed = inside & near
     brain = brain * allowed if skull else inside.astype(np.float32)
     brain = _largest(brain)

@@ -30,16 +30,16 @@ def predict_slices(
         brains = images > 0
         grey = np.stack([normalised(image, brain) for image, brain in zip(images, brains, strict=True)])
         stack = channels(grey, template, slices.plane)
-        part = lesion_probability(network, stack, runtime)
-        if mirrored and slices.plane != "sagittal":
-            part = (part + lesion_probability(network, stack[..., ::-1].copy(), runtime)[..., ::-1]) / 2
+        see = mirrored_probabilities if mirrored and slices.plane != "sagittal" else probabilities
+        part = see(network, stack, runtime)[:, 0]
         result[start : start + runtime.batch] = part * brains
     return result
 
 
-def lesion_probability(network, stack: np.ndarray, runtime: Runtime) -> np.ndarray:
-    """(n, h, w) float32 from the network's channels (n, 3, h, w)."""
-    return probabilities(network, stack, runtime)[:, 0]
+def mirrored_probabilities(network, stack: np.ndarray, runtime: Runtime) -> np.ndarray:
+    """The mean of probabilities for the slices and for their mirror images."""
+    own, other = (probabilities(network, seen, runtime) for seen in (stack, stack[..., ::-1].copy()))
+    return (own + other[..., ::-1]) / 2
 
 
 def probabilities(network, stack: np.ndarray, runtime: Runtime) -> np.ndarray:

@@ -124,8 +124,6 @@ def synthesise(
 
     image, runtime = with_fallback(work, runtime)
     notes = ("The translators were trained on FLAIR: the image looks like FLAIR whatever the labels came from.",)
-    if translator == "cyclegan":
-        notes += ("CycleGAN, trained without pairs, draws lesions too dark: for comparison only.",)
     seconds = {"total": time.perf_counter() - start}
     return Synthesis(image, semantic, name, seed, drawn, runtime.description, seconds, notes)
 

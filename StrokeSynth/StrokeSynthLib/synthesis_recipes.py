@@ -17,7 +17,15 @@ from .mask_training import CRITIC_STEPS, PLAN, BoxedLesions, boxed_lesions, trai
 from .paired import Pairs, read_pairs
 from .placement import fit_placement
 from .translator_evaluation import evaluate_generator
-from .translator_training import L1_WEIGHT, PLANS, build_generator, train_translator
+from .translator_training import (
+    CONTRAST_WEIGHT,
+    CYCLE_WEIGHT,
+    L1_WEIGHT,
+    LESION_CONTRAST,
+    PLANS,
+    build_generator,
+    train_translator,
+)
 
 VERSION = "1.0.0"
 SOOP = {
@@ -42,12 +50,13 @@ REFERENCES = {
     "cyclegan": "Zhu et al. 2017, arXiv 1703.10593",
 }
 _GOOD = "Fluid, brain and large infarcts have their greys; cortex hardly differs from white matter"
+VERSIONS = {"cyclegan": "1.1.0"}
 BUNDLED = {  # what is wrong with the images of the bundled models
     "pix2pix": f"{_GOOD}; white matter of coronal slices has a chequered patch.",
     "spade": f"{_GOOD}; there are faint streaks.",
-    "cyclegan": "Without pairs it did not learn which grey a lesion has: it draws lesions darker than brain, bright "
-    "patches where the labels have none, and a grid of small squares in fluid. It is there for comparison; use Pix2Pix "
-    "or SPADE.",
+    "cyclegan": "Lesions are bright because the training said so: without pairs, nothing else tells their grey, so "
+    "every lesion is bright. Brain is covered by a fine grid and coarse noise, deep grey matter has no clear edge. It "
+    "is there for comparison; use Pix2Pix or SPADE.",
 }
 
 
@@ -136,10 +145,14 @@ def mask_card(plan: GanPlan, count: int, metrics: dict) -> dict:
 def translator_card(name: str, plan: GanPlan, counts: dict[str, int], metrics: dict) -> dict:
     """A translator's card, less the sha256. counts: training slices of each plane."""
     slices = ", ".join(f"{count} {plane}" for plane, count in counts.items())
-    pairing = "unpaired: labels of one slice, images of another" if name == "cyclegan" else "paired"
+    pairing, weights = "paired", {"l1_weight": L1_WEIGHT}
+    if name == "cyclegan":
+        pairing = "unpaired: labels of one slice, images of another"
+        weights = {"cycle_weight": CYCLE_WEIGHT, "contrast_weight": CONTRAST_WEIGHT, "lesion_contrast": LESION_CONTRAST}
     return {
         "name": f"stroke-{name}",
         **COMMON,
+        "version": VERSIONS.get(name, COMMON["version"]),
         "task": "draws FLAIR-like brain images from label maps",
         "network": {"pix2pix": "Pix2PixGenerator", "spade": "SpadeGenerator", "cyclegan": "CycleGANGenerator"}[name],
         "architecture": REFERENCES[name],
@@ -154,7 +167,7 @@ def translator_card(name: str, plan: GanPlan, counts: dict[str, int], metrics: d
             {**SOOP, "labels": f"slices: {slices} ({pairing}); lesions by experts, tissue by atlas and grey values"},
             TEMPLATE,
         ],
-        "training": {**_training(f"stroke-{name}", plan), "l1_weight": L1_WEIGHT},
+        "training": {**_training(f"stroke-{name}", plan), **weights},
         "metrics": metrics,
         "metrics_command": f"lesionkit evaluate stroke-synthesis --data DIR --network stroke-{name}",
         "limits": [

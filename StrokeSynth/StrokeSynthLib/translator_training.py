@@ -1,7 +1,8 @@
 """Training the image translators: Pix2Pix and SPADE on pairs, CycleGAN on labels and images of different patients.
 
 As in Platscher et al. 2020 (arXiv 2010.02745): least-squares adversarial loss, L1 with weight 10, Adam 2e-4 with beta1
-0.5, noise on what the discriminator sees, for CycleGAN a pool of 50 images.
+0.5, noise on what the discriminator sees, for CycleGAN a pool of 50 images. CycleGAN alone is told that a stroke is
+brighter than white matter on FLAIR: without pairs, nothing else says which grey a lesion has.
 """
 
 from __future__ import annotations
@@ -14,17 +15,19 @@ import numpy as np
 from LesionKitLib.progress import Progress
 
 from .gan_training import GanPlan, descend, fit_gan
-from .labels import BACKGROUND, LABEL_COUNT, LESION, one_hot
+from .labels import BACKGROUND, LABEL_COUNT, LESION, WHITE, one_hot
 from .paired import Pairs, padded
 from .translators_list import STYLE
 
 PLANE_SHARES = {"axial": 0.5, "coronal": 0.3, "sagittal": 0.2}
 L1_WEIGHT, CYCLE_WEIGHT = 10.0, 10.0
 LESION_EMPHASIS = 4.0  # further weight of a lesion's pixels in L1: they are few
+LESION_CONTRAST = 0.2  # by which a lesion is at least brighter than white matter, in greys of -1..1
+CONTRAST_WEIGHT = 5.0
 PLANS = {
     "pix2pix": GanPlan(steps=2400, batch=2),
     "spade": GanPlan(steps=1600, batch=2),
-    "cyclegan": GanPlan(steps=900, batch=1),
+    "cyclegan": GanPlan(steps=1400, batch=1),
 }
 
 
@@ -104,6 +107,18 @@ def weighted_l1(images, targets, labels):
     return ((images - targets).abs() * weights).mean()
 
 
+def missing_contrast(images, labels):
+    """By how much lesions fall short of being LESION_CONTRAST brighter than the white matter of their slice (mean).
+
+    images: (n, 1, h, w); labels: (n, LABEL_COUNT, h, w), one-hot or probabilities. Slices with next to no lesion or
+    white matter have no contrast.
+    """
+    lesion, white = (labels[:, kind.value : kind.value + 1].float() for kind in (LESION, WHITE))
+    greys = [(images * share).sum((1, 2, 3)) / share.sum((1, 2, 3)).clamp(min=1) for share in (lesion, white)]
+    held = (lesion.sum((1, 2, 3)) >= 1) & (white.sum((1, 2, 3)) >= 1)
+    return ((LESION_CONTRAST - greys[0] + greys[1]).clamp(min=0) * held).mean()
+
+
 def _paired_players(name: str, plan: GanPlan):
     import torch
 
@@ -148,8 +163,11 @@ def _cycle_players(name: str, plan: GanPlan):
         labels_again = F.cross_entropy(labeller(fake), batch.labels.argmax(1))
         image_again = (generator(guess, batch.noise, batch.style) - batch.images).abs().mean()
         adversarial = generator_loss(score(of_images, fake)) + generator_loss(score(of_labels, guess))
-        both = [optimisers["generator"], optimisers["labeller"]]
-        _descend_together(adversarial + CYCLE_WEIGHT * (0.1 * labels_again + image_again), both)
+        contrast = missing_contrast(fake, batch.labels) + missing_contrast(batch.images, guess)
+        cycle = CYCLE_WEIGHT * (0.1 * labels_again + image_again)
+        _descend_together(
+            adversarial + cycle + CONTRAST_WEIGHT * contrast, [optimisers["generator"], optimisers["labeller"]]
+        )
         judged = 0.0
         for judge, real, made, pool in (
             ("of_images", batch.images, fake, image_pool),
@@ -161,7 +179,7 @@ def _cycle_players(name: str, plan: GanPlan):
             judged += loss.item()
         return {
             "loss": image_again.item(), "labels": labels_again.item(), "adversarial": adversarial.item(),
-            "discriminator": judged,
+            "discriminator": judged, "contrast": contrast.item(),
         }  # fmt: skip
 
     players = {

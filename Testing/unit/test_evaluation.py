@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from chest_fixtures import BODY, VALUES, ThresholdNetwork
 from data_fixtures import mosmed_folder, pseudo_folder, sirm_folder, volumes_folder
 
@@ -21,7 +23,7 @@ from CovidLungQuantLib.evaluation import (
     score_slices,
 )
 from CovidLungQuantLib.frames import window
-from CovidLungQuantLib.slicewise import picture_segmenter
+from CovidLungQuantLib.slicewise import picture_probabilities, picture_segmenter
 from LesionKitLib.errors import Cancelled, UnusableInput
 from LesionKitLib.progress import Progress
 
@@ -141,6 +143,22 @@ def test_pictures_are_segmented_on_their_own_pixels(tmp_path):
         truth = example.label > 0
         assert 2 * ((found > 0) & truth).sum() / ((found > 0).sum() + truth.sum()) > 0.9
         assert (found == example.label)[truth].mean() > 0.8
+
+
+def test_several_looks_at_a_picture_are_averaged(tmp_path):
+    class PrefersLeft(ThresholdNetwork):
+        """Everything in the frame's left half, whatever it shows, and nothing in its right half."""
+
+        def __call__(self, grey):
+            left = torch.zeros(len(grey), 5, *grey.shape[-2:])
+            left[..., : grey.shape[-1] // 2] = 1
+            return SimpleNamespace(probabilities=lambda: left)
+
+    grey = next(labelled_slices(sirm_folder(tmp_path / "sirm100"), "val")).grey
+    once = picture_probabilities(PrefersLeft(), grey)[1]
+    both = picture_probabilities(PrefersLeft(), grey, (1.0, 1.15), mirrored=True)[1]
+    middle = grey.shape[0] // 2, slice(grey.shape[1] // 4, 3 * grey.shape[1] // 4)
+    assert once[middle].max() > 0.99 and np.allclose(both[middle], 0.5, atol=0.02)
 
 
 def test_slice_calls_of_a_volume_that_is_read_without_error_are_all_right(tmp_path, threshold_network):

@@ -12,23 +12,23 @@ from stroke_fixtures import BrightNetwork, soop_folder, synthseg_folder
 from LesionKitLib.errors import MissingResource, UnusableInput
 from LesionKitLib.inference import Runtime
 from LesionKitLib.training import TrainingPlan
-from StrokeSynthLib import recipe
+from StrokeSynthLib import recipe, training
 from StrokeSynthLib.anatomies import random_lesion_slice, read_anatomies, to_standard
 from StrokeSynthLib.augment import CANVAS
 from StrokeSynthLib.datasets import read_masks, read_slices
 from StrokeSynthLib.evaluation import metrics_of, score_slices
 from StrokeSynthLib.experiment import ALL, Setting, choose_cases, mixture_of, parse_sizes, run_experiment, run_folder
 from StrokeSynthLib.experiment_summary import as_markdown, summarise
-from StrokeSynthLib.labels import LESION, SKULL_FIRST
+from StrokeSynthLib.labels import LESION, SKULL_FIRST, WHITE, semantic_from_labels
 from StrokeSynthLib.randomise import bias_field, coarse, random_image, random_means
-from StrokeSynthLib.slice_prediction import predict_slices
+from StrokeSynthLib.slice_prediction import mirrored_probabilities, predict_slices
 from StrokeSynthLib.slice_views import channels, normalised, template_slice
 from StrokeSynthLib.synthetic_slices import translated_slices
 from StrokeSynthLib.template import load_template
 from StrokeSynthLib.training import Mixture, draw_batch, read_sources, train_stroke_unet
 
 CPU = Runtime("cpu", batch=4)
-TINY = Setting((2, ALL), ("real", "randomised"), (0,), steps=1, batch=2, synthetic=2)
+TINY = Setting((2, ALL), ("real", "randomised"), (0,), steps=1, batch=2, added=2, synthetic=2)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,9 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def sources(data):
-    return read_sources(data, Mixture())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "TRANSLATED", 3)
+        return read_sources(data, Mixture())
 
 
 def test_grey_values_are_normalised_whatever_the_scanners_scale():
@@ -100,6 +102,32 @@ def test_slices_made_from_label_maps_hold_lesions_of_training_patients(data):
     assert (again[0] == drawn[0][0]).all()
 
 
+def test_lesions_of_the_label_maps_themselves_are_no_strokes_to_learn_from(data):
+    import SimpleITK as sitk
+
+    own = sitk.GetArrayFromImage(sitk.ReadImage(str(data / "synthseg_labels" / "a.nii.gz")))
+    changed = np.where(own == 2, 25, own)  # FreeSurfer's 25 is a lesion: here all white matter
+    assert LESION.value in semantic_from_labels(changed)
+    image = sitk.GetImageFromArray(changed.astype(np.int16))
+    image.CopyInformation(sitk.ReadImage(str(data / "synthseg_labels" / "a.nii.gz")))
+    other = synthseg_folder(data / "other", ("a",)) / "synthseg_labels"
+    sitk.WriteImage(image, str(other / "a.nii.gz"))
+    (labels, _template) = read_anatomies(other)
+    assert not (labels == LESION.value).any() and (labels == WHITE.value).sum() > 1000
+
+
+def test_a_mean_with_the_mirror_image_prefers_no_side():
+    def prefers_left(images):
+        import torch
+
+        answer = torch.zeros(len(images), 2, *images.shape[-2:])
+        answer[..., : images.shape[-1] // 2] = 4
+        return answer
+
+    found = mirrored_probabilities(prefers_left, np.zeros((1, 3, 4, 6), np.float32), CPU)
+    assert np.allclose(found, found[..., ::-1]) and found.min() > 0.5
+
+
 def test_a_batch_has_every_sources_slices_on_the_canvas(sources):
     batch = draw_batch(sources, Mixture(), np.random.default_rng(0))
     assert batch["image"].shape == (8, 3, *CANVAS) and batch["lesion"].shape == (8, *CANVAS)
@@ -111,7 +139,7 @@ def test_a_batch_has_every_sources_slices_on_the_canvas(sources):
 
 def test_training_goes_on_where_it_stopped_and_can_be_described_as_it_is(data, sources, tmp_path):
     plan = TrainingPlan(2, warmup=1, save_every=1, check_every=2)
-    small = Mixture(axial=1, coronal=0, sagittal=0, randomised=1)
+    small = Mixture(axial=1, coronal=0, sagittal=0, translated=0, randomised=1)
     network = train_stroke_unet(sources, tmp_path, plan, small, pretrained=False)
     reached, steps = recipe.averaged_network(tmp_path)
     assert steps == 2
@@ -157,10 +185,18 @@ def test_smaller_choices_of_cases_lie_within_larger_ones(data):
         choose_cases(train, 50, 0)
 
 
-def test_every_arm_trains_on_as_many_slices():
-    totals = {arm: mixture_of(arm, 7) for arm in ("real", "pix2pix", "randomised")}
-    assert {m.axial + m.translated + m.randomised for m in totals.values()} == {7}
-    assert totals["pix2pix"].translated == totals["randomised"].randomised == 3
+def test_every_arm_sees_as_many_real_slices_and_the_others_come_in_addition():
+    setting = replace(TINY, batch=7, added=3)
+    found = {arm: mixture_of(arm, setting) for arm in ("real", "pix2pix", "randomised")}
+    assert {m.axial for m in found.values()} == {7}
+    assert [(m.translated, m.randomised) for m in found.values()] == [(0, 0), (3, 0), (0, 3)]
+
+
+def test_the_network_learns_from_translated_slices_of_training_patients_masks_too(sources):
+    assert len(sources.translated) == 3 and sources.translated.masks.any()
+    assert set(sources.translated.split) == {"train"}
+    batch = draw_batch(sources, Mixture(0, 0, 0, translated=2, randomised=0), np.random.default_rng(0))
+    assert len(batch["image"]) == 2 and float(batch["lesion"].sum()) > 0
 
 
 def test_sizes_are_read_and_refused_by_name():

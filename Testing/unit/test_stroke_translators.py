@@ -111,6 +111,20 @@ def test_the_noise_on_the_discriminator_s_input_ends_at_half_of_the_training():
     assert blurred_sight(images, 50, 100) is images
 
 
+def test_a_lesion_that_is_brighter_than_white_matter_lacks_no_contrast():
+    from StrokeSynthLib.labels import LESION, WHITE
+    from StrokeSynthLib.translator_training import LESION_CONTRAST, missing_contrast
+
+    labels = torch.zeros(1, 8, 4, 4)
+    labels[:, WHITE.value, :2], labels[:, LESION.value, 2:] = 1, 1
+    bright, dark = torch.zeros(1, 1, 4, 4), torch.zeros(1, 1, 4, 4)
+    bright[..., 2:, :], dark[..., 2:, :] = LESION_CONTRAST + 0.1, -0.5
+    assert float(missing_contrast(bright, labels)) == 0
+    assert float(missing_contrast(dark, labels)) == pytest.approx(LESION_CONTRAST + 0.5)
+    labels[:, LESION.value] = 0
+    assert float(missing_contrast(dark, labels)) == 0
+
+
 def test_the_pool_shows_earlier_images_half_of_the_time():
     from StrokeSynthLib.networks.translators.cyclegan import ImagePool
 
