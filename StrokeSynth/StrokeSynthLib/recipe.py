@@ -148,9 +148,9 @@ def card(plan: TrainingPlan, mixture: Mixture, steps: int, figures: dict, thresh
             "figures for them.",
             "The lesions were drawn on diffusion images: an acute lesion can be invisible on FLAIR, and old bright "
             "lesions count as wrong where they are marked.",
-            "On the one T2 volume tried a third of a large chronic lesion (38 ml) was found (Dice 0.37), and 25 small "
-            "places were marked; on the one DWI volume tried small acute lesions were found, and so was the bright "
-            "rim of the skull base.",
+            "On the one T2 volume tried a fifth of a large chronic lesion (38 ml) was found (Dice 0.26), and 10 small "
+            "places were marked; on the one DWI volume tried small acute lesions were found, and so were bright and "
+            "dark artefacts at the skull base.",
             "Small lesions are often missed; bright artefacts at the skull base may be marked.",
             "Slices are segmented one by one; the figures are of slices at fixed places, not of volumes.",
             "Haemorrhage, tumours, children and post-operative brains are untested.",
