@@ -33,7 +33,7 @@ class Mixture:
 
 
 PLAN = TrainingPlan(steps=4000, check_every=500, save_every=100, learning_rate=1.5e-3)
-TRANSLATOR = "spade"  # of the three, the one whose slices helped most in the experiment
+TRANSLATOR = "spade"  # its slices help as much as any in the experiment, and look most like real ones
 TRANSLATED = 600  # slices made by it before training
 
 
