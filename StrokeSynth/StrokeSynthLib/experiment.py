@@ -87,8 +87,8 @@ def run_experiment(
     """All runs that are not done yet, then the summary (see experiment_summary.summarise), which is written, too.
 
     data: the folder that holds soop and synthseg_labels. only_finished: nothing is trained, what is done is summed up.
-    Raises UnusableInput for unusable data or a folder that holds
-    runs of another setting, MissingResource where a translator of the setting is not installed.
+    Raises UnusableInput for unusable data or a folder that holds runs of another setting, MissingResource where a
+    translator of the setting is not installed.
     """
     from .experiment_summary import summarise, write_summary
 

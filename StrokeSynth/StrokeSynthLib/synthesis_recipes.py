@@ -152,7 +152,7 @@ def translator_card(name: str, plan: GanPlan, counts: dict[str, int], metrics: d
     return {
         "name": f"stroke-{name}",
         **COMMON,
-        "version": VERSIONS.get(name, COMMON["version"]),
+        "version": VERSIONS.get(name, VERSION),
         "task": "draws FLAIR-like brain images from label maps",
         "network": {"pix2pix": "Pix2PixGenerator", "spade": "SpadeGenerator", "cyclegan": "CycleGANGenerator"}[name],
         "architecture": REFERENCES[name],

@@ -52,22 +52,25 @@ def read_sources(data: Path, mixture: Mixture) -> Sources:
 
     data: the folder that holds soop and synthseg_labels. Raises MissingResource when the translator is not installed.
     """
-    from LesionKitLib.inference import choose_runtime
-
     from .anatomies import read_anatomies
     from .datasets import read_masks, read_slices
-    from .synthesis import load_translator
-    from .synthetic_slices import translated_slices
 
     real = {plane: read_slices(data / "soop", plane) for plane in PLANES if getattr(mixture, plane)}
     if not mixture.randomised and not mixture.translated:
         return Sources(real)
     anatomies, masks = read_anatomies(data / "synthseg_labels"), read_masks(data / "soop")
-    if not mixture.translated:
-        return Sources(real, None, anatomies, masks)
-    generator, _ = load_translator(TRANSLATOR)
-    translated = translated_slices(generator, anatomies, masks, TRANSLATED, 0, choose_runtime("cpu"))
+    translated = _translated(anatomies, masks) if mixture.translated else None
     return Sources(real, translated, anatomies, masks)
+
+
+def _translated(anatomies: Sequence[np.ndarray], masks: MaskSet) -> SliceSet:
+    from LesionKitLib.inference import choose_runtime
+
+    from .synthesis import load_translator
+    from .synthetic_slices import translated_slices
+
+    generator, _ = load_translator(TRANSLATOR)
+    return translated_slices(generator, anatomies, masks, TRANSLATED, 0, choose_runtime("cpu"))
 
 
 def real_view(slices: SliceSet, rng: np.random.Generator) -> View:
