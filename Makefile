@@ -23,7 +23,7 @@ unexport PYTHONPATH PYTHONHOME
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
-demo: $(VENV)/.demo ## analyse the bundled sample CT and show the result (ARGS=--no-serve ends after the report)
+demo: $(VENV)/.demo ## analyze the bundled sample CT and show the result (ARGS=--no-serve ends after the report)
 	@$(BIN)/lesionkit demo $(ARGS)
 
 test: lint ## set up, lint and run all tests (ARGS go to pytest)

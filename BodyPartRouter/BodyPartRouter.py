@@ -203,14 +203,14 @@ class BodyPartRouterLogic(ScriptedLoadableModuleLogic):
         if volumeNode is None or volumeNode.GetImageData() is None:
             raise UnusableInput(_("The volume holds no image."))
         array = slicer.util.arrayFromVolume(volumeNode)
-        if array.ndim == 4:  # colours
+        if array.ndim == 4:  # colors
             array = array.mean(axis=-1)
         if len(array) != 1:
             raise UnusableInput(_("This is a volume of {n} slices, not an X-ray.").format(n=len(array)))
         pixels = array[0].astype(np.float32)
         low, high = float(pixels.min()), float(pixels.max())
         if high <= low:
-            raise UnusableInput(_("The image is of one grey value."))
+            raise UnusableInput(_("The image is of one gray value."))
         note = _("The pixels of the scene were taken, because the image has no file.")
         return Xray((pixels - low) / (high - low), notes=(note,))
 

@@ -54,7 +54,7 @@ class CovidLungQuant(ScriptedLoadableModule):
         slicer.app.connect("startupCompleted()", registerSampleData)
 
 
-# Slicer's own sample CT, under Slicer's licence as its developers say (discourse.slicer.org, topic 37731)
+# Slicer's own sample CT, under Slicer's license as its developers say (discourse.slicer.org, topic 37731)
 CT_CHEST_SHA256 = "4507b664690840abb6cb9af2d919377ffc4ef75b167cb6fd0f747befdb12e38e"
 CT_CHEST_URL = f"https://github.com/Slicer/SlicerTestingData/releases/download/SHA256/{CT_CHEST_SHA256}"
 
@@ -200,7 +200,7 @@ class CovidLungQuantLogic(ScriptedLoadableModuleLogic):
 
     Every error is a ValueError whose message is a sentence for the user, but for LesionKitLib.errors.MissingResource
     (no weights or no PyTorch: something can be installed) and Cancelled.
-    analyse: the pipeline, by default CovidLungQuantLib.pipeline.analyse.
+    analyze: the pipeline, by default CovidLungQuantLib.pipeline.analyze.
     """
 
     # node references from the segmentation to what belongs to it
@@ -212,9 +212,9 @@ class CovidLungQuantLogic(ScriptedLoadableModuleLogic):
     FINDINGS_ATTRIBUTE = "LesionKit.Findings"  # of the segmentation: its lesions one by one, as JSON
     RUN_ATTRIBUTE = "LesionKit.Run"  # of the segmentation: how it was made, as JSON
 
-    def __init__(self, analyse=None):
+    def __init__(self, analyze=None):
         super().__init__()
-        self._analyse = analyse
+        self._analyze = analyze
 
     def process(
         self,
@@ -235,15 +235,15 @@ class CovidLungQuantLogic(ScriptedLoadableModuleLogic):
 
     def prepare(self, inputVolume: vtkMRMLScalarVolumeNode, network: str = "convlstm", device: str = "auto"):
         """The analysis as a function of a Progress, which touches no node and may run on another thread."""
-        if self._analyse is None:
-            from CovidLungQuantLib.pipeline import analyse
+        if self._analyze is None:
+            from CovidLungQuantLib.pipeline import analyze
 
-            self._analyse = analyse
-        pipeline, volume = self._analyse, self.volumeFor(inputVolume)
+            self._analyze = analyze
+        pipeline, volume = self._analyze, self.volumeFor(inputVolume)
         return lambda progress: pipeline(volume, network=network, device=device, progress=progress)
 
     def volumeFor(self, inputVolume: vtkMRMLScalarVolumeNode):
-        """The LesionKitLib Volume to analyse."""
+        """The LesionKitLib Volume to analyze."""
         from LesionKitLib.mrml.volumes import volume_from_node
 
         return volume_from_node(inputVolume)
@@ -495,10 +495,10 @@ class CovidLungQuantLogic(ScriptedLoadableModuleLogic):
 class CovidLungQuantTest(ScriptedLoadableModuleTest):
     """Runs in Slicer (ctest, or Reload and Test) and on slicer-core alone.
 
-    analyse: set it to run without the bundled network. Without PyTorch the network is left out as well.
+    analyze: set it to run without the bundled network. Without PyTorch the network is left out as well.
     """
 
-    analyse = None
+    analyze = None
 
     def setUp(self):
         slicer.mrmlScene.Clear()
@@ -510,7 +510,7 @@ class CovidLungQuantTest(ScriptedLoadableModuleTest):
 
     def test_phantom_is_segmented_and_measured(self):
         phantom, node = self.makePhantom()
-        logic = CovidLungQuantLogic(analyse=self.pipelineFor(phantom))
+        logic = CovidLungQuantLogic(analyze=self.pipelineFor(phantom))
 
         self.delayDisplay("Segmenting it")
         segmentation = logic.process(node)
@@ -531,7 +531,7 @@ class CovidLungQuantTest(ScriptedLoadableModuleTest):
         phantom, node = self.makePhantom()
         widget = slicer.modules.covidlungquant.widgetRepresentation().self()
         widget.scene.take_up()
-        widget.logic = widget.runSection.logic = CovidLungQuantLogic(analyse=self.pipelineFor(phantom))
+        widget.logic = widget.runSection.logic = CovidLungQuantLogic(analyze=self.pipelineFor(phantom))
         widget._parameterNode.inputVolume = node
 
         self.delayDisplay("Applying")
@@ -562,8 +562,8 @@ class CovidLungQuantTest(ScriptedLoadableModuleTest):
         """None for the bundled network; where PyTorch is not installed, one that answers with the phantom's truth."""
         from LesionKitLib.requirements import missing_packages
 
-        if type(self).analyse is not None or not missing_packages():
-            return type(self).analyse
+        if type(self).analyze is not None or not missing_packages():
+            return type(self).analyze
 
         def answer(volume, network="convlstm", device="auto", progress=None):
             from CovidLungQuantLib.measurements import measure

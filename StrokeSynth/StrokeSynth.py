@@ -1,6 +1,6 @@
-"""StrokeSynth: segments ischemic stroke on brain MR and synthesises brains with strokes. Slicer's module and logic.
+"""StrokeSynth: segments ischemic stroke on brain MR and synthesizes brains with strokes. Slicer's module and logic.
 
-What is segmented and synthesised is in StrokeSynthLib; how it becomes nodes is in LesionKitLib.mrml; the sections of
+What is segmented and synthesized is in StrokeSynthLib; how it becomes nodes is in LesionKitLib.mrml; the sections of
 the panel are in StrokeSynthPanel. All are imported when they are needed, so that Slicer starts as fast with this module
 as without it.
 """
@@ -38,7 +38,7 @@ class StrokeSynth(ScriptedLoadableModule):
         self.parent.dependencies = ["Segmentations", "SegmentEditor", "SubjectHierarchy"]
         self.parent.contributors = ["LesionKit contributors"]
         self.parent.helpText = _(
-            "Segments ischemic stroke lesions on brain MR, and synthesises brain MR with strokes from label maps. "
+            "Segments ischemic stroke lesions on brain MR, and synthesizes brain MR with strokes from label maps. "
             '<a href="{home}/tutorial-stroke.md">Tutorial</a>. '
             "<b>Research and education only, not a medical device.</b>"
         ).format(home=HOMEPAGE)
@@ -53,7 +53,7 @@ class StrokeSynthParameterNode:
     """The user's choices, saved with the scene.
 
     inputVolume: the MR to segment; outputSegmentation: where its result is, or goes. labelsVolume: the label map to
-    synthesise from, None for the bundled template; drawnSegmentation: the lesion that the user drew on it. lesion: one
+    synthesize from, None for the bundled template; drawnSegmentation: the lesion that the user drew on it. lesion: one
     of LESIONS. minimumMl, maximumMl, side: of a lesion that is drawn by the GAN.
     """
 
@@ -100,7 +100,7 @@ class StrokeSynthWidget(ScriptedLoadableModuleWidget):
         self.segment = SegmentSection(self.ui, self.logic, self._onSegmented, self._checkAll)
         self.editSection = EditSection(self.ui, self.logic)
         self.results = ResultsSection(self.ui, self.logic, self.editSection.showState, self._onLabels)
-        self.synthesize = SynthesizeSection(self.ui, self.logic, self._onSynthesised, self._checkAll, self._onDraw)
+        self.synthesize = SynthesizeSection(self.ui, self.logic, self._onSynthesized, self._checkAll, self._onDraw)
         self.database = DatabaseSection(self.ui, self.logic, self._checkAll)
         self.experiment = ExperimentSection(self.ui, self.logic)
         self.sections = (
@@ -155,8 +155,8 @@ class StrokeSynthWidget(ScriptedLoadableModuleWidget):
         self.editSection.edit(segmentation, labels)
         self.ui.editCollapsibleButton.collapsed = False
 
-    def _onSynthesised(self, volume):
-        """The synthesised image may be segmented at once; the result of another image is no place for that."""
+    def _onSynthesized(self, volume):
+        """The synthesized image may be segmented at once; the result of another image is no place for that."""
         self._parameterNode.inputVolume = volume
         self._parameterNode.outputSegmentation = None
 
@@ -166,19 +166,19 @@ class StrokeSynthLogic(ScriptedLoadableModuleLogic):
 
     Every error is a ValueError whose message is a sentence for the user, but for LesionKitLib.errors.MissingResource
     (no weights or no PyTorch: something can be installed) and Cancelled.
-    segment, synthesise: the pipelines, by default those of StrokeSynthLib.
+    segment, synthesize: the pipelines, by default those of StrokeSynthLib.
     """
 
     # node references from the segmentation to what belongs to it
     TABLE_ROLE = "LesionKit.measurements"
     COMPARISON_ROLE = "LesionKit.comparison"
-    LABELS_ROLE = "LesionKit.labels"  # from a synthesised image to its label map
-    SEGMENTATION_ROLE = "LesionKit.segmentation"  # from a synthesised image to its segmentation
+    LABELS_ROLE = "LesionKit.labels"  # from a synthesized image to its label map
+    SEGMENTATION_ROLE = "LesionKit.segmentation"  # from a synthesized image to its segmentation
     RUN_ATTRIBUTE = "LesionKit.Run"  # of the segmentation: how it was made, as JSON
 
-    def __init__(self, segment=None, synthesise=None):
+    def __init__(self, segment=None, synthesize=None):
         super().__init__()
-        self._segment, self._synthesise = segment, synthesise
+        self._segment, self._synthesize = segment, synthesize
 
     # segmentation
 
@@ -301,8 +301,8 @@ class StrokeSynthLogic(ScriptedLoadableModuleLogic):
 
         _names, rows = to_rows(measurements)
         header = ["Piece", "Volume (ml)", "Side", "x (mm)", "y (mm)", "z (mm)"]
-        # a centre is written as text, because the row of all pieces has none
-        cells = [[str(piece), round(ml, 2), side, *map(str, centre)] for piece, ml, side, *centre in rows]
+        # a center is written as text, because the row of all pieces has none
+        cells = [[str(piece), round(ml, 2), side, *map(str, center)] for piece, ml, side, *center in rows]
         name = f"{segmentation.GetName()} measurements"
         table = write_table(segmentation.GetScene(), header, cells, name, self.tableFor(segmentation))
         self._keep(segmentation, self.TABLE_ROLE, table, inputVolume)
@@ -319,7 +319,7 @@ class StrokeSynthLogic(ScriptedLoadableModuleLogic):
 
     # synthesis
 
-    def synthesise(self, labelsNode=None, lesion="gan", progress=None, **choices):
+    def synthesize(self, labelsNode=None, lesion="gan", progress=None, **choices):
         """An image with its segmentation in the scene; see prepareSynthesis. Returns the volume node."""
         from LesionKitLib.progress import Progress
 
@@ -340,11 +340,11 @@ class StrokeSynthLogic(ScriptedLoadableModuleLogic):
         labelsNode: a label map volume, None for the bundled template. lesion: "gan", "none", or a segmentation whose
         segments (all, or those of the lesion's class where there are any) are drawn in.
         """
-        if self._synthesise is None:
-            from StrokeSynthLib.synthesis import synthesise
+        if self._synthesize is None:
+            from StrokeSynthLib.synthesis import synthesize
 
-            self._synthesise = synthesise
-        pipeline = self._synthesise
+            self._synthesize = synthesize
+        pipeline = self._synthesize
         labels = self.labelsFrom(labelsNode) if labelsNode is not None else None
         if isinstance(lesion, str):
             drawn = None if lesion == "none" else lesion
@@ -371,7 +371,7 @@ class StrokeSynthLogic(ScriptedLoadableModuleLogic):
         return node if node is not None else _addLabelMap(load_template().labels, name)
 
     def labelMapOf(self, segmentation: vtkMRMLSegmentationNode) -> vtkMRMLVolumeNode:
-        """A label map of a result's tissues and lesion as they are now, to synthesise from; a new node every time."""
+        """A label map of a result's tissues and lesion as they are now, to synthesize from; a new node every time."""
         from LesionKitLib.mrml.hierarchy import place_beside
         from LesionKitLib.mrml.segmentations import read_labels
         from StrokeSynthLib.labels import LABELS
@@ -460,11 +460,11 @@ class StrokeSynthLogic(ScriptedLoadableModuleLogic):
         return volume
 
     def labelsOf(self, volume: vtkMRMLScalarVolumeNode | None) -> vtkMRMLVolumeNode | None:
-        """The label map that an image was synthesised from, or None."""
+        """The label map that an image was synthesized from, or None."""
         return volume.GetNodeReference(self.LABELS_ROLE) if volume is not None else None
 
     def diceWithTruth(self, segmentation, volume: vtkMRMLScalarVolumeNode) -> float | None:
-        """Dice of the lesion now with the one that a synthesised image was made with; None for any other image."""
+        """Dice of the lesion now with the one that a synthesized image was made with; None for any other image."""
         from LesionKitLib.mrml.segmentations import read_labels
         from StrokeSynthLib.labels import LESION
 
@@ -476,14 +476,14 @@ class StrokeSynthLogic(ScriptedLoadableModuleLogic):
         return 2 * int((found & real).sum()) / total if total else None
 
     def _hideOtherResults(self, volume) -> None:
-        """Results of other images would lie over this one: synthesised images all stand at the same place."""
+        """Results of other images would lie over this one: synthesized images all stand at the same place."""
         for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
             is_result = node.GetAttribute(self.RUN_ATTRIBUTE) and self.volumeOf(node) is not volume
             if is_result and node.GetDisplayNode() is not None:
                 node.GetDisplayNode().SetVisibility(False)
 
     def compare(self, volume: vtkMRMLScalarVolumeNode, labelsShare: float) -> None:
-        """Before and after: lay the label map over the synthesised image; 0 shows the image, 1 the labels."""
+        """Before and after: lay the label map over the synthesized image; 0 shows the image, 1 the labels."""
         from LesionKitLib.mrml.views import lay_over
 
         labels = self.labelsOf(volume)
@@ -496,7 +496,7 @@ class StrokeSynthLogic(ScriptedLoadableModuleLogic):
         from StrokeSynthLib.database import DatabaseSetting, make_database
 
         setting = DatabaseSetting(seed, translator, tuple(volumeMl), side)
-        more = {} if self._synthesise is None else {"make": self._synthesise}
+        more = {} if self._synthesize is None else {"make": self._synthesize}
         return lambda progress: make_database(folder, cases, setting, device=device, progress=progress, **more)
 
     def showExperiment(self, folder: str) -> tuple:
@@ -572,7 +572,7 @@ def _hideTissues(segmentation) -> None:
 
 
 def _outlineLesion(segmentation) -> None:
-    """The lesion of a synthesised image is outlined, so that its greys can be seen."""
+    """The lesion of a synthesized image is outlined, so that its grays can be seen."""
     from LesionKitLib.mrml.segmentations import segments_of
     from StrokeSynthLib.labels import LESION
 
@@ -589,7 +589,7 @@ def _addLabelMap(labels, name: str):
 
 
 def _labelColors():
-    """The colour table of our labels; the same node every time."""
+    """The color table of our labels; the same node every time."""
     from StrokeSynthLib.labels import LABELS
 
     name = "StrokeSynth colors"
@@ -612,9 +612,9 @@ class StrokeSynthTest(ScriptedLoadableModuleTest):
 
     def runTest(self):
         self.setUp()
-        self.test_a_synthesised_brain_comes_with_its_segmentation()
+        self.test_a_synthesized_brain_comes_with_its_segmentation()
 
-    def test_a_synthesised_brain_comes_with_its_segmentation(self):
+    def test_a_synthesized_brain_comes_with_its_segmentation(self):
         import numpy as np
 
         from LesionKitLib.volume import Volume, affine
@@ -629,9 +629,9 @@ class StrokeSynthTest(ScriptedLoadableModuleTest):
         def answer(*_arguments):
             return Synthesis(volume.with_array((labels * 100).astype(np.int16)), volume, "stand-in 0", 1)
 
-        logic = StrokeSynthLogic(synthesise=answer)
-        self.delayDisplay("Synthesising")
-        node = logic.synthesise()
+        logic = StrokeSynthLogic(synthesize=answer)
+        self.delayDisplay("Synthesizing")
+        node = logic.synthesize()
         segmentation = node.GetNodeReference(logic.SEGMENTATION_ROLE)
         mask = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, LESION.key, node)
         self.assertEqual(int((mask > 0).sum()), int((labels == LESION.value).sum()))

@@ -91,10 +91,10 @@ def rotation(axis, degrees: float) -> np.ndarray:
 
 
 class FakeHeads:
-    """What a network gives for a batch of slices, made from their grey values."""
+    """What a network gives for a batch of slices, made from their gray values."""
 
-    def __init__(self, grey):
-        self.grey = grey[:, :1]  # (n, 1, h, w), the lung window
+    def __init__(self, gray):
+        self.gray = gray[:, :1]  # (n, 1, h, w), the lung window
 
     def probabilities(self):
         import torch
@@ -106,11 +106,11 @@ class FakeHeads:
     def _below(self, hu: float):
         from CovidLungQuantLib.frames import window
 
-        return ((float(window(hu)) - self.grey) / 0.02 + 0.5).clamp(0, 1)
+        return ((float(window(hu)) - self.gray) / 0.02 + 0.5).clamp(0, 1)
 
 
 class ThresholdNetwork:
-    """Stands in for a network: lungs and lesions by grey value. batches: slices in each batch it was given."""
+    """Stands in for a network: lungs and lesions by gray value. batches: slices in each batch it was given."""
 
     def __init__(self):
         self.batches: list[int] = []
@@ -123,8 +123,8 @@ class ThresholdNetwork:
 
         return iter([torch.zeros(1)])
 
-    def __call__(self, grey) -> FakeHeads:
-        return FakeHeads(grey)
+    def __call__(self, gray) -> FakeHeads:
+        return FakeHeads(gray)
 
     def stream(self, batches: Iterable) -> Iterator[FakeHeads]:
         for batch in batches:

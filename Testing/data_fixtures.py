@@ -16,21 +16,21 @@ HELD_ASIDE = ("p6", "p11")  # names of patients who calibrate decisions
 def picture(shape=SIZE, lesion: np.ndarray | None = None) -> np.ndarray:
     """8-bit: a bright body in black air, two dark lungs, and a bright lesion."""
     rows, columns = shape
-    grey = np.zeros(shape)
-    grey[rows // 10 : -rows // 10, columns // 16 : -columns // 16] = 220
-    grey[rows // 4 : 3 * rows // 4, columns // 6 : columns * 11 // 24] = 60
-    grey[rows // 4 : 3 * rows // 4, columns * 13 // 24 : -columns // 6] = 60
+    gray = np.zeros(shape)
+    gray[rows // 10 : -rows // 10, columns // 16 : -columns // 16] = 220
+    gray[rows // 4 : 3 * rows // 4, columns // 6 : columns * 11 // 24] = 60
+    gray[rows // 4 : 3 * rows // 4, columns * 13 // 24 : -columns // 6] = 60
     if lesion is not None:
-        grey[lesion] = 150
-    return grey.astype(np.uint8)
+        gray[lesion] = 150
+    return gray.astype(np.uint8)
 
 
-def _save(folder: Path, name: str, grey: np.ndarray, label: np.ndarray, ending: str) -> None:
+def _save(folder: Path, name: str, gray: np.ndarray, label: np.ndarray, ending: str) -> None:
     from PIL import Image
 
     for part in ("img", "lab"):
         (folder / part).mkdir(parents=True, exist_ok=True)
-    Image.fromarray(grey).save(folder / "img" / f"{name}{ending}")
+    Image.fromarray(gray).save(folder / "img" / f"{name}{ending}")
     Image.fromarray(label).save(folder / "lab" / f"{name}.png")
 
 
@@ -39,7 +39,7 @@ def _table(path: Path, header: str, rows: list[tuple]) -> None:
 
 
 def sirm_folder(folder: Path) -> Path:
-    """Slices 000 (train), 001 and 002 (val, one group), 022 (train, not fully labelled), 003 (train, residue)."""
+    """Slices 000 (train), 001 and 002 (val, one group), 022 (train, not fully labeled), 003 (train, residue)."""
     rows = []
     for name, group, split, effusion in (
         ("000", 0, "train", 200), ("001", 1, "val", 200), ("002", 1, "val", 0), ("022", 2, "train", 0),

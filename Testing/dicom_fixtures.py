@@ -32,7 +32,7 @@ def slice_hu(n: float, rows: int = 64, columns: int = 72) -> np.ndarray:
 
 
 def dicom_image(stored: np.ndarray, sop_class: str = CT_STORAGE, modality: str = "CT", **elements) -> Dataset:
-    """A grey image of unsigned 16-bit stored values, (rows, columns) or (frames, rows, columns), with more elements."""
+    """A gray image of unsigned 16-bit stored values, (rows, columns) or (frames, rows, columns), with more elements."""
     data = Dataset()
     data.file_meta = FileMetaDataset()
     data.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian

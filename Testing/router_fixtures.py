@@ -21,9 +21,9 @@ def picture(label: str, seed: int = 0, rows: int = 24, columns: int = 20) -> np.
     order = np.random.default_rng(seed).permutation(rows * columns)
     flat = np.zeros(rows * columns, np.uint16)
     flat[order[: round(LEVELS[label] * flat.size)]] = 4095
-    grey = flat.reshape(rows, columns)
-    grey[0, :8], grey[4, :8] = 0, 4095  # readers look at every fourth pixel for the range: there are both ends
-    return grey
+    gray = flat.reshape(rows, columns)
+    gray[0, :8], gray[4, :8] = 0, 4095  # readers look at every fourth pixel for the range: there are both ends
+    return gray
 
 
 def xray_dataset(label: str = "adult_chest", seed: int = 0, **elements):

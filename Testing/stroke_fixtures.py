@@ -10,14 +10,14 @@ from LesionKitLib.volume import Volume
 from StrokeSynthLib.labels import LABELS, LESION
 from StrokeSynthLib.template import SOOP_SHAPE, load_template, template_labels_on_soop_grid
 
-GREYS = {c.value: grey for c, grey in zip(LABELS, (50, 40, 130, 100, 120, 230), strict=True)}
-CENTRE, RADIUS = (100, 95, 110), 12  # k, j, i on the standard grid: white matter of the left hemisphere
+GRAYS = {c.value: gray for c, gray in zip(LABELS, (50, 40, 130, 100, 120, 230), strict=True)}
+CENTER, RADIUS = (100, 95, 110), 12  # k, j, i on the standard grid: white matter of the left hemisphere
 
 
-def lesion_mask(shape, centre=CENTRE, radius: float = RADIUS) -> np.ndarray:
+def lesion_mask(shape, center=CENTER, radius: float = RADIUS) -> np.ndarray:
     """A ball, bool."""
     k, j, i = np.indices(shape)
-    return (k - centre[0]) ** 2 + (j - centre[1]) ** 2 + (i - centre[2]) ** 2 <= radius**2
+    return (k - center[0]) ** 2 + (j - center[1]) ** 2 + (i - center[2]) ** 2 <= radius**2
 
 
 def brain(step: int = 2, noise: float = 3.0) -> tuple[Volume, np.ndarray]:
@@ -25,12 +25,12 @@ def brain(step: int = 2, noise: float = 3.0) -> tuple[Volume, np.ndarray]:
     labels = load_template().labels
     lesion = lesion_mask(labels.array.shape) & (labels.array > 0)
     values = np.where(lesion, LESION.value, labels.array)
-    lookup = np.array([GREYS.get(n, 0) for n in range(LESION.value + 1)])
-    grey = lookup[values] + noise * np.random.default_rng(0).standard_normal(values.shape)
-    grey = np.where(values > 0, np.maximum(grey, 1), 0).astype(np.int16)
+    lookup = np.array([GRAYS.get(n, 0) for n in range(LESION.value + 1)])
+    gray = lookup[values] + noise * np.random.default_rng(0).standard_normal(values.shape)
+    gray = np.where(values > 0, np.maximum(gray, 1), 0).astype(np.int16)
     cut = (slice(None, None, step),) * 3
     matrix = labels.ijk_to_ras @ np.diag([step, step, step, 1.0])
-    return Volume(np.ascontiguousarray(grey[cut]), matrix, "brain"), lesion[cut]
+    return Volume(np.ascontiguousarray(gray[cut]), matrix, "brain"), lesion[cut]
 
 
 class BrightNetwork:
@@ -54,13 +54,13 @@ def soop_folder(folder: Path, planes=("axial",), patients: int = 6, size=None) -
     soop = folder / "soop"
     soop.mkdir(parents=True, exist_ok=True)
     labels = template_labels_on_soop_grid()
-    lookup = np.array([GREYS.get(n, 0) for n in range(LESION.value + 1)], np.uint8)
+    lookup = np.array([GRAYS.get(n, 0) for n in range(LESION.value + 1)], np.uint8)
     rng = np.random.default_rng(3)
     masks, ids = [], np.array([f"sub-{n}" for n in range(patients)])
     split = np.array(["val" if n >= patients * 2 // 3 else "train" for n in range(patients)])
     for _ in range(patients):
-        centre = (68 + rng.integers(-4, 5), rng.integers(90, 99), 117 + rng.integers(-6, 7))
-        masks.append(lesion_mask(SOOP_SHAPE, centre, 9) & (labels > 0))
+        center = (68 + rng.integers(-4, 5), rng.integers(90, 99), 117 + rng.integers(-6, 7))
+        masks.append(lesion_mask(SOOP_SHAPE, center, 9) & (labels > 0))
     for plane in planes:
         picked = [_picture(np.where(mask, LESION.value, labels), plane) for mask in masks]
         truth = np.stack([value == LESION.value for value in picked])

@@ -1,4 +1,4 @@
-"""Small synthetic X-rays as DICOM, PNG and a labelled folder, made by procedure."""
+"""Small synthetic X-rays as DICOM, PNG and a labeled folder, made by procedure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MEANS = {"abdomen": 0.2, "adult_chest": 0.4, "pediatric_chest": 0.5, "spine": 0.
 
 
 def scene(rows: int = ROWS, columns: int = COLUMNS) -> np.ndarray:
-    """A bright disc (bone) at the upper left of a grey ramp, float 0..1; no turn or mirror image looks the same."""
+    """A bright disc (bone) at the upper left of a gray ramp, float 0..1; no turn or mirror image looks the same."""
     y, x = np.mgrid[:rows, :columns]
     picture = 0.15 + 0.3 * x / columns + 0.2 * y / rows
     picture[(y - 0.3 * rows) ** 2 + (x - 0.35 * columns) ** 2 < (0.18 * min(rows, columns)) ** 2] = 0.95
@@ -32,7 +32,7 @@ def write_xray(path: Path, stored: np.ndarray | None = None, bits: int = 12, **e
 
 
 def write_bytes_xray(path: Path, stored: np.ndarray, **elements) -> Path:
-    """As write_xray for 8-bit values, grey (rows, columns) or colour (rows, columns, 3)."""
+    """As write_xray for 8-bit values, gray (rows, columns) or color (rows, columns, 3)."""
     data = dicom_image(stored[..., 0] if stored.ndim == 3 else stored, DX_STORAGE, "DX")
     data.BitsAllocated = data.BitsStored = 8
     data.HighBit = 7
@@ -72,7 +72,7 @@ def recompress(path: Path, target: Path, syntax: str) -> Path:
     return target
 
 
-def write_labelled(folder: Path, per_class: int = 5, size: int = 48) -> Path:
+def write_labeled(folder: Path, per_class: int = 5, size: int = 48) -> Path:
     """A folder with index.csv and img/: patients of two sources, pictures whose stripes tell the class."""
     from PIL import Image
 

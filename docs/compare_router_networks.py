@@ -71,11 +71,11 @@ def outside(classifier, data: Path) -> dict[str, dict]:
         "pictures made by procedure": made,
         "photographs (scikit-image)": photographs(),
     }
-    return {name: held_share(classifier, greys) for name, greys in pools.items() if greys}
+    return {name: held_share(classifier, grays) for name, grays in pools.items() if grays}
 
 
 def photographs() -> list[np.ndarray]:
-    """Quarters and wholes of the photographs that come with scikit-image, grey."""
+    """Quarters and wholes of the photographs that come with scikit-image, gray."""
     try:
         from skimage import data as samples
         from skimage.color import rgb2gray
@@ -98,58 +98,58 @@ def photographs() -> list[np.ndarray]:
             picture = getattr(samples, name)()
         except Exception:  # not in the package: would be fetched from the network
             continue
-        grey = rgb2gray(picture) if picture.ndim == 3 else picture / 255
-        rows, columns = (n // 2 for n in grey.shape)
-        parts = [grey, grey[:rows, :columns], grey[:rows, columns:], grey[rows:, :columns], grey[rows:, columns:]]
+        gray = rgb2gray(picture) if picture.ndim == 3 else picture / 255
+        rows, columns = (n // 2 for n in gray.shape)
+        parts = [gray, gray[:rows, :columns], gray[:rows, columns:], gray[rows:, :columns], gray[rows:, columns:]]
         found += [(part * 255).astype(np.uint8) for part in parts]
     return found
 
 
 def shortcuts(classifier, data: Path) -> dict[str, dict]:
     """What happens to chests when only what should not matter is changed or left."""
-    from BodyPartRouterLib.augment import match_grey_values
-    from BodyPartRouterLib.datasets import labelled_xrays
+    from BodyPartRouterLib.augment import match_gray_values
+    from BodyPartRouterLib.datasets import labeled_xrays
     from BodyPartRouterLib.nonxrays import only_the_border
 
-    items = [item for item in labelled_xrays(data, "val") if item.label in ("adult_chest", "pediatric_chest")]
-    groups = {name: [item.grey for item in items if item.label == name] for name in ("adult_chest", "pediatric_chest")}
+    items = [item for item in labeled_xrays(data, "val") if item.label in ("adult_chest", "pediatric_chest")]
+    groups = {name: [item.gray for item in items if item.label == name] for name in ("adult_chest", "pediatric_chest")}
     found = {}
     for name, other in (("adult_chest", "pediatric_chest"), ("pediatric_chest", "adult_chest")):
         lenders = groups[other]
-        swapped = [match_grey_values(grey, lenders[n % len(lenders)]) for n, grey in enumerate(groups[name])]
-        said = classifier.predict([as_xray(grey) for grey in swapped])
+        swapped = [match_gray_values(gray, lenders[n % len(lenders)]) for n, gray in enumerate(groups[name])]
+        said = classifier.predict([as_xray(gray) for gray in swapped])
         kept = [p.likeliest == name for p in said]
-        found[f"{name} with grey values of {other}: still named right"] = {
+        found[f"{name} with gray values of {other}: still named right"] = {
             "share": float(np.mean(kept)),
             "n": len(kept),
         }
-        cropped = [grey[n_rows(grey, 0.1), :][:, n_columns(grey, 0.1)] for grey in groups[name]]
-        said = classifier.predict([as_xray(grey) for grey in cropped])
+        cropped = [gray[n_rows(gray, 0.1), :][:, n_columns(gray, 0.1)] for gray in groups[name]]
+        said = classifier.predict([as_xray(gray) for gray in cropped])
         kept = [p.likeliest == name for p in said]
         found[f"{name} without its outer 10 %: still named right"] = {"share": float(np.mean(kept)), "n": len(kept)}
     rng = np.random.default_rng(1)
-    borders = [np.clip(only_the_border(item.grey, rng), 0, 255).astype(np.uint8) for item in items]
+    borders = [np.clip(only_the_border(item.gray, rng), 0, 255).astype(np.uint8) for item in items]
     found["only the border left: held"] = held_share(classifier, borders)
     return found
 
 
-def n_rows(grey: np.ndarray, share: float) -> slice:
-    return slice(int(share * grey.shape[0]), grey.shape[0] - int(share * grey.shape[0]))
+def n_rows(gray: np.ndarray, share: float) -> slice:
+    return slice(int(share * gray.shape[0]), gray.shape[0] - int(share * gray.shape[0]))
 
 
-def n_columns(grey: np.ndarray, share: float) -> slice:
-    return n_rows(grey.T, share)
+def n_columns(gray: np.ndarray, share: float) -> slice:
+    return n_rows(gray.T, share)
 
 
-def held_share(classifier, greys: list[np.ndarray]) -> dict:
-    said = classifier.predict([as_xray(grey) for grey in greys])
+def held_share(classifier, grays: list[np.ndarray]) -> dict:
+    said = classifier.predict([as_xray(gray) for gray in grays])
     return {"share": float(np.mean([p.held for p in said])), "n": len(said)}
 
 
-def as_xray(grey: np.ndarray):
+def as_xray(gray: np.ndarray):
     from BodyPartRouterLib.xray import Xray
 
-    return Xray(grey.astype(np.float32) / 255)
+    return Xray(gray.astype(np.float32) / 255)
 
 
 # --- the page
@@ -215,7 +215,7 @@ def page(table: dict) -> str:
     lines += _shares("## Shortcuts: what should not decide", table, "shortcuts")
     lines += [
         "",
-        "The one source of children's chests stays the largest doubt: these checks show that grey values and margins "
+        "The one source of children's chests stays the largest doubt: these checks show that gray values and margins "
         "alone do not decide, not that the anatomy does.",
         "",
     ]

@@ -153,8 +153,8 @@ def smooth(outline: list[Point], steps: int = 12) -> list[Point]:
     return curve
 
 
-def blob(draw: ImageDraw.ImageDraw, centre: Point, radius: float, color: Color) -> None:
-    (x, y), r = points([centre])[0], radius * SIZE * SCALE
+def blob(draw: ImageDraw.ImageDraw, center: Point, radius: float, color: Color) -> None:
+    (x, y), r = points([center])[0], radius * SIZE * SCALE
     draw.ellipse((x - r, y - r, x + r, y + r), fill=color)
 
 

@@ -17,13 +17,13 @@ def card_text(model: Model) -> str:
     lines += [
         f"- Task: {card['task']}",
         f"- Network: `{card['network']}`; {card.get('architecture', card['reference'])}",
-        f"- Licence: {card['licence']}",
+        f"- License: {card['license']}",
     ]
     lines += [f"- sha256: `{card['sha256']}`", "", "## Input and labels", ""]
     lines += [f"- {key.replace('_', ' ')}: {_plain(value)}" for key, value in card["input"].items()]
     lines += [f"- label {value}: {name}" for value, name in card["labels"].items()]
-    lines += ["", "## Training data", "", "| data | labels | licence |", "|---|---|---|"]
-    lines += [f"| {d['name']} | {d.get('labels', '')} | {d['licence']} |" for d in card["training_data"]]
+    lines += ["", "## Training data", "", "| data | labels | license |", "|---|---|---|"]
+    lines += [f"| {d['name']} | {d.get('labels', '')} | {d['license']} |" for d in card["training_data"]]
     lines += ["", f"Split: {card['split']}.", "", f"Command: `{card['training']['command']}`.", "", "## Figures", ""]
     lines += [f"{card['metrics_data']}; printed by `{card['metrics_command']}`."]
     lines += _intervals(card["metrics"]) if _has_intervals(card["metrics"]) else _single_figures(card["metrics"])

@@ -51,7 +51,7 @@ def main() -> None:
     draw(host, panel, "empty")
     phantom, node = add_phantom()
     widget, ui = panel.widget, panel.widget.ui
-    network = widget.logic._analyse = Network(phantom)
+    network = widget.logic._analyze = Network(phantom)
     widget._parameterNode.inputVolume = node
     ui.applyButton.click()
     host.process_events(9.0)  # so that there is some time to show

@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def draw_translators(soop: Path) -> None:
-    """Rows: slices; columns: labels, real, one for each translator. One pixel is 1 mm; all greys in one window."""
+    """Rows: slices; columns: labels, real, one for each translator. One pixel is 1 mm; all grays in one window."""
     from LesionKitLib.catalogue import list_models
     from StrokeSynthLib.datasets import PLANES
     from StrokeSynthLib.paired import public_priors
@@ -50,7 +50,7 @@ def draw_translators(soop: Path) -> None:
         part = chosen_pairs(soop, plane, priors)
         made = [translate_pairs(load_translator(name)[0], part, seed=0) for name in translators]
         for n, (image, labels) in enumerate(zip(part.images, part.labels, strict=True)):
-            cells = [coloured(labels), *(grey(picture) for picture in (image, *(m[n] for m in made)))]
+            cells = [colored(labels), *(gray(picture) for picture in (image, *(m[n] for m in made)))]
             rows.append((plane, cells))
     titles = {"pix2pix": "Pix2Pix", "spade": "SPADE", "cyclegan": "CycleGAN"}
     save(montage(rows, ["labels", "real FLAIR", *(titles[name] for name in translators)]), "stroke_translators", 160)
@@ -67,8 +67,8 @@ def chosen_pairs(soop: Path, plane: str, priors: np.ndarray):
     return pairs_of(slices[[order[int(q * len(order))] for q in QUANTILES]], priors)
 
 
-def coloured(labels: np.ndarray) -> np.ndarray:
-    """RGB of a semantic map, uint8; the lesion is left in the colour of white matter, with a thin outline."""
+def colored(labels: np.ndarray) -> np.ndarray:
+    """RGB of a semantic map, uint8; the lesion is left in the color of white matter, with a thin outline."""
     from scipy import ndimage
 
     from StrokeSynthLib.labels import LABELS, LESION, WHITE
@@ -83,7 +83,7 @@ def coloured(labels: np.ndarray) -> np.ndarray:
     return picture
 
 
-def grey(picture: np.ndarray) -> np.ndarray:
+def gray(picture: np.ndarray) -> np.ndarray:
     """RGB of an image of -1..1, uint8."""
     values = np.clip((picture.astype(np.float32) + 1) * 127.5, 0, 255).astype(np.uint8)
     return np.repeat(values[..., None], 3, 2)

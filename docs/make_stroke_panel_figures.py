@@ -29,7 +29,7 @@ def main() -> None:
     requirements.missing_packages = lambda *_: []
     pictures = Pictures(hosts.start())
     pictures.empty()
-    pictures.synthesise()
+    pictures.synthesize()
     pictures.segment()
     pictures.correct()
     pictures.draw_lesion()
@@ -54,7 +54,7 @@ class Pictures:
     def empty(self) -> None:
         self.draw("empty", "segment")
 
-    def synthesise(self) -> None:
+    def synthesize(self) -> None:
         self.parameters.seed, self.parameters.minimumMl, self.parameters.maximumMl = SEED, 10.0, 60.0
         self.press("synthesize")
         self.ui.compareSlider.value = 40

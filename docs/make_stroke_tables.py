@@ -12,8 +12,8 @@ from LesionKitLib.catalogue import list_models
 
 PAGE = Path(__file__).parent / "stroke-synthesis.md"
 TRANSLATORS = {"pix2pix": "Pix2Pix", "spade": "SPADE", "cyclegan": "CycleGAN"}
-TISSUES = {"csf": "fluid", "ventricles": "ventricles", "grey_matter": "grey", "white_matter": "white",
-           "deep_grey_matter": "deep grey", "lesion": "lesion"}  # fmt: skip
+TISSUES = {"csf": "fluid", "ventricles": "ventricles", "gray_matter": "gray", "white_matter": "white",
+           "deep_gray_matter": "deep gray", "lesion": "lesion"}  # fmt: skip
 UNITS = {
     "log volume": "log10 ml", "elongation": "ratio", "surface to volume": "1/mm", "distance from the middle": "mm",
     "posterior": "mm, -MNI y", "superior": "mm, MNI z",
@@ -36,8 +36,8 @@ def masks_table(metrics: dict) -> str:
     for key, title in (("median", "median"), ("max", "largest")):
         pair = [copies[group][key] for group in ("drawn", "held_out")]
         lines.append(f"| Dice with the nearest training mask, {title} | {pair[0]:.2f} | {pair[1]:.2f} |")
-    lines.append(f"| accuracy of telling drawn from real by the nearest neighbour (0.5 is best) | "
-                 f"{metrics['nearest_neighbour_accuracy']:.2f} | |")  # fmt: skip
+    lines.append(f"| accuracy of telling drawn from real by the nearest neighbor (0.5 is best) | "
+                 f"{metrics['nearest_neighbor_accuracy']:.2f} | |")  # fmt: skip
     return "\n".join(lines)
 
 
@@ -58,7 +58,7 @@ def translators_table(cards: dict[str, dict]) -> str:
     for key, title in TISSUES.items():
         values = [m["axial"]["histogram"].get(key) for m in metrics]
         if None not in values:
-            lines.append(_line(f"grey values of {title}, axial (distance, of 2)", values))
+            lines.append(_line(f"gray values of {title}, axial (distance, of 2)", values))
     return "\n".join(lines)
 
 

@@ -1,8 +1,8 @@
 """Makes StrokeSynth's brain template from the ICBM 152 maps that nilearn carries.
 
 ``pip install --no-deps nilearn==0.14.1 nibabel`` and ``python docs/make_stroke_template.py``. Only the files in the
-package are read; nilearn itself is not imported and is needed by nothing else here. The maps hold T1, grey and white
-matter; the rest of the brain is fluid. Ventricles and deep grey nuclei are told apart by their place (MNI mm).
+package are read; nilearn itself is not imported and is needed by nothing else here. The maps hold T1, gray and white
+matter; the rest of the brain is fluid. Ventricles and deep gray nuclei are told apart by their place (MNI mm).
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import numpy as np
 from scipy import ndimage
 
 from LesionKitLib.volume import Volume, reorient_to_lps, resample_like
-from StrokeSynthLib.labels import BACKGROUND, CSF, DEEP_GREY, GREY, TISSUES, VENTRICLES, WHITE
+from StrokeSynthLib.labels import BACKGROUND, CSF, DEEP_GRAY, GRAY, TISSUES, VENTRICLES, WHITE
 from StrokeSynthLib.template import FILE, PRIOR_STEP, STANDARD_IJK_TO_RAS, STANDARD_SHAPE
 
 NAME = "mni_icbm152_{}_tal_nlin_sym_09a_converted.nii.gz"
 VENTRICLE_BOX = ((-42, 42), (-62, 44), (-42, 34))  # MNI mm along x, y, z
 VENTRICLE_SEEDS = ((-8, 10, 14), (8, 10, 14), (-24, -46, 6), (24, -46, 6), (0, -14, 2), (0, -46, -34))
-DEEP_GREY_BOXES = (  # thalami; striatum and pallidum of both sides
+DEEP_GRAY_BOXES = (  # thalami; striatum and pallidum of both sides
     ((-24, 24), (-34, 0), (-4, 18)),
     ((-32, 32), (-22, 24), (-11, 22)),
 )
@@ -61,22 +61,22 @@ def find_ventricles(fluid: np.ndarray, brain: np.ndarray) -> np.ndarray:
 
 
 def main() -> None:
-    t1, grey, white = (read(kind).array for kind in ("t1", "gm", "wm"))
-    brain = ndimage.binary_fill_holes(ndimage.binary_closing((t1 > 0.05) | (grey + white > 0.3), iterations=4))
+    t1, gray, white = (read(kind).array for kind in ("t1", "gm", "wm"))
+    brain = ndimage.binary_fill_holes(ndimage.binary_closing((t1 > 0.05) | (gray + white > 0.3), iterations=4))
     pieces, count = ndimage.label(brain)
     brain = pieces == 1 + np.argmax(ndimage.sum_labels(brain, pieces, range(1, count + 1)))
-    fluid = np.clip(1 - grey - white, 0, 1) * brain
+    fluid = np.clip(1 - gray - white, 0, 1) * brain
     ventricles = find_ventricles(fluid, brain)
-    deep = box_mask(DEEP_GREY_BOXES)
+    deep = box_mask(DEEP_GRAY_BOXES)
     # the insula lies in the box's corners: what is near outer fluid is cortex
     outer = (fluid > 0.4) & ~ventricles
     deep &= ndimage.distance_transform_edt(~outer) > 5
     priors = {
         CSF.value: fluid * ~ventricles,
         VENTRICLES.value: fluid * ventricles,
-        GREY.value: grey * ~deep * brain,
+        GRAY.value: gray * ~deep * brain,
         WHITE.value: white * brain,
-        DEEP_GREY.value: grey * deep * brain,
+        DEEP_GRAY.value: gray * deep * brain,
     }
     stack = np.stack([priors[c.value] for c in TISSUES])
     labels = np.where(brain, 1 + np.argmax(stack, axis=0), BACKGROUND).astype(np.uint8)

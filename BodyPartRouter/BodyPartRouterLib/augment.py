@@ -1,7 +1,7 @@
 """Views of an X-ray for training, made so that nothing but the anatomy can tell the class.
 
 The sources differ in borders, letters, sharpness, contrast and compression, and pediatric chests, knees and teeth come
-from one source each. So every view is cropped or set into a border, takes on the grey values of another image, gets
+from one source each. So every view is cropped or set into a border, takes on the gray values of another image, gets
 letters, blur, noise and JPEG traces by chance; see docs/router-accuracy.md for what remains.
 """
 
@@ -18,45 +18,45 @@ from .prepare import stretch, uniform_borders
 LETTERS = ("L", "R", "AP", "PA", "D", "E", "ERECT", "MOBILE", "SUPINE", "PORTABLE", "AP ERECT", "A", "B", "12:30", "70")
 
 
-def random_view(grey: np.ndarray, other: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
-    """grey, other: uint8 (rows, columns); other lends its grey values. -> (size, size) float32 0..1."""
+def random_view(gray: np.ndarray, other: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+    """gray, other: uint8 (rows, columns); other lends its gray values. -> (size, size) float32 0..1."""
     if rng.random() < 0.6:
-        top, bottom, left, right = uniform_borders(grey)
-        grey = grey[top:bottom, left:right]
-    grey = random_crop(grey, rng)
+        top, bottom, left, right = uniform_borders(gray)
+        gray = gray[top:bottom, left:right]
+    gray = random_crop(gray, rng)
     if rng.random() < 0.3:
-        grey = match_grey_values(grey, other)
+        gray = match_gray_values(gray, other)
     if rng.random() < 0.25:
-        grey = set_into_border(grey, rng)
+        gray = set_into_border(gray, rng)
     if rng.random() < 0.35:
-        grey = write_letters(grey, rng)
-    return photometric(place(grey, size, rng), rng)
+        gray = write_letters(gray, rng)
+    return photometric(place(gray, size, rng), rng)
 
 
-def random_crop(grey: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def random_crop(gray: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A part of 55 to 100 % of the area, its sides cut independently."""
     keep = np.sqrt(rng.uniform(0.55, 1.0)) * np.exp(rng.normal(0, 0.06, 2))
     parts = []
-    for length, share in zip(grey.shape, np.minimum(keep, 1), strict=True):
+    for length, share in zip(gray.shape, np.minimum(keep, 1), strict=True):
         count = max(8, int(round(length * share)))
         start = int(rng.integers(0, max(1, length - count + 1)))
         parts.append(slice(start, start + count))
-    return grey[parts[0], parts[1]]
+    return gray[parts[0], parts[1]]
 
 
-def match_grey_values(grey: np.ndarray, other: np.ndarray) -> np.ndarray:
+def match_gray_values(gray: np.ndarray, other: np.ndarray) -> np.ndarray:
     """The image with the histogram of another one; uint8."""
-    share = np.cumsum(np.bincount(grey.ravel(), minlength=256)) / grey.size
+    share = np.cumsum(np.bincount(gray.ravel(), minlength=256)) / gray.size
     wanted = np.cumsum(np.bincount(other.ravel(), minlength=256)) / other.size
-    return np.interp(share, wanted, np.arange(256)).astype(np.uint8)[grey]
+    return np.interp(share, wanted, np.arange(256)).astype(np.uint8)[gray]
 
 
-def set_into_border(grey: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The image on a larger ground of one grey value, as collimators and film scanners leave it."""
-    rows, columns = grey.shape
+def set_into_border(gray: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The image on a larger ground of one gray value, as collimators and film scanners leave it."""
+    rows, columns = gray.shape
     pads = (rng.uniform(0, 0.25, (2, 2)) * (rng.random((2, 2)) < 0.6) * [[rows], [columns]]).astype(int)
     ground = int(rng.choice([0, 0, 25, 50, 128, 255]))
-    return np.pad(grey, pads, constant_values=ground)
+    return np.pad(gray, pads, constant_values=ground)
 
 
 @functools.lru_cache(maxsize=32)
@@ -66,13 +66,13 @@ def _font(size: int):
     return ImageFont.load_default(size)
 
 
-def write_letters(grey: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def write_letters(gray: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """One to three side marks or words near the edges, bright or dark, some on a plate."""
     from PIL import Image, ImageDraw
 
-    picture = Image.fromarray(np.ascontiguousarray(grey))
+    picture = Image.fromarray(np.ascontiguousarray(gray))
     pen = ImageDraw.Draw(picture)
-    rows, columns = grey.shape
+    rows, columns = gray.shape
     for _ in range(rng.integers(1, 4)):
         text = LETTERS[rng.integers(len(LETTERS))]
         y, x = rng.random(2)
@@ -86,11 +86,11 @@ def write_letters(grey: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.asarray(picture)
 
 
-def place(grey: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+def place(gray: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
     """Turned, mirrored, squeezed a little and set into the square; float32 0..1."""
     from PIL import Image
 
-    rows, columns = grey.shape
+    rows, columns = gray.shape
     scale = max(rows, columns) / size * math.exp(rng.normal(0, 0.05))
     squeeze = math.exp(rng.normal(0, 0.07))
     angle = math.radians(rng.uniform(-12, 12))
@@ -104,7 +104,7 @@ def place(grey: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
         a, b, columns / 2 - a * middle[0] - b * middle[1],
         d, e, rows / 2 - d * middle[0] - e * middle[1],
     )  # fmt: skip
-    picture = Image.fromarray(np.ascontiguousarray(grey))
+    picture = Image.fromarray(np.ascontiguousarray(gray))
     picture = picture.transform((size, size), Image.Transform.AFFINE, data, Image.Resampling.BILINEAR)
     return np.asarray(picture, np.float32) / 255
 

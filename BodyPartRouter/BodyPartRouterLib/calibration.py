@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .datasets import AGE_UNKNOWN, LabelledXray
+from .datasets import AGE_UNKNOWN, LabeledXray
 from .decision import Decision, probabilities
 from .prepare import prepare
 
@@ -25,7 +25,7 @@ class Answers:
     distances: np.ndarray
 
 
-def answers(network, greys: list[np.ndarray], size: int, device: str = "cpu") -> Answers:
+def answers(network, grays: list[np.ndarray], size: int, device: str = "cpu") -> Answers:
     """Of images uint8 (rows, columns) or float 0..1, in the precision of use. network: a BodyPartNet in eval mode."""
     import torch
 
@@ -33,8 +33,8 @@ def answers(network, greys: list[np.ndarray], size: int, device: str = "cpu") ->
 
     runtime, logits, distances = choose_runtime(device), [], []
     with torch.inference_mode(), runtime.autocast():
-        for start in range(0, len(greys), BATCH):
-            views = [prepare(as_unit(grey), size)[0] for grey in greys[start : start + BATCH]]
+        for start in range(0, len(grays), BATCH):
+            views = [prepare(as_unit(gray), size)[0] for gray in grays[start : start + BATCH]]
             batch = torch.from_numpy(np.stack(views)[:, None]).to(device, memory_format=torch.channels_last)
             one, other = network.describe(batch)
             logits.append(one.float().cpu().numpy())
@@ -42,12 +42,12 @@ def answers(network, greys: list[np.ndarray], size: int, device: str = "cpu") ->
     return Answers(np.concatenate(logits), np.concatenate(distances))
 
 
-def as_unit(grey: np.ndarray) -> np.ndarray:
+def as_unit(gray: np.ndarray) -> np.ndarray:
     """uint8 to float32 0..1; other types pass through."""
-    return grey.astype(np.float32) / 255 if grey.dtype == np.uint8 else grey
+    return gray.astype(np.float32) / 255 if gray.dtype == np.uint8 else gray
 
 
-def fit_space(network, learned: list[LabelledXray], size: int, device: str = "cpu") -> None:
+def fit_space(network, learned: list[LabeledXray], size: int, device: str = "cpu") -> None:
     """Fill the network's feature space with the images it learned from (those with one certain class)."""
     import torch
 
@@ -58,14 +58,14 @@ def fit_space(network, learned: list[LabelledXray], size: int, device: str = "cp
     features = []
     with torch.inference_mode(), runtime.autocast():
         for start in range(0, len(items), BATCH):
-            views = [prepare(as_unit(item.grey), size)[0] for item in items[start : start + BATCH]]
+            views = [prepare(as_unit(item.gray), size)[0] for item in items[start : start + BATCH]]
             batch = torch.from_numpy(np.stack(views)[:, None]).to(device, memory_format=torch.channels_last)
             features.append(network.pooled(network.maps(batch)))
     labels = torch.tensor([item.allowed[0] for item in items], device=device)
     network.space.fit(torch.cat(features), labels)
 
 
-def calibrate(found: Answers, items: list[LabelledXray]) -> Decision:
+def calibrate(found: Answers, items: list[LabeledXray]) -> Decision:
     """items: the X-rays set aside, in the order of the answers."""
     certain = np.array([item.label != AGE_UNKNOWN for item in items])
     truth = np.array([item.allowed[0] for item in items])

@@ -1,4 +1,4 @@
-"""The labelled X-rays of a folder with index.csv, the part of the training images set aside for calibration, and
+"""The labeled X-rays of a folder with index.csv, the part of the training images set aside for calibration, and
 pictures that are no X-rays (CT and MR slices) for learning when to pass an image on to a person."""
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ CT_WINDOWS = ((-1350, 150), (-160, 240), (-1000, 1000), (-450, 1050))  # lung, s
 
 
 @dataclass(frozen=True)
-class LabelledXray:
-    """grey: uint8 (rows, columns), bones bright. label: of CLASSES, or AGE_UNKNOWN for a chest of any age."""
+class LabeledXray:
+    """gray: uint8 (rows, columns), bones bright. label: of CLASSES, or AGE_UNKNOWN for a chest of any age."""
 
     id: str
-    grey: np.ndarray
+    gray: np.ndarray
     label: str
     source: str
     patient: str
@@ -63,17 +63,17 @@ def image_path(data: Path, row) -> Path:
     return found[0]
 
 
-def labelled_xrays(data: Path, split: str) -> Iterator[LabelledXray]:
+def labeled_xrays(data: Path, split: str) -> Iterator[LabeledXray]:
     """The images of a split. Raises UnusableInput for what is missing or cannot be read."""
     from .xray import read_xray
 
     for row in index_rows(data, split).to_dict("records"):
         pixels = read_xray(image_path(data, row)).pixels
-        grey = np.rint(pixels * 255).astype(np.uint8)
-        yield LabelledXray(row["id"], grey, row["class"], row["source"], row["patient"] or row["id"])
+        gray = np.rint(pixels * 255).astype(np.uint8)
+        yield LabeledXray(row["id"], gray, row["class"], row["source"], row["patient"] or row["id"])
 
 
-def set_aside(items: list[LabelledXray], seed: int = 0) -> tuple[list[LabelledXray], list[LabelledXray]]:
+def set_aside(items: list[LabeledXray], seed: int = 0) -> tuple[list[LabeledXray], list[LabeledXray]]:
     """(for learning, for calibration), by patient, in each class and source alike."""
     rng = np.random.default_rng([seed, 6])
     groups: dict[tuple[str, str], list[str]] = {}
@@ -89,7 +89,7 @@ def set_aside(items: list[LabelledXray], seed: int = 0) -> tuple[list[LabelledXr
 
 
 def ct_slices(folder: Path, split: str, every: int = 1) -> list[np.ndarray]:
-    """Grey CT slices, uint8, of the sets sirm100 and pseudo1600 in ``folder``, as far as they are there."""
+    """Gray CT slices, uint8, of the sets sirm100 and pseudo1600 in ``folder``, as far as they are there."""
     import pandas as pd
 
     found = []
@@ -97,7 +97,7 @@ def ct_slices(folder: Path, split: str, every: int = 1) -> list[np.ndarray]:
         if (folder / name / index).is_file():
             table = pd.read_csv(folder / name / index, dtype={"id": str})
             ids = table[table["split"] == split]["id"].tolist()[:: every if name == "pseudo1600" else 1]
-            found += [_grey(folder / name / "img" / f"{i}{end}") for i in ids]
+            found += [_gray(folder / name / "img" / f"{i}{end}") for i in ids]
     return found
 
 
@@ -133,7 +133,7 @@ def mr_slices(folder: Path, split: str, every: int = 1) -> list[np.ndarray]:
     return found
 
 
-def _grey(path: Path) -> np.ndarray:
+def _gray(path: Path) -> np.ndarray:
     from PIL import Image
 
     with Image.open(path) as picture:

@@ -1,6 +1,6 @@
-"""Pixels of DICOM, PNG and JPEG files as grey values 0..1 with bones bright.
+"""Pixels of DICOM, PNG and JPEG files as gray values 0..1 with bones bright.
 
-DICOM follows the grey-scale pipeline of PS3.4 annex N.2: modality LUT or rescale, VOI LUT or window, polarity. Frames
+DICOM follows the gray-scale pipeline of PS3.4 annex N.2: modality LUT or rescale, VOI LUT or window, polarity. Frames
 are decoded by pydicom and its plugins (GDCM, Pillow). What a header or a compressed frame says about its size is
 checked before anything is decoded, so that memory stays bounded.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from LesionKitLib.dicomheader import COLOUR, is_dicom, scan_files
+from LesionKitLib.dicomheader import COLOR, is_dicom, scan_files
 from LesionKitLib.errors import UnusableInput
 
 from .frame_size import is_deflated, refuse_large_frame, refuse_large_inflated
@@ -23,11 +23,11 @@ from .xray import Xray
 MAX_PIXELS = 64_000_000  # of one frame: the largest detectors and film scanners have 30 million
 MAX_FRAMES = 100_000
 SMALLEST = 16  # pixels a side: less shows no anatomy
-TABLE_BITS = 16  # up to here grey values go through a table of all stored values
+TABLE_BITS = 16  # up to here gray values go through a table of all stored values
 TAILS = (0.1, 99.9)  # percentiles that become 0 and 1 where no window is given
 LEAST_SHOWN = 0.02  # of 0..1: a window that shows less of the image is taken as wrong
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
-COLOURFUL = 0.1  # of the full range between channels
+COLORFUL = 0.1  # of the full range between channels
 DAMAGED = "The image file is damaged or cut short (truncated); copy it again."
 
 
@@ -80,22 +80,22 @@ def _decode_picture(path: Path) -> Xray:
         if isinstance(error, UnusableInput | PermissionError):
             raise
         raise UnusableInput(DAMAGED) from error
-    values, notes = _grey(values[..., 0] if mode == "LA" else values)
+    values, notes = _gray(values[..., 0] if mode == "LA" else values)
     if values.dtype == np.uint8:
         return Xray(values.astype(np.float32) / 255, frames=frames, notes=notes)
     values = values.astype(np.float32)
     return Xray(_between(values, *_tails(values)), frames=frames, notes=notes)
 
 
-def _grey(values: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Colour to grey: luminance, rounded back to the type. Grey values pass through."""
+def _gray(values: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Color to gray: luminance, rounded back to the type. Gray values pass through."""
     if values.ndim == 2:
         return values, ()
     values = values[..., :3]
     full = np.iinfo(values.dtype).max
     sample = values[::4, ::4].astype(np.float32)
-    colourful = float(np.mean(np.ptp(sample, axis=2) > COLOURFUL * full))
-    notes = ("The image is in colour; its brightness was taken.",) if colourful > 0.01 else ()
+    colorful = float(np.mean(np.ptp(sample, axis=2) > COLORFUL * full))
+    notes = ("The image is in color; its brightness was taken.",) if colorful > 0.01 else ()
     return np.rint(values @ LUMINANCE).astype(values.dtype), notes
 
 
@@ -109,7 +109,7 @@ def _decode_dicom(path: Path) -> Xray:
         data = _header(path)
         frames, notes = _checked(path, data)
         stored = _stored(path, data)
-        pixels, more = _grey_values(stored, data)
+        pixels, more = _gray_values(stored, data)
     if frames > 1:
         notes.append(f"The file holds {frames} frames; the first was taken.")
     spacing, aspect = _spacing(data)
@@ -143,7 +143,7 @@ def _checked(path: Path, data) -> tuple[int, list[str]]:
         raise UnusableInput(f"The DICOM file holds no image (it is of the kind {kind})." if kind else DAMAGED)
     refuse_size(rows, columns)
     defect = scan.frames[0].defect
-    if defect and defect != COLOUR:
+    if defect and defect != COLOR:
         raise UnusableInput(f"The DICOM image is {defect}.")
     notes = []
     if any(element.tag.group & 0xFF01 == 0x6000 and element.tag.element == 0x3000 for element in data):
@@ -191,7 +191,7 @@ def _whole_dataset(path: Path):
     return data
 
 
-def _grey_values(stored: np.ndarray, data) -> tuple[np.ndarray, tuple[str, ...]]:
+def _gray_values(stored: np.ndarray, data) -> tuple[np.ndarray, tuple[str, ...]]:
     """float32 (rows, columns), 0..1, bones bright."""
     from pydicom.pixels.processing import apply_color_lut
 
@@ -199,8 +199,8 @@ def _grey_values(stored: np.ndarray, data) -> tuple[np.ndarray, tuple[str, ...]]
     if data.get("PhotometricInterpretation") == "PALETTE COLOR":
         stored = apply_color_lut(stored, data)
     if stored.ndim == 3:
-        grey, notes = _grey(stored)
-        return grey.astype(np.float32) / np.iinfo(stored.dtype).max, notes
+        gray, notes = _gray(stored)
+        return gray.astype(np.float32) / np.iinfo(stored.dtype).max, notes
     if stored.dtype.kind == "f":
         return _between(stored.astype(np.float32), *_tails(stored)), notes
     stored = _only_stored_bits(stored, data)

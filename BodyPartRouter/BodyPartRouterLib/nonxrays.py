@@ -20,7 +20,7 @@ def random_picture(rng: np.random.Generator, xray: np.ndarray | None = None) -> 
 
 
 def blank(rng: np.random.Generator) -> np.ndarray:
-    """One grey value, a ramp, or faint noise."""
+    """One gray value, a ramp, or faint noise."""
     ramp = np.linspace(0, 1, SIDE)
     picture = rng.uniform(0, 255) + rng.normal(0, 60) * ramp[:, None] + rng.normal(0, 60) * ramp
     return picture + rng.normal(0, rng.choice([0, 2, 10]), (SIDE, SIDE))
@@ -43,13 +43,13 @@ def leaves(rng: np.random.Generator) -> np.ndarray:
     for _ in range(rng.integers(20, 250)):
         radius = min(90.0, 4 / rng.random() ** 0.7)
         x, y = rng.uniform(-20, SIDE + 20, 2)
-        grey = int(rng.integers(256))
+        gray = int(rng.integers(256))
         if rng.random() < 0.5:
             a, b = radius * rng.uniform(0.4, 1, 2)
-            pen.ellipse((x - a, y - b, x + a, y + b), fill=grey)
+            pen.ellipse((x - a, y - b, x + a, y + b), fill=gray)
         else:
             angles = np.sort(rng.uniform(0, 2 * np.pi, rng.integers(3, 7)))
-            pen.polygon([(x + radius * np.cos(t), y + radius * np.sin(t)) for t in angles], fill=grey)
+            pen.polygon([(x + radius * np.cos(t), y + radius * np.sin(t)) for t in angles], fill=gray)
     made = np.asarray(picture, float)
     if rng.random() < 0.6:
         made = made * 0.75 + 0.4 * (noise(rng) - 100)

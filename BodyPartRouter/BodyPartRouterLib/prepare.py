@@ -1,6 +1,6 @@
 """From an X-ray of any size to the square that the networks see, and back for heat maps.
 
-Every image takes the same way, whatever its source: uniform borders are trimmed, grey values are stretched between
+Every image takes the same way, whatever its source: uniform borders are trimmed, gray values are stretched between
 percentiles, the long side becomes the square's side (aspect kept), the rest is black.
 """
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-FLAT = 0.03  # of the grey range: a row or column that varies less belongs to the border
+FLAT = 0.03  # of the gray range: a row or column that varies less belongs to the border
 MOST_TRIMMED = 0.4  # of a side
 TAILS = (0.5, 99.5)  # percentiles that become 0 and 1
 EMPTY = 1e-4  # of 0..1: an image that varies less holds nothing
@@ -67,7 +67,7 @@ def reduce(pixels: np.ndarray, longest: int) -> np.ndarray:
 
 
 def uniform_borders(pixels: np.ndarray) -> tuple[int, int, int, int]:
-    """(top, bottom, left, right) of what lies inside borders of one grey value, as collimators and scanners leave."""
+    """(top, bottom, left, right) of what lies inside borders of one gray value, as collimators and scanners leave."""
     spread = np.ptp(np.percentile(pixels, TAILS))
     top, bottom = _varied(np.percentile(pixels, (2, 98), axis=1), FLAT * spread)
     left, right = _varied(np.percentile(pixels[top:bottom], (2, 98), axis=0), FLAT * spread)
@@ -85,7 +85,7 @@ def _varied(range_of_lines: np.ndarray, least: float) -> tuple[int, int]:
 
 
 def stretch(pixels: np.ndarray) -> np.ndarray:
-    """Grey values between the percentiles TAILS become 0..1, float32; an empty image becomes 0."""
+    """Gray values between the percentiles TAILS become 0..1, float32; an empty image becomes 0."""
     low, high = np.percentile(pixels, TAILS)
     if high - low < EMPTY:
         return np.zeros(pixels.shape, np.float32)

@@ -13,7 +13,7 @@ from LesionKitLib.training import TrainingPlan, draw_curve
 
 from .calibration import answers, calibrate, fit_space
 from .classifier import Classifier
-from .datasets import AGE_UNKNOWN, LabelledXray, labelled_xrays, set_aside
+from .datasets import AGE_UNKNOWN, LabeledXray, labeled_xrays, set_aside
 from .decision import Decision
 from .evaluation import metrics_of, score
 from .labels import CLASSES, TITLES
@@ -53,14 +53,14 @@ def train_and_describe(
     data: Path, output: Path, network: str, plan: TrainingPlan, device: str = "cpu", progress: Progress | None = None
 ) -> Model:
     """Train, draw the curve, calibrate, evaluate on the validation patients and write the model's folder in output."""
-    learned, aside = set_aside(list(labelled_xrays(data, "train")), plan.seed)
+    learned, aside = set_aside(list(labeled_xrays(data, "train")), plan.seed)
     certain = [item for item in aside if item.label != AGE_UNKNOWN]
     if not certain:
         raise UnusableInput(f"'{data}' holds too few patients of each class and source to set some aside.")
     mixture, size = Mixture(), entry_of(network).size
 
     def check(net) -> dict[str, float]:
-        found = answers(net, [item.grey for item in certain], size, device)
+        found = answers(net, [item.gray for item in certain], size, device)
         right = [int(row.argmax()) in item.allowed for row, item in zip(found.logits, certain, strict=True)]
         return {"aside right": sum(right) / len(right)}
 
@@ -82,10 +82,10 @@ def teacher_of(network: str):
     return teacher.eval()
 
 
-def calibrated(net, learned: list[LabelledXray], aside: list[LabelledXray], size: int, device: str) -> Decision:
+def calibrated(net, learned: list[LabeledXray], aside: list[LabeledXray], size: int, device: str) -> Decision:
     """Fills the network's feature space from what it learned; the rest from what was set aside."""
     fit_space(net, learned, size, device)
-    return calibrate(answers(net, [item.grey for item in aside], size, device), aside)
+    return calibrate(answers(net, [item.gray for item in aside], size, device), aside)
 
 
 def write_model(trained: Trained, data: Path, folder: Path, device: str = "cpu") -> Model:
@@ -112,7 +112,7 @@ def describe(trained: Trained, metrics: dict) -> dict:
         "input": {
             "modality": "plain X-ray (CR, DX, RG, PX, XA, RF), also from PNG and JPEG",
             "size": entry.size,
-            "preparation": "uniform borders trimmed, grey values stretched between percentiles 0.5 and 99.5, bones "
+            "preparation": "uniform borders trimmed, gray values stretched between percentiles 0.5 and 99.5, bones "
             "bright, long side to the size, aspect kept, rest black",
         },
         "labels": {str(n): TITLES[label] for n, label in enumerate(CLASSES)}
@@ -135,7 +135,7 @@ def describe(trained: Trained, metrics: dict) -> dict:
         "metrics_data": "283 X-rays of patients not trained on, the likeliest class of every image",
         "intended_use": "Research and education only. Not a medical device: do not use it for diagnosis or treatment.",
         "limits": _LIMITS,
-        "licence": "Research and education only (terms of the training data)",
+        "license": "Research and education only (terms of the training data)",
     }
 
 
@@ -143,42 +143,42 @@ def _training_data(pretrained: bool) -> list[dict]:
     sets = [
         {
             "name": "UNIFESP X-ray body part images: abdomen, spine, limbs, pelvis, skull, chests of unknown age",
-            "licence": "competition data, own licence not stated",
+            "license": "competition data, own license not stated",
             "labels": "body part; a chest of unknown age may be either chest",
         },
-        {"name": "OpenI, adult chest and abdomen", "licence": "not stated", "labels": "body part"},
+        {"name": "OpenI, adult chest and abdomen", "license": "not stated", "labels": "body part"},
         {
             "name": "ieee8023 COVID-19 chest X-rays",
-            "licence": "per image: CC BY-NC-SA, CC BY, NC-ND, not stated",
+            "license": "per image: CC BY-NC-SA, CC BY, NC-ND, not stated",
             "labels": "adult chest",
         },
-        {"name": "Actualmed and Figure1 COVID chest X-rays", "licence": "research only", "labels": "adult chest"},
-        {"name": "Kermany pediatric chest X-rays", "licence": "not stated", "labels": "pediatric chest"},
-        {"name": "scoliosisx, knee_oa, dental_landmark", "licence": "not stated", "labels": "spine; others"},
+        {"name": "Actualmed and Figure1 COVID chest X-rays", "license": "research only", "labels": "adult chest"},
+        {"name": "Kermany pediatric chest X-rays", "license": "not stated", "labels": "pediatric chest"},
+        {"name": "scoliosisx, knee_oa, dental_landmark", "license": "not stated", "labels": "spine; others"},
         {
             "name": "CT slices (sirm100, pseudo1600, COVID-CT-MD sample) and FLAIR slices (SOOP), training part",
-            "licence": "not stated; assumed non-commercial",
+            "license": "not stated; assumed non-commercial",
             "labels": "no X-ray",
         },
         {
             "name": "pictures made by procedure, and spoiled X-rays (border only, shuffled, blurred)",
-            "licence": "Apache-2.0 (made by this project)",
+            "license": "Apache-2.0 (made by this project)",
             "labels": "no X-ray",
         },
     ]
     if pretrained:
-        sets.append({"name": "ImageNet (encoder's starting weights)", "licence": "Apache-2.0 (weights)"})
+        sets.append({"name": "ImageNet (encoder's starting weights)", "license": "Apache-2.0 (weights)"})
     return sets
 
 
 _LIMITS = [
-    "All chests of children come from one hospital (Kermany, 1 to 5 years, frontal). Crops, borrowed grey values, "
+    "All chests of children come from one hospital (Kermany, 1 to 5 years, frontal). Crops, borrowed gray values, "
     "blur and recompression fight the shortcut, but what the network calls a child may partly be that source. Chests "
     "of school children and newborns are untested; PatientAge is shown as a cross-check.",
     "All panoramic teeth, close-up knees and scoliosis images come from one source each.",
     '"Others" holds what the sources hold: limbs, pelvis, skull, sinus, shoulder, teeth. Mammography, fluoroscopy, '
     "angiography and veterinary images were not seen.",
     "An image that shows two regions (babygram, thoracolumbar spine on a chest) gets one class.",
-    "Photographs are not always recognised as no X-ray; see docs/router-accuracy.md for the shares held.",
+    "Photographs are not always recognized as no X-ray; see docs/router-accuracy.md for the shares held.",
 ]
 __all__ = ["NAMES", "PLANS", "Trained", "calibrated", "describe", "train_and_describe", "write_model"]

@@ -12,13 +12,13 @@ from LesionKitLib.progress import Progress
 from LesionKitLib.training import TrainingPlan, fit
 
 from .augment import random_view
-from .datasets import AGE_UNKNOWN, NONE, LabelledXray, ct_slices, ct_volume_slices, mr_slices
+from .datasets import AGE_UNKNOWN, NONE, LabeledXray, ct_slices, ct_volume_slices, mr_slices
 from .networks_list import build, entry_of
 from .nonxrays import random_picture
 
 PRETRAINED_RATE = 0.4  # of the learning rate, for the encoder
 SMOOTHING = 0.04  # of the labels
-MR_EVERY, CT_EVERY = 3, 3  # neighbouring slices are alike
+MR_EVERY, CT_EVERY = 3, 3  # neighboring slices are alike
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,9 @@ PLANS = {
 
 @dataclass
 class Pools:
-    """What is drawn from: X-rays by class and source with their weights, slices, and all X-rays to lend grey values."""
+    """What is drawn from: X-rays by class and source with their weights, slices, and all X-rays to lend gray values."""
 
-    xrays: list[LabelledXray]
+    xrays: list[LabeledXray]
     slices: list[np.ndarray]
     weights: np.ndarray = field(init=False)
 
@@ -53,7 +53,7 @@ class Pools:
         self.weights = sampling_weights(self.xrays, Mixture().age_unknown)
 
 
-def sampling_weights(items: list[LabelledXray], age_unknown: float) -> np.ndarray:
+def sampling_weights(items: list[LabeledXray], age_unknown: float) -> np.ndarray:
     """Chance of each item: a class by the root of its number of images, then a source likewise; sums to 1."""
     by_class: dict[str, dict[str, int]] = {}
     for item in items:
@@ -77,24 +77,24 @@ def slice_pool(data: Path) -> list[np.ndarray]:
 
 
 def draw_batch(pools: Pools, mixture: Mixture, size: int, rng: np.random.Generator):
-    """(grey (n, 1, size, size) float32, allowed (n, 6) float32: 1 for each class that would be right)."""
+    """(gray (n, 1, size, size) float32, allowed (n, 6) float32: 1 for each class that would be right)."""
     import torch
 
     views, allowed = [], np.zeros((mixture.xrays + mixture.none, NONE + 1), np.float32)
 
-    def any_grey() -> np.ndarray:
-        return pools.xrays[rng.integers(len(pools.xrays))].grey
+    def any_gray() -> np.ndarray:
+        return pools.xrays[rng.integers(len(pools.xrays))].gray
 
     for n, index in enumerate(rng.choice(len(pools.xrays), mixture.xrays, p=pools.weights)):
         item = pools.xrays[index]
-        views.append(random_view(item.grey, any_grey(), size, rng))
+        views.append(random_view(item.gray, any_gray(), size, rng))
         allowed[n, list(item.allowed)] = 1
     for _ in range(mixture.none):
         if pools.slices and rng.random() > mixture.made:
-            grey = pools.slices[rng.integers(len(pools.slices))]
+            gray = pools.slices[rng.integers(len(pools.slices))]
         else:
-            grey = random_picture(rng, any_grey())
-        views.append(random_view(grey, any_grey(), size, rng))
+            gray = random_picture(rng, any_gray())
+        views.append(random_view(gray, any_gray(), size, rng))
     allowed[mixture.xrays :, NONE] = 1
     return torch.from_numpy(np.stack(views)[:, None]), torch.from_numpy(allowed)
 
@@ -144,8 +144,8 @@ def train_router(
         return draw_batch(pools, mixture, entry.size, rng)
 
     def loss_of(net, batch):
-        grey, allowed = batch[0].to(device), batch[1].to(device)
-        return loss(net(grey.contiguous(memory_format=torch.channels_last)), allowed)
+        gray, allowed = batch[0].to(device), batch[1].to(device)
+        return loss(net(gray.contiguous(memory_format=torch.channels_last)), allowed)
 
     if entry.pretrained:
         model.encoder.freeze_early()

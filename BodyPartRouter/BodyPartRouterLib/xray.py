@@ -1,4 +1,4 @@
-"""An X-ray from a DICOM, PNG or JPEG file: upright grey pixels, bones bright, and what its header says."""
+"""An X-ray from a DICOM, PNG or JPEG file: upright gray pixels, bones bright, and what its header says."""
 
 from __future__ import annotations
 

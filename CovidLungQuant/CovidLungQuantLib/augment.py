@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .datasets import Sequence
-from .frames import FRAME, SOFT_WINDOW, channels_of_grey, window
+from .frames import FRAME, SOFT_WINDOW, channels_of_gray, window
 from .inserted_lesions import insert_lesions
 
 INSERT = 0.7  # share of the views of healthy HU slices that lesions are computed into
@@ -14,14 +14,14 @@ WITHOUT_SOFT = 0.25  # share of the HU views that are shown as a picture, with a
 
 
 def random_view(sequence: Sequence, length: int, rng: np.random.Generator, frame: tuple[int, int] = FRAME) -> dict:
-    """``length`` neighbouring slices, warped and with changed intensities.
+    """``length`` neighboring slices, warped and with changed intensities.
 
     Returns tensors: image (t, 2, h, w) float 0..1, lesion and lung (t, h, w) int64, infected (t); weight: float; and
     source: str.
     """
     import torch
 
-    chosen = _neighbours(len(sequence.image), length, rng)
+    chosen = _neighbors(len(sequence.image), length, rng)
     image, lesion, lung, infected = (
         a[chosen] for a in (sequence.image, sequence.lesion, sequence.lung, sequence.infected)
     )
@@ -29,10 +29,10 @@ def random_view(sequence: Sequence, length: int, rng: np.random.Generator, frame
         inserted = insert_lesions(image, lung, rng)
         image, lesion = inserted.hu, inserted.lesion
         infected = lesion.any((1, 2)).astype(infected.dtype)
-    grey = _random_windows(image, rng) if sequence.is_hu else channels_of_grey(image.astype(np.float32) / 255.0)
+    gray = _random_windows(image, rng) if sequence.is_hu else channels_of_gray(image.astype(np.float32) / 255.0)
     grid = warp_grid(image.shape[1:], frame, rng).expand(length, -1, -1, -1)
-    grey = torch.nn.functional.grid_sample(
-        torch.from_numpy(grey), grid, mode="bilinear", padding_mode="border", align_corners=False
+    gray = torch.nn.functional.grid_sample(
+        torch.from_numpy(gray), grid, mode="bilinear", padding_mode="border", align_corners=False
     )
     labels = np.stack([lesion, lung], 1).astype(np.float32)
     labels = torch.nn.functional.grid_sample(
@@ -40,7 +40,7 @@ def random_view(sequence: Sequence, length: int, rng: np.random.Generator, frame
     )
     labels = labels.round().long()
     return {
-        "image": change_intensity(grey, rng),
+        "image": change_intensity(gray, rng),
         "lesion": labels[:, 0],
         "lung": labels[:, 1],
         "infected": torch.from_numpy(infected),
@@ -49,8 +49,8 @@ def random_view(sequence: Sequence, length: int, rng: np.random.Generator, frame
     }
 
 
-def _neighbours(total: int, length: int, rng: np.random.Generator) -> np.ndarray:
-    """Indices of neighbouring slices; every second or third one at times (thicker slices), repeated when too few."""
+def _neighbors(total: int, length: int, rng: np.random.Generator) -> np.ndarray:
+    """Indices of neighboring slices; every second or third one at times (thicker slices), repeated when too few."""
     step = int(rng.choice([1, 1, 2, 3])) if length > 1 else 1
     start = int(rng.integers(max(1, total - (length - 1) * step)))
     return np.minimum(start + step * np.arange(length), total - 1)
@@ -60,10 +60,10 @@ def _random_windows(hu: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Channels (t, 2, h, w) with the windows that inference uses, or, half the time, with others."""
     lung = window(hu)
     if rng.random() < 0.5:
-        centre, width = rng.uniform(-720, -420), rng.uniform(1100, 2200)
-        lung = window(hu, centre - width / 2, centre + width / 2)
+        center, width = rng.uniform(-720, -420), rng.uniform(1100, 2200)
+        lung = window(hu, center - width / 2, center + width / 2)
     if rng.random() < WITHOUT_SOFT:
-        return channels_of_grey(lung)
+        return channels_of_gray(lung)
     return np.stack([lung, window(hu + np.float32(rng.normal(0, 8)), *SOFT_WINDOW)], 1)
 
 
@@ -87,33 +87,33 @@ def warp_grid(source: tuple[int, int], frame: tuple[int, int], rng: np.random.Ge
     return torch.from_numpy(grid.astype(np.float32))[None]
 
 
-def change_intensity(grey, rng: np.random.Generator):
+def change_intensity(gray, rng: np.random.Generator):
     """Contrast, brightness, gamma, blur, coarse pixels and noise on (t, 2, h, w), clipped to 0..1.
 
     A black second channel stays black; the soft-tissue window of HU keeps its brightness: it tells fluid from muscle.
     """
     import torch
 
-    lung, soft = grey[:, :1], grey[:, 1:]
+    lung, soft = gray[:, :1], gray[:, 1:]
     lung = lung * float(np.exp(rng.normal(0, CONTRAST))) + float(rng.normal(0, BRIGHTNESS))
-    grey = torch.cat([lung.clamp(0, 1) ** float(np.exp(rng.normal(0, GAMMA))), soft], 1)
+    gray = torch.cat([lung.clamp(0, 1) ** float(np.exp(rng.normal(0, GAMMA))), soft], 1)
     if rng.random() < 0.3:
-        grey = _blur(grey, rng.uniform(0.3, 1.3))
+        gray = _blur(gray, rng.uniform(0.3, 1.3))
     elif rng.random() < 0.2:
-        grey = grey + 0.7 * (grey - _blur(grey, 1.0))
+        gray = gray + 0.7 * (gray - _blur(gray, 1.0))
     if rng.random() < 0.15:
-        size = grey.shape[-2:]
+        size = gray.shape[-2:]
         small = torch.nn.functional.interpolate(
-            grey, scale_factor=float(rng.uniform(0.4, 0.8)), mode="bilinear", antialias=True
+            gray, scale_factor=float(rng.uniform(0.4, 0.8)), mode="bilinear", antialias=True
         )
-        grey = torch.nn.functional.interpolate(small, size=size, mode="bilinear")
+        gray = torch.nn.functional.interpolate(small, size=size, mode="bilinear")
     if rng.random() < 0.5:
-        noise = torch.from_numpy(rng.standard_normal(grey[:, :1].shape, np.float32))
+        noise = torch.from_numpy(rng.standard_normal(gray[:, :1].shape, np.float32))
         if rng.random() < 0.5:
             noise = 2.2 * _blur(noise, 0.8)
-        strength = grey.new_tensor([1.0, 2.0 if soft.any() else 0.0]).view(1, 2, 1, 1)
-        grey = grey + float(rng.uniform(0, 0.07)) * strength * noise
-    return grey.clamp(0, 1)
+        strength = gray.new_tensor([1.0, 2.0 if soft.any() else 0.0]).view(1, 2, 1, 1)
+        gray = gray + float(rng.uniform(0, 0.07)) * strength * noise
+    return gray.clamp(0, 1)
 
 
 def _blur(x, sigma: float):

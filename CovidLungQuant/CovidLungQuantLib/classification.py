@@ -54,7 +54,7 @@ def picture_answers(
     with runtime.autocast():
         for n, item in enumerate(pictures):
             progress.report("evaluating", n / len(pictures))
-            answers.append(decide_picture(network, item.grey))
+            answers.append(decide_picture(network, item.gray))
     errors = [a.error for a in answers]
     return np.array([a.logit for a in answers]), None if None in errors else np.array(errors)
 

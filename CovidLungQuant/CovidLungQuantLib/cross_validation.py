@@ -11,7 +11,7 @@ import numpy as np
 from LesionKitLib.atomic import atomic_file
 from LesionKitLib.errors import UnusableInput
 
-from .datasets import labelled_slices
+from .datasets import labeled_slices
 from .evaluation import ImageScore, metrics_of, score_slices
 
 RESULT = "cross_validation.json"
@@ -72,7 +72,7 @@ def cross_validate(
     for fold in range(folds):
         place = output / f"fold{fold}"
         fold_data = make_fold(data, place / "data", fold, folds)
-        held_out = list(labelled_slices(fold_data / "sirm100", "val"))
+        held_out = list(labeled_slices(fold_data / "sirm100", "val"))
         own = score_slices(train(fold_data, place), held_out)
         per_fold.append({"fold": fold, "n": len(own), "metrics": metrics_of(own)})
         scores += own

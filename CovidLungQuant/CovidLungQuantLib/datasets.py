@@ -1,6 +1,6 @@
 """Training and evaluation images in the formats of the public data sets (see docs/data.md).
 
-A Sequence holds neighbouring slices of one patient, feet to head, in frames somewhat larger than the network's, so that
+A Sequence holds neighboring slices of one patient, feet to head, in frames somewhat larger than the network's, so that
 augmentation can move them. Label values: lesion 0 none, 1-3 the classes, 4 lesion of unknown class, 255 unknown;
 lung 0, 1, 255 unknown.
 """
@@ -14,18 +14,18 @@ from pathlib import Path
 import numpy as np
 
 from .frames import FRAME, LUNGS_IN_FRAME, MODEL_MM, ROOM, FramePlacement, place_frame
-from .grey_window import as_lung_window, series_levels
-from .greylung import MIN_AREA, enclosed_air
+from .gray_window import as_lung_window, series_levels
+from .graylung import MIN_AREA, enclosed_air
 
 UNKNOWN = 255
 ANY_LESION = 4
 RESIDUE_PIXELS = 100  # an effusion smaller than this in sirm100 is registration residue, not effusion
-NOT_FULLY_LABELLED = ("022", "048")  # slices of sirm100 without ground-glass and consolidation labels
+NOT_FULLY_LABELED = ("022", "048")  # slices of sirm100 without ground-glass and consolidation labels
 
 
 @dataclass(frozen=True)
 class Sequence:
-    """image (t, h, w): grey 0..255 (uint8) or HU (int16); lesion, lung alike, uint8; infected (t): 1, 0, -1 unknown."""
+    """image (t, h, w): gray 0..255 (uint8) or HU (int16); lesion, lung alike, uint8; infected (t): 1, 0, -1 unknown."""
 
     source: str
     image: np.ndarray
@@ -40,8 +40,8 @@ class Sequence:
 
 
 @dataclass(frozen=True)
-class LabelledSlice:
-    """One picture of an evaluation set at its own resolution: grey uint8 (h, w), label uint8 (h, w).
+class LabeledSlice:
+    """One picture of an evaluation set at its own resolution: gray uint8 (h, w), label uint8 (h, w).
 
     typed: the label tells ground glass, consolidation and effusion apart; otherwise it is 0 / 1 infection.
     """
@@ -49,13 +49,13 @@ class LabelledSlice:
     source: str
     name: str
     patient: str
-    grey: np.ndarray
+    gray: np.ndarray
     label: np.ndarray
     typed: bool
 
 
 def read_picture(path: Path) -> np.ndarray:
-    """8-bit grey values (h, w) of a PNG or JPEG; raises UnusableInput when it is damaged."""
+    """8-bit gray values (h, w) of a PNG or JPEG; raises UnusableInput when it is damaged."""
     from PIL import Image
 
     from LesionKitLib.errors import UnusableInput
@@ -67,7 +67,7 @@ def read_picture(path: Path) -> np.ndarray:
         raise UnusableInput(f"The picture {path.name} cannot be read.") from error
 
 
-def labelled_slices(folder: Path, split: str) -> Iterator[LabelledSlice]:
+def labeled_slices(folder: Path, split: str) -> Iterator[LabeledSlice]:
     """The slices of sirm100, pseudo1600 or mosmed_eval. split: "train", "val" (also rows "eval_only"), "all".
 
     Raises UnusableInput when the folder has no index or no image of that split.
@@ -94,12 +94,12 @@ def labelled_slices(folder: Path, split: str) -> Iterator[LabelledSlice]:
     patient_column = next((c for c in ("patient", "group") if c in table), None)
     for n in rows.index:
         name = names[n]
-        if typed and name in NOT_FULLY_LABELLED:
+        if typed and name in NOT_FULLY_LABELED:
             continue
         known = patient_column and not pd.isna(table[patient_column][n])
         patient = str(table[patient_column][n]) if known else name
-        grey, label = read_picture(_find(folder / "img", name)), read_picture(_find(folder / "lab", name))
-        yield LabelledSlice(folder.resolve().name, name, patient, grey, label, typed)
+        gray, label = read_picture(_find(folder / "img", name)), read_picture(_find(folder / "lab", name))
+        yield LabeledSlice(folder.resolve().name, name, patient, gray, label, typed)
 
 
 def _find(folder: Path, name: str) -> Path:
@@ -112,19 +112,19 @@ def _find(folder: Path, name: str) -> Path:
 
 
 def sirm_sequences(folder: Path, split: str = "train") -> list[Sequence]:
-    """Single slices with ground glass, consolidation and effusion. Lungs are derived from grey values and lesions."""
+    """Single slices with ground glass, consolidation and effusion. Lungs are derived from gray values and lesions."""
     sequences = []
-    for item in labelled_slices(folder, split):
+    for item in labeled_slices(folder, split):
         label = item.label.copy()
         if (label == 3).sum() < RESIDUE_PIXELS:
             label[label == 3] = UNKNOWN
-        whole = as_lung_window(item.grey / 255.0)
+        whole = as_lung_window(item.gray / 255.0)
         place = roomy(place_frame(whole))
         lung = lung_label(whole, (label > 0) & (label != UNKNOWN))
-        grey = place.cut(255 * whole).round().astype(np.uint8)[None]
+        gray = place.cut(255 * whole).round().astype(np.uint8)[None]
         lesion, lung = place.cut_labels(label)[None], place.cut_labels(lung)[None]
         infected = np.array([int(((lesion > 0) & (lesion < UNKNOWN)).any())])
-        sequences.append(Sequence("sirm100", grey, lesion, lung, infected))
+        sequences.append(Sequence("sirm100", gray, lesion, lung, infected))
     return sequences
 
 
@@ -141,17 +141,17 @@ def pseudo_sequences(folder: Path, split: str = "train", weight: float = 0.3, te
     sequences = []
     for name, rows in table[table["split"] == split].groupby("series"):
         rows = rows.sort_values("order_in_series")
-        greys = [read_picture(folder / "img" / f"{i}.jpg") for i in rows["id"]]
+        grays = [read_picture(folder / "img" / f"{i}.jpg") for i in rows["id"]]
         masks = [read_picture(folder / "lab" / f"{i}.png") > 0 for i in rows["id"]]
         if name == "radiop7_85703_0":  # the one series that runs from head to feet
-            greys, masks = greys[::-1], masks[::-1]
-        levels = series_levels([g / 255.0 for g in greys])
-        greys = [(255 * as_lung_window(g / 255.0, levels)).round().astype(np.uint8) for g in greys]
+            grays, masks = grays[::-1], masks[::-1]
+        levels = series_levels([g / 255.0 for g in grays])
+        grays = [(255 * as_lung_window(g / 255.0, levels)).round().astype(np.uint8) for g in grays]
         labels = [
-            agreed_labels(m, teacher(g)) if teacher else m * ANY_LESION for g, m in zip(greys, masks, strict=True)
+            agreed_labels(m, teacher(g)) if teacher else m * ANY_LESION for g, m in zip(grays, masks, strict=True)
         ]
-        place = roomy(_common_placement(greys))
-        image = np.stack([place.cut(g) for g in greys]).round().astype(np.uint8)
+        place = roomy(_common_placement(grays))
+        image = np.stack([place.cut(g) for g in grays]).round().astype(np.uint8)
         lesion = np.stack([place.cut_labels(m) for m in labels]).astype(np.uint8)
         lung = np.full_like(lesion, UNKNOWN)
         infected = np.full(len(image), -1)
@@ -180,7 +180,7 @@ def hu_sequences(folder: Path) -> list[Sequence]:
 
 
 def hu_sequence(source, hu, lesion, lung, spacing, infected) -> Sequence:
-    """A Sequence from LPS arrays (k, j, i) of millimetres known, brought to MODEL_MM in plane."""
+    """A Sequence from LPS arrays (k, j, i) of millimeters known, brought to MODEL_MM in plane."""
     step = (MODEL_MM / spacing[1], MODEL_MM / spacing[0])
     rows, columns = np.flatnonzero((lung == 1).any((0, 2))), np.flatnonzero((lung == 1).any((0, 1)))
     middle = ((rows[0] + rows[-1]) / 2, (columns[0] + columns[-1]) / 2)
@@ -208,23 +208,23 @@ def phantom_sequence(seed: int, number: int) -> Sequence:
     return hu_sequence("phantom", case.volume.array, case.lesions, lung, case.volume.spacing, infected)
 
 
-def lung_label(grey: np.ndarray, lesion: np.ndarray) -> np.ndarray:
+def lung_label(gray: np.ndarray, lesion: np.ndarray) -> np.ndarray:
     """Lungs (h, w) uint8 0 / 1 of a slice from enclosed air and the expert's lesions, small vessels closed."""
     from scipy import ndimage
 
-    air = enclosed_air(grey) & ~_airway(grey)
-    radius = max(1, round(grey.shape[1] / 100))
+    air = enclosed_air(gray) & ~_airway(gray)
+    radius = max(1, round(gray.shape[1] / 100))
     lung = ndimage.binary_closing(np.pad(air | lesion, 4 * radius), iterations=2 * radius)
     lung = ndimage.binary_fill_holes(lung[4 * radius : -4 * radius, 4 * radius : -4 * radius])
     return lung.astype(np.uint8)
 
 
-def _airway(grey: np.ndarray) -> np.ndarray:
+def _airway(gray: np.ndarray) -> np.ndarray:
     """Trachea and main bronchi: small round air near the midline."""
     from scipy import ndimage
 
-    labels, count = ndimage.label(enclosed_air(grey))
-    airway = np.zeros(grey.shape, bool)
+    labels, count = ndimage.label(enclosed_air(gray))
+    airway = np.zeros(gray.shape, bool)
     columns = np.flatnonzero((labels > 0).any(0))
     for n in range(1, count + 1):
         piece = labels == n
@@ -293,9 +293,9 @@ def roomy(place: FramePlacement) -> FramePlacement:
     return FramePlacement(place.top - extra[0], place.left - extra[1], place.step, ROOM)
 
 
-def _common_placement(greys: list[np.ndarray]) -> FramePlacement:
+def _common_placement(grays: list[np.ndarray]) -> FramePlacement:
     """One frame for a series whose pictures are cropped to the lungs: the whole picture, a tenth wider than lungs."""
-    height, width = np.median([g.shape for g in greys], axis=0)
+    height, width = np.median([g.shape for g in grays], axis=0)
     step = width / (1.094 * LUNGS_IN_FRAME[1])
     corner = (height / 2 - step * FRAME[0] / 2, width / 2 - step * FRAME[1] / 2)
     return FramePlacement(*corner, (step, step), FRAME)

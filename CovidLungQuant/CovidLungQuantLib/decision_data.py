@@ -19,12 +19,12 @@ COVID, NOT_COVID, NOT_KNOWN = 1, 0, -1
 
 @dataclass(frozen=True)
 class DecisionPicture:
-    """grey: uint8 (h, w); covid: 1 or 0; patient: empty where not known."""
+    """gray: uint8 (h, w); covid: 1 or 0; patient: empty where not known."""
 
     source: str
     name: str
     patient: str
-    grey: np.ndarray
+    gray: np.ndarray
     covid: int
 
 
@@ -56,9 +56,9 @@ def decision_pictures(folder: Path, split: str) -> Iterator[DecisionPicture]:
     if not rows:
         raise UnusableInput(f"The data folder has no image of the split '{split}'.")
     for row in rows:
-        grey = read_picture(_find(folder / "img", row.id))
+        gray = read_picture(_find(folder / "img", row.id))
         source = row.source or folder.resolve().name
-        yield DecisionPicture(source, row.id, row.patient, grey, int(row.label == "covid"))
+        yield DecisionPicture(source, row.id, row.patient, gray, int(row.label == "covid"))
 
 
 def is_held_aside(patient: str) -> bool:
@@ -87,7 +87,7 @@ def decision_sequences(folder: Path, split: str = "train") -> dict[tuple[str, in
     """Single slices in frames for training, by source and label; nothing is known of their pixels."""
     found: dict[tuple[str, int], list[Sequence]] = {}
     for item in decision_pictures(folder, split):
-        image = roomy(place_frame(item.grey / 255.0)).cut(item.grey).round().astype(np.uint8)[None]
+        image = roomy(place_frame(item.gray / 255.0)).cut(item.gray).round().astype(np.uint8)[None]
         nothing = np.full(image.shape, UNKNOWN, np.uint8)
         sequence = Sequence(f"classify/{item.source}", image, nothing, nothing, np.array([NOT_KNOWN]), 0.0)
         found.setdefault((item.source, item.covid), []).append(sequence)

@@ -12,7 +12,7 @@ from LesionKitLib.errors import UnusableInput
 from LesionKitLib.metrics import correlation, with_interval
 from LesionKitLib.progress import Progress
 
-from .datasets import RESIDUE_PIXELS, LabelledSlice, labelled_slices
+from .datasets import RESIDUE_PIXELS, LabeledSlice, labeled_slices
 
 # class -> the label values that belong to it
 CLASSES = {"infection": (1, 2, 3), "ggo": (1,), "consolidation": (2,), "effusion": (3,), "high_opacity": (2, 3)}
@@ -37,7 +37,7 @@ class ImageScore:
     counts: dict[str, Counts]
 
 
-def score_image(item: LabelledSlice, predicted: np.ndarray) -> ImageScore:
+def score_image(item: LabeledSlice, predicted: np.ndarray) -> ImageScore:
     """Counts of the classes that the item's label knows; predicted: label map (h, w) with values 0 to 3."""
     names = CLASSES if item.typed else CLASSES_WITHOUT_TYPES
     counts = {}
@@ -51,14 +51,14 @@ def score_image(item: LabelledSlice, predicted: np.ndarray) -> ImageScore:
 
 
 def score_slices(
-    predict: Callable[[np.ndarray], np.ndarray], items: Iterable[LabelledSlice], progress: Progress | None = None
+    predict: Callable[[np.ndarray], np.ndarray], items: Iterable[LabeledSlice], progress: Progress | None = None
 ) -> list[ImageScore]:
-    """predict: grey uint8 (h, w) -> label map (h, w)."""
+    """predict: gray uint8 (h, w) -> label map (h, w)."""
     items, progress = list(items), progress or Progress()
     scores = []
     for n, item in enumerate(items):
         progress.report("evaluating", n / len(items))
-        scores.append(score_image(item, predict(item.grey)))
+        scores.append(score_image(item, predict(item.gray)))
     return scores
 
 
@@ -99,7 +99,7 @@ def by_source(scores: list[ImageScore]) -> dict[str, dict]:
 def evaluate_slices(
     data: Path, split: str, network: str, device: str = "auto", progress: Progress | None = None
 ) -> dict:
-    """The document of ``lesionkit evaluate covid`` for a folder of labelled slices.
+    """The document of ``lesionkit evaluate covid`` for a folder of labeled slices.
 
     Raises UnusableInput when the folder holds no such data.
     """
@@ -113,7 +113,7 @@ def evaluate_and_score(
     from .networks_list import load_network, members, version_of
     from .slicewise import picture_segmenter
 
-    items = list(labelled_slices(data, split))
+    items = list(labeled_slices(data, split))
     models, nets = zip(*(load_network(name) for name in members(network)), strict=True)
     scores = score_slices(picture_segmenter(list(nets), device), items, progress)
     document = {
@@ -163,9 +163,9 @@ def _slice_calls(data: Path, name: str, rows, network: str, device: str, progres
     from LesionKitLib.imageio import read_volume
     from LesionKitLib.volume import reorient_to_lps
 
-    from .pipeline import analyse
+    from .pipeline import analyze
 
-    result = analyse(read_volume(data / f"{name}.nii.gz"), network, device, progress)
+    result = analyze(read_volume(data / f"{name}.nii.gz"), network, device, progress)
     lps, _ = reorient_to_lps(result.volume.with_array(result.lesions))
     area = (lps.array > 0).sum((1, 2)) * lps.spacing[0] * lps.spacing[1]
     truth = rows.sort_values("k")["infected"].to_numpy().astype(bool)
@@ -175,7 +175,7 @@ def _slice_calls(data: Path, name: str, rows, network: str, device: str, progres
 def _slice_metrics(calls: list[dict]) -> dict:
     truth = np.concatenate([c["truth"] for c in calls])
     called = np.concatenate([c["called"] for c in calls])
-    # neighbouring slices are alike: blocks of 10 are drawn together
+    # neighboring slices are alike: blocks of 10 are drawn together
     blocks = [f"{n}/{k // 10}" for n, c in enumerate(calls) for k in range(len(c["truth"]))]
 
     def share(wanted: np.ndarray, answer: np.ndarray) -> Callable[[np.ndarray], float]:

@@ -1,4 +1,4 @@
-"""Pictures of a result: slices with coloured outlines, montages, and the chart of burden per side and third.
+"""Pictures of a result: slices with colored outlines, montages, and the chart of burden per side and third.
 
 Pictures are uint8 RGB arrays [row, column, 3] as radiologists hang them: the patient's right at the left, anterior or
 superior up, in true proportions whatever the voxels' shape. Outlines, not fills, so that the finding stays visible.
@@ -27,10 +27,10 @@ TEXT = (225, 230, 235)
 
 
 def outline_rgb(slice_hu, lungs_slice, lesions_slice, window=LUNG_WINDOW, size=None) -> np.ndarray:
-    """One slice in grey with the outlines of lungs (thin) and lesions (thicker) in the classes' colours.
+    """One slice in gray with the outlines of lungs (thin) and lesions (thicker) in the classes' colors.
 
     slice_hu, lungs_slice, lesions_slice: 2-D, rows downwards. window: (level, width) in HU. size: (rows, columns) of
-    the picture in pixels, chosen by the caller so that millimetres come out square; the slice's own when None.
+    the picture in pixels, chosen by the caller so that millimeters come out square; the slice's own when None.
     """
     from PIL import Image
 
@@ -46,9 +46,9 @@ def outline_rgb(slice_hu, lungs_slice, lesions_slice, window=LUNG_WINDOW, size=N
             rgb[_rim(inside, max(1, round(SMOOTH * thickness)))] = color
 
     level, width = window
-    grey = (enlarge(slice_hu, (columns, rows), Image.Resampling.BICUBIC) - (level - width / 2)) / width
-    grey = np.clip(grey * 255, 0, 255).astype(np.uint8)
-    rgb = np.repeat(np.repeat(np.repeat(grey[:, :, None], 3, 2), SMOOTH, 0), SMOOTH, 1)
+    gray = (enlarge(slice_hu, (columns, rows), Image.Resampling.BICUBIC) - (level - width / 2)) / width
+    gray = np.clip(gray * 255, 0, 255).astype(np.uint8)
+    rgb = np.repeat(np.repeat(np.repeat(gray[:, :, None], 3, 2), SMOOTH, 0), SMOOTH, 1)
     for lung in LUNGS:
         paint(lungs_slice == lung.value, 1, lung.color)
     for lesion in LESIONS:
@@ -87,7 +87,7 @@ class Scene:
         return cls(upright, lungs, lesions, box)
 
     def panel(self, axis: int, index: int, width: int = PANEL_WIDTH) -> np.ndarray:
-        """Slice ``index`` across array axis 0 (axial) or 1 (coronal), outlined and labelled."""
+        """Slice ``index`` across array axis 0 (axial) or 1 (coronal), outlined and labeled."""
         where = list(self.box)
         where[axis] = index
         where = tuple(where)
@@ -100,10 +100,10 @@ class Scene:
         return _lettered(outline_rgb(*slices, size=(rows, width)), self._position(axis, index))
 
     def _position(self, axis: int, index: int) -> str:
-        """Where the slice lies, in the patient's millimetres as 3D Slicer shows them."""
-        centre = [(s.start + s.stop - 1) / 2 for s in self.box]
-        centre[axis] = index
-        ras = self.image.ijk_to_ras @ [centre[2], centre[1], centre[0], 1]
+        """Where the slice lies, in the patient's millimeters as 3D Slicer shows them."""
+        center = [(s.start + s.stop - 1) / 2 for s in self.box]
+        center[axis] = index
+        ras = self.image.ijk_to_ras @ [center[2], center[1], center[0], 1]
         value, letters = (ras[2], "SI") if axis == 0 else (ras[1], "AP")
         return f"{letters[0] if value >= 0 else letters[1]} {abs(value):.0f} mm"
 
@@ -119,7 +119,7 @@ def choose_slices(lung_area: np.ndarray, lesion_area: np.ndarray, count: int, le
     """Up to ``count`` indices in rising order, one from each equal part of where the lung has ``least`` of its area.
 
     From each part comes the slice with most lesion, or without lesion the middle one; chosen slices keep half a part's
-    distance, so that neighbours do not show the same twice.
+    distance, so that neighbors do not show the same twice.
     """
     inside = np.flatnonzero(lung_area > least * lung_area.max(initial=0))
     if not len(inside):

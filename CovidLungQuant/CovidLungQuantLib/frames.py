@@ -1,8 +1,8 @@
 """The slice format that the CT networks see, and the moves of slices into it.
 
 A *frame* is an axial slice, anterior up, patient's right at the left, in which the lungs have about the size that
-they have at MODEL_MM per pixel. It has two channels of grey 0..1: the lung window, and the soft-tissue window, in which
-fluid differs from muscle. A picture of 8-bit grey values has no Hounsfield units, so its second channel is black.
+they have at MODEL_MM per pixel. It has two channels of gray 0..1: the lung window, and the soft-tissue window, in which
+fluid differs from muscle. A picture of 8-bit gray values has no Hounsfield units, so its second channel is black.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ import numpy as np
 
 from LesionKitLib.resample import apply_plane, linear_weights
 
-from .greylung import lung_box
+from .graylung import lung_box
 
 WINDOW = (-1350.0, 150.0)  # HU shown as 0 and 1: level -600, width 1500
 MODEL_SLICE_MM = 2.0  # thinner slices are averaged to about this
 SOFT_WINDOW = (-160.0, 240.0)  # level 40, width 400
 CHANNELS = 2
-MODEL_MM = 1.1  # per pixel, where millimetres are known
+MODEL_MM = 1.1  # per pixel, where millimeters are known
 FRAME = (224, 288)  # height and width that training sees
-LUNGS_IN_FRAME = (170, 240)  # height and width that the lungs of a slice without millimetres are brought to
+LUNGS_IN_FRAME = (170, 240)  # height and width that the lungs of a slice without millimeters are brought to
 ROOM = (292, 356)  # frame kept for augmentation to move in
 # Single pictures are segmented at two scales, of which the finer was chosen on validation slices, and with more around
 # the lungs, so that no lesion lies at the frame's edge.
@@ -33,7 +33,7 @@ STRETCH = 1.3  # a picture may have been squeezed by this much
 
 
 def window(hu: np.ndarray, low: float = WINDOW[0], high: float = WINDOW[1]) -> np.ndarray:
-    """HU to grey 0..1, float32."""
+    """HU to gray 0..1, float32."""
     return np.clip((np.asarray(hu, np.float32) - low) / (high - low), 0, 1)
 
 
@@ -42,9 +42,9 @@ def channels_of_hu(hu: np.ndarray) -> np.ndarray:
     return np.stack([window(hu), window(hu, *SOFT_WINDOW)], 1)
 
 
-def channels_of_grey(grey: np.ndarray) -> np.ndarray:
-    """Grey 0..1 (n, h, w) of pictures to the network's channels (n, 2, h, w), float32; the second is black."""
-    return np.stack([grey, np.zeros_like(grey)], 1).astype(np.float32, copy=False)
+def channels_of_gray(gray: np.ndarray) -> np.ndarray:
+    """Gray 0..1 (n, h, w) of pictures to the network's channels (n, 2, h, w), float32; the second is black."""
+    return np.stack([gray, np.zeros_like(gray)], 1).astype(np.float32, copy=False)
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class FramePlacement:
         return FramePlacement(self.top + rows, self.left + columns, self.step, self.shape)
 
     def finer(self, zoom: float, shape: tuple[int, int]) -> FramePlacement:
-        """A frame about the same centre with pixels ``zoom`` times smaller."""
+        """A frame about the same center with pixels ``zoom`` times smaller."""
         step = (self.step[0] / zoom, self.step[1] / zoom)
         top = self.top + (self.step[0] * self.shape[0] - step[0] * shape[0]) / 2
         left = self.left + (self.step[1] * self.shape[1] - step[1] * shape[1]) / 2
@@ -85,7 +85,7 @@ class FramePlacement:
         return apply_plane(*weights, picture)
 
     def cut_labels(self, labels: np.ndarray) -> np.ndarray:
-        """The frame from a label map (..., h, w), nearest neighbour; beyond the picture is 0."""
+        """The frame from a label map (..., h, w), nearest neighbor; beyond the picture is 0."""
         rows, columns = (
             np.floor(start + (np.arange(length) + 0.5) * step).astype(int)
             for length, start, step in zip(self.shape, (self.top, self.left), self.step, strict=True)
@@ -103,29 +103,29 @@ class FramePlacement:
         return apply_plane(*weights, frame)
 
 
-def place_frame(grey: np.ndarray) -> FramePlacement:
-    """A frame around the lungs of a slice (h, w; grey 0..1) whose pixel size is not known.
+def place_frame(gray: np.ndarray) -> FramePlacement:
+    """A frame around the lungs of a slice (h, w; gray 0..1) whose pixel size is not known.
 
     Dependent consolidation hides the back of a lung, so a flat box is extended towards posterior.
     """
-    box = lung_box(grey) or _tissue_box(grey)
+    box = lung_box(gray) or _tissue_box(gray)
     top, bottom, left, right = box
     width = right - left
     missing = max(0.0, USUAL_ASPECT * width - (bottom - top))
     bottom, top = bottom + 0.75 * missing, top - 0.25 * missing
     steps = [(bottom - top) / LUNGS_IN_FRAME[0], width / LUNGS_IN_FRAME[1]]
     steps = [max(s, max(steps) / STRETCH) for s in steps]
-    centre = ((top + bottom) / 2, (left + right) / 2)
-    corner = [c - step * size / 2 for c, step, size in zip(centre, steps, FRAME, strict=True)]
+    center = ((top + bottom) / 2, (left + right) / 2)
+    corner = [c - step * size / 2 for c, step, size in zip(center, steps, FRAME, strict=True)]
     return FramePlacement(*corner, (steps[0], steps[1]), FRAME)
 
 
-def _tissue_box(grey: np.ndarray) -> tuple[float, float, float, float]:
+def _tissue_box(gray: np.ndarray) -> tuple[float, float, float, float]:
     """The inner part of whatever is not black, or of the picture."""
-    bright = grey > 0.2
+    bright = gray > 0.2
     rows, columns = np.flatnonzero(bright.mean(1) > 0.1), np.flatnonzero(bright.mean(0) > 0.1)
     if not len(rows) or not len(columns):
-        rows, columns = np.arange(grey.shape[0]), np.arange(grey.shape[1])
+        rows, columns = np.arange(gray.shape[0]), np.arange(gray.shape[1])
     top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
     down, across = 0.12 * (bottom - top), 0.12 * (right - left)
     return top + down, bottom - down, left + across, right - across

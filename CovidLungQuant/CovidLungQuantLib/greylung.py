@@ -1,4 +1,4 @@
-"""Lungs from grey values alone, for images that come without millimetres or Hounsfield units and for training labels.
+"""Lungs from gray values alone, for images that come without millimeters or Hounsfield units and for training labels.
 
 Everything works on one axial slice (row 0 anterior) of values 0..1, dark = air.
 """
@@ -11,31 +11,31 @@ MIN_AREA = 0.004  # of the slice; smaller air pockets are trachea, oesophagus, b
 
 
 def otsu_threshold(values: np.ndarray) -> float:
-    """The grey value that separates two populations best (Otsu 1979, IEEE Trans SMC 9:62), or the only one."""
+    """The gray value that separates two populations best (Otsu 1979, IEEE Trans SMC 9:62), or the only one."""
     if np.ptp(values) < 1e-6:
         return float(values.max())
     counts, edges = np.histogram(values, 128)
-    centres = (edges[:-1] + edges[1:]) / 2
+    centers = (edges[:-1] + edges[1:]) / 2
     below = np.cumsum(counts)
     above = below[-1] - below
-    sums = np.cumsum(counts * centres)
+    sums = np.cumsum(counts * centers)
     with np.errstate(divide="ignore", invalid="ignore"):
         between = below * above * (sums / below - (sums[-1] - sums) / above) ** 2
-    return float(centres[np.nanargmax(between)])
+    return float(centers[np.nanargmax(between)])
 
 
-def enclosed_air(grey: np.ndarray) -> np.ndarray:
+def enclosed_air(gray: np.ndarray) -> np.ndarray:
     """Air inside the body of one slice (h, w): dark regions that do not reach the picture's border."""
     from scipy import ndimage
 
-    smooth = ndimage.gaussian_filter(grey.astype(np.float32), max(grey.shape) / 400)
+    smooth = ndimage.gaussian_filter(gray.astype(np.float32), max(gray.shape) / 400)
     tissue = smooth > otsu_threshold(smooth[smooth > 0.02] if (smooth > 0.02).any() else smooth)
-    body = largest(ndimage.binary_opening(tissue, iterations=max(1, grey.shape[1] // 170)))
+    body = largest(ndimage.binary_opening(tissue, iterations=max(1, gray.shape[1] // 170)))
     filled = ndimage.binary_fill_holes(body)
     air = filled & ~tissue
     labels, count = ndimage.label(air)
     areas = np.bincount(labels.ravel())[1:]
-    return np.isin(labels, 1 + np.flatnonzero(areas > MIN_AREA * grey.size)) if count else air
+    return np.isin(labels, 1 + np.flatnonzero(areas > MIN_AREA * gray.size)) if count else air
 
 
 def largest(mask: np.ndarray) -> np.ndarray:
@@ -46,9 +46,9 @@ def largest(mask: np.ndarray) -> np.ndarray:
     return mask if count < 2 else labels == 1 + np.argmax(np.bincount(labels.ravel())[1:])
 
 
-def lung_box(grey: np.ndarray) -> tuple[int, int, int, int] | None:
+def lung_box(gray: np.ndarray) -> tuple[int, int, int, int] | None:
     """(top, bottom, left, right) around the lungs of a slice, or None when no lung is seen."""
-    air = enclosed_air(grey)
+    air = enclosed_air(gray)
     if air.mean() < 2 * MIN_AREA:
         return None
     rows, columns = np.flatnonzero(air.any(1)), np.flatnonzero(air.any(0))

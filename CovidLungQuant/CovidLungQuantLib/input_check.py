@@ -1,4 +1,4 @@
-"""Whether a volume can be analysed as a chest CT: one clear sentence when it cannot, notes when it can with care.
+"""Whether a volume can be analyzed as a chest CT: one clear sentence when it cannot, notes when it can with care.
 
 Whether lungs are in it is found out later, by segmenting.
 """

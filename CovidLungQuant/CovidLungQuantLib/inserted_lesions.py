@@ -54,17 +54,17 @@ def _noise(shape, rng: np.random.Generator, step: float) -> np.ndarray:
 
 
 def _blob(inside: np.ndarray, rng: np.random.Generator, slice_mm: float) -> np.ndarray:
-    """Signed distance in mm (negative inside) of a warped ellipsoid, centred in the lung, mostly behind and outside."""
+    """Signed distance in mm (negative inside) of a warped ellipsoid, centerd in the lung, mostly behind and outside."""
     points = np.argwhere(inside)
     candidates = points[rng.integers(len(points), size=12)]
     back = rng.random() < 0.6
-    centre = candidates[np.argmax(candidates[:, 1])] if back else candidates[0]
+    center = candidates[np.argmax(candidates[:, 1])] if back else candidates[0]
     radius = float(np.exp(rng.uniform(np.log(6.0), np.log(42.0))))
     stretch = np.exp(rng.uniform(-0.5, 0.5, 3))
     stretch /= np.prod(stretch) ** (1 / 3)
     angle = rng.uniform(0, np.pi)
     t, y, x = np.ogrid[: inside.shape[0], : inside.shape[1], : inside.shape[2]]
-    dz, dy, dx = (t - centre[0]) * slice_mm, (y - centre[1]) * MODEL_MM, (x - centre[2]) * MODEL_MM
+    dz, dy, dx = (t - center[0]) * slice_mm, (y - center[1]) * MODEL_MM, (x - center[2]) * MODEL_MM
     along, across = np.cos(angle) * dx + np.sin(angle) * dy, np.cos(angle) * dy - np.sin(angle) * dx
     distance = np.sqrt((dz / stretch[0]) ** 2 + (along / stretch[1]) ** 2 + (across / stretch[2]) ** 2)
     rough = rng.uniform(0.15, 0.45) * radius

@@ -14,7 +14,7 @@ from LesionKitLib.training import TrainingPlan, draw_curve
 
 from . import recipe
 from .classification import decision_document, picture_answers, score_pictures
-from .datasets import labelled_slices
+from .datasets import labeled_slices
 from .decision import RULE, Calibration, fit_calibration
 from .decision_data import CALIBRATION_PART, DecisionPicture, decision_pictures
 from .evaluation import metrics_of, score_slices
@@ -44,7 +44,7 @@ def train_and_describe_joint(
     data: folder with sirm100, classify, and where there are, pseudo1600 and volumes.
     """
     plan, mixture = plan or PLANS[name], JointMixture()
-    validation = list(labelled_slices(data / "sirm100", "val"))
+    validation = list(labeled_slices(data / "sirm100", "val"))
     aside = list(decision_pictures(data / "classify", "calibration"))
 
     def check(network) -> dict[str, float]:
@@ -66,7 +66,7 @@ def write_joint_model(
     model = save_model(network, describe_joint(name, plan, mixture, {}, Calibration()), folder)
     load_weights(model, network)
     calibration = calibrate(network, list(decision_pictures(data / "classify", "calibration")), device)
-    metrics = metrics_of(score_slices(picture_segmenter(network, device), labelled_slices(data / "sirm100", "val")))
+    metrics = metrics_of(score_slices(picture_segmenter(network, device), labeled_slices(data / "sirm100", "val")))
     scores = score_pictures([(network, calibration)], list(decision_pictures(data / "classify", "val")), device)
     document = decision_document(scores, name, VERSION, "val", calibration.threshold)
     metrics["decision"] = document["metrics"]["infection"]
@@ -78,7 +78,7 @@ def calibrate(network, pictures: list[DecisionPicture], device: str = "cpu") -> 
     logits, errors = picture_answers(network, pictures, device)
     truth = [item.covid for item in pictures]
     calibration = fit_calibration(truth, logits, errors)
-    heats = [decide_picture(network, item.grey).heat for item in pictures if item.covid]
+    heats = [decide_picture(network, item.gray).heat for item in pictures if item.covid]
     strongest = [float(heat.max()) for heat in heats if heat is not None]
     if not strongest:
         return calibration
@@ -94,7 +94,7 @@ def describe_joint(
     extra = {
         "name": "COVID-19 or not, single pictures: SARS-CoV-2 CT-scan dataset (828) and UCSD COVID-CT (training "
         f"patients less one in {CALIBRATION_PART} who calibrate)",
-        "licence": "CC BY-NC-SA (SARS-CoV-2 CT-scan); not stated (UCSD)",
+        "license": "CC BY-NC-SA (SARS-CoV-2 CT-scan); not stated (UCSD)",
         "labels": "COVID-19 yes / no for the picture",
     }
     card["training_data"] = [*card["training_data"][:-1], extra, card["training_data"][-1]]

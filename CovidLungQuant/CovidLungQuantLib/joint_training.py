@@ -97,34 +97,34 @@ def disguise(image, rng: np.random.Generator):
 
     The second channel stays as it is.
     """
-    grey = image[:, :1]
+    gray = image[:, :1]
     knots = np.sort(np.clip(np.linspace(0, 1, 5) + rng.normal(0, 0.06, 5), 0, 1))
-    grey = _tone(grey, knots)
-    height, width = grey.shape[-2:]
+    gray = _tone(gray, knots)
+    height, width = gray.shape[-2:]
     shade = float(rng.choice([0.0, 0.0, 1.0, rng.random()]))
     for side in range(4):
         if rng.random() < 0.25:
             size = int(rng.uniform(0, 0.12) * (height if side < 2 else width))
-            grey = grey.clone()
+            gray = gray.clone()
             if side < 2:
-                grey[..., slice(0, size) if side == 0 else slice(height - size, height), :] = shade
+                gray[..., slice(0, size) if side == 0 else slice(height - size, height), :] = shade
             else:
-                grey[..., slice(0, size) if side == 2 else slice(width - size, width)] = shade
+                gray[..., slice(0, size) if side == 2 else slice(width - size, width)] = shade
     for _ in range(int(rng.integers(0, 4)) if rng.random() < 0.5 else 0):
         top, left = int(rng.integers(height - 8)), int(rng.integers(width - 24))
-        grey = grey.clone()
-        grey[..., top : top + int(rng.integers(2, 8)), left : left + int(rng.integers(4, 24))] = float(rng.random())
+        gray = gray.clone()
+        gray[..., top : top + int(rng.integers(2, 8)), left : left + int(rng.integers(4, 24))] = float(rng.random())
     image = image.clone()
-    image[:, :1] = grey
+    image[:, :1] = gray
     return image
 
 
-def _tone(grey, knots: np.ndarray):
+def _tone(gray, knots: np.ndarray):
     """Piecewise linear curve through equally spaced knots."""
     import torch
 
     curve = torch.from_numpy(knots.astype(np.float32))
-    place = grey.clamp(0, 1) * (len(knots) - 1)
+    place = gray.clamp(0, 1) * (len(knots) - 1)
     low = place.floor().long().clamp(max=len(knots) - 2)
     return curve[low] + (place - low) * (curve[low + 1] - curve[low])
 

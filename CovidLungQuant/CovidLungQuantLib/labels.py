@@ -1,4 +1,4 @@
-"""The classes that CovidLungQuant knows: numbers in label maps, names, colours and DICOM codes, and how they overlap.
+"""The classes that CovidLungQuant knows: numbers in label maps, names, colors and DICOM codes, and how they overlap.
 
 A code is (coding scheme, code value, meaning). Where each was found, by pydicom 3.0.2's tables of DICOM PS3.16:
 
@@ -52,7 +52,7 @@ def lungs_with_lesions(lungs: np.ndarray, lesions: np.ndarray, spacing) -> np.nd
     """Lung label map (k, j, i) in which every lesion voxel is lung, as the definition of burden asks.
 
     The networks' lesions lie in the lungs by construction; what a person draws need not. A lesion voxel outside both
-    lungs goes to the lung whose centre is nearer. spacing: mm along (i, j, k). Returns ``lungs`` itself when nothing
+    lungs goes to the lung whose center is nearer. spacing: mm along (i, j, k). Returns ``lungs`` itself when nothing
     lies outside or there is no lung at all, else a copy.
     """
     box = bounding_box(lesions)
@@ -70,16 +70,16 @@ def lungs_with_lesions(lungs: np.ndarray, lesions: np.ndarray, spacing) -> np.nd
 
 
 def nearer_lung(outside: np.ndarray, profiles: list[list[np.ndarray]], spacing) -> np.ndarray | None:
-    """For voxels (n, 3: k, j, i) the label of the lung whose centre is nearer; None when there is no lung.
+    """For voxels (n, 3: k, j, i) the label of the lung whose center is nearer; None when there is no lung.
 
     profiles: lung_profiles of the right and the left lung. spacing: mm along (i, j, k).
     """
     step = np.asarray(spacing, float)[::-1]
-    centres = {c.value: _centre(profile) for c, profile in zip(LUNGS, profiles, strict=True)}
-    present = [value for value, centre in centres.items() if centre is not None]
+    centers = {c.value: _center(profile) for c, profile in zip(LUNGS, profiles, strict=True)}
+    present = [value for value, center in centers.items() if center is not None]
     if not present:
         return None
-    distances = [np.linalg.norm((outside - centres[value]) * step, axis=1) for value in present]
+    distances = [np.linalg.norm((outside - centers[value]) * step, axis=1) for value in present]
     return np.array(present, np.uint8)[np.argmin(distances, axis=0)]
 
 
@@ -88,7 +88,7 @@ def lung_profiles(mask: np.ndarray) -> list[np.ndarray]:
     return [mask.sum(axis=other) for other in ((1, 2), (0, 2), (0, 1))]
 
 
-def _centre(profiles: list[np.ndarray]) -> np.ndarray | None:
+def _center(profiles: list[np.ndarray]) -> np.ndarray | None:
     """Mean index (k, j, i); None when there are no voxels."""
     if not profiles[0].any():
         return None

@@ -26,7 +26,7 @@ def list_lesions(volume: Volume, lesions: np.ndarray) -> list[LesionPlace]:
     """Pieces of at least MIN_LESION_ML of all classes joined, by size; pieces touch over faces, edges and corners.
 
     lesions: uint8 [k, j, i] on the grid of ``volume``, whose voxels are not looked at. The point lies in the slice
-    (along k) that holds most of the piece, on the voxel of it that is nearest to the piece's centre there.
+    (along k) that holds most of the piece, on the voxel of it that is nearest to the piece's center there.
     """
     return sorted((place for place, _, _ in lesion_pieces(volume, lesions)), key=lambda place: -place.ml)
 
@@ -51,7 +51,7 @@ def lesion_pieces(volume: Volume, lesions: np.ndarray) -> Iterator[tuple[LesionP
 
 
 def _middle(mask: np.ndarray) -> tuple[int, int, int]:
-    """Index (k, j, i) of a voxel of the mask: in its fullest slice, nearest to the centre of the mask there."""
+    """Index (k, j, i) of a voxel of the mask: in its fullest slice, nearest to the center of the mask there."""
     k = int(np.argmax(mask.sum(axis=(1, 2))))
     voxels = np.argwhere(mask[k])
     j, i = voxels[np.argmin(((voxels - voxels.mean(0)) ** 2).sum(1))]

@@ -2,7 +2,7 @@
 
 The numbers are those of measurements.measure, to the last bit: the same sums per slice, added in the same order. What
 moves with an edit elsewhere is looked after: the thirds (a lung's height may change) and the lung that lesion outside
-both lungs counts for (the nearer centre may change). Volumes whose axial slices are not level are measured anew as a
+both lungs counts for (the nearer center may change). Volumes whose axial slices are not level are measured anew as a
 whole, because there a slice does not lie in one third; that takes about as long as measure.
 """
 

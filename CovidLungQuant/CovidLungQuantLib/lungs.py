@@ -264,7 +264,7 @@ def _holes(mask: np.ndarray, smallest_gap: float) -> tuple[np.ndarray, np.ndarra
 
 
 def _enclosed(closed: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Of the gaps closed in their slice, those that no neighbouring slice opens."""
+    """Of the gaps closed in their slice, those that no neighboring slice opens."""
     from scipy import ndimage
 
     if not closed.any():

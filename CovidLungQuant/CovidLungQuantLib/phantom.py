@@ -1,6 +1,6 @@
 """A procedural chest CT in HU with pneumonia of known volume: the bundled sample, and the truth that tests know.
 
-The patient is a set of functions of millimetres drawn from a seed (phantom_anatomy, phantom_lesions); this file samples
+The patient is a set of functions of millimeters drawn from a seed (phantom_anatomy, phantom_lesions); this file samples
 them on a grid and imitates a scanner: point spread, reconstruction kernel, noise. It never stands in for real data in
 a figure of accuracy.
 """
@@ -22,7 +22,7 @@ SLAB_VOXELS = 1_500_000  # painted at a time, to bound the memory
 
 @dataclass(frozen=True)
 class PhantomLesion:
-    """key: ggo, consolidation or effusion; ml: volume of what is labelled; center_ras: its centroid, mm."""
+    """key: ggo, consolidation or effusion; ml: volume of what is labeled; center_ras: its centroid, mm."""
 
     key: str
     ml: float
@@ -90,8 +90,8 @@ def _truth(anatomy: Anatomy, placed: list[Lesion], offset):
     found = []
     truth = {"lung_ml": anatomy.lung_ml()} | {f"{key}_ml": 0.0 for key in KINDS}
     for n, lesion in enumerate(placed):
-        ml, centre = true_volume(anatomy, placed, n)
-        found.append(PhantomLesion(lesion.key, ml, tuple(float(v) for v in centre + offset)))
+        ml, center = true_volume(anatomy, placed, n)
+        found.append(PhantomLesion(lesion.key, ml, tuple(float(v) for v in center + offset)))
         truth[f"{lesion.key}_ml"] += ml
     return tuple(found), truth
 
@@ -197,12 +197,12 @@ def _paint_ribs(hu, anatomy: Anatomy, wall, x, y, z) -> None:
 
 def _paint_spine(hu, anatomy: Anatomy, x, y, z) -> None:
     """Vertebral bodies and discs, canal, arch, spinous and transverse processes, heads of the ribs."""
-    centre, (wide, deep) = anatomy.spine_centre(z), anatomy.vertebra
+    center, (wide, deep) = anatomy.spine_center(z), anatomy.vertebra
     level = z / np.float32(anatomy.vertebra_pitch)
     along = (level - np.floor(level)) * np.float32(anatomy.vertebra_pitch)
     disc = along < anatomy.disc
-    body = np.sqrt((x / wide) ** 2 + ((y - centre) / deep) ** 2)
-    back = centre - deep - 8
+    body = np.sqrt((x / wide) ** 2 + ((y - center) / deep) ** 2)
+    back = center - deep - 8
     canal = np.sqrt((x / 10) ** 2 + ((y - back) / 9) ** 2)
     spinous = (np.abs(x) < 4) & (y < back - 8) & (y > back - 40) & (np.abs(along - 10) < 7)
     transverse = (np.abs(x) < 34) & (np.abs(y - back + 3 + 0.25 * np.abs(x)) < 5) & (np.abs(along - 14) < 6)

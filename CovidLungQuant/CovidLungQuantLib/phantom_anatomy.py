@@ -1,4 +1,4 @@
-"""A random adult chest as implicit functions of millimetres: body wall, bones, mediastinum, diaphragm, lungs, trees.
+"""A random adult chest as implicit functions of millimeters: body wall, bones, mediastinum, diaphragm, lungs, trees.
 
 Coordinates are the patient's RAS (x right, y anterior, z superior) with the origin in the middle of the chest. A
 field is a float32 array, negative inside, close to a distance in mm near its surface. The arguments x, y, z are
@@ -83,7 +83,7 @@ class Tube:
 
 
 class Grid:
-    """Voxel centres in the patient's coordinates. shape is (k, j, i); ijk_to_ras leads to mm; offset is subtracted."""
+    """Voxel centers in the patient's coordinates. shape is (k, j, i); ijk_to_ras leads to mm; offset is subtracted."""
 
     def __init__(self, shape, ijk_to_ras: np.ndarray, offset=(0.0, 0.0, 0.0)):
         self.shape = tuple(int(n) for n in shape)
@@ -143,9 +143,9 @@ def smooth_union(a, b, width: float):
     return np.minimum(a, b) - h * h * np.float32(0.25 / width)
 
 
-def ellipsoid(x, y, z, centre, radii, turn: float = 0.0):
+def ellipsoid(x, y, z, center, radii, turn: float = 0.0):
     """Field of an ellipsoid, turned about the z axis by ``turn`` radians."""
-    dx, dy, dz = x - centre[0], y - centre[1], z - centre[2]
+    dx, dy, dz = x - center[0], y - center[1], z - center[2]
     c, s = np.float32(np.cos(turn)), np.float32(np.sin(turn))
     u, v = (dx * c + dy * s, dy * c - dx * s) if turn else (dx, dy)
     square = (u / radii[0]) ** 2 + (v / radii[1]) ** 2 + (dz / radii[2]) ** 2
@@ -245,7 +245,7 @@ class Anatomy:
     # thorax --------------------------------------------------------------------------------------------------------
 
     def _profile(self, z):
-        """Half-widths and centre of one lung's side of the cavity at height z: cx, width, cy, depth."""
+        """Half-widths and center of one lung's side of the cavity at height z: cx, width, cy, depth."""
         t = self.fraction(z)
         u = np.clip((t - self.shoulder) / (1 - self.shoulder), 0, 1)
         dome = np.sqrt(np.maximum(1 - u**self.dome_power, 1e-4))
@@ -288,12 +288,12 @@ class Anatomy:
         middle, deep = (front - back) / 2, (front + back) / 2
         skin = self._superellipse(x, y - middle.astype(np.float32), wide.astype(np.float32), deep.astype(np.float32))
         if self.breast:
-            centre = (0.5 * self.width, self.depth * 0.8 + self.fat, self.z(0.35))
+            center = (0.5 * self.width, self.depth * 0.8 + self.fat, self.z(0.35))
             radii = (0.38 * self.width, self.muscle + self.breast, 0.3 * self.height)
-            skin = smooth_union(skin, ellipsoid(np.abs(x), y, z, centre, radii), 15)
+            skin = smooth_union(skin, ellipsoid(np.abs(x), y, z, center, radii), 15)
         return skin
 
-    def spine_centre(self, z):
+    def spine_center(self, z):
         """y of the middle of the vertebral bodies at height z."""
         t = self.fraction(z)
         return (self.spine_y + self.kyphosis * (t - 0.45) ** 2).astype(np.float32)
@@ -309,16 +309,16 @@ class Anatomy:
         middle = self.mediastinum + (self.great_vessels - self.mediastinum) * smoothstep(t, 0.5, 0.75)
         half = self.junction + (middle - self.junction) * (1 - smoothstep(y, 0.15 * self.depth, 0.75 * self.depth))
         field = np.abs(x) - half.astype(np.float32)
-        spine = np.sqrt((x / (self.vertebra[0] + 8)) ** 2 + ((y - self.spine_centre(z)) / (self.vertebra[1] + 9)) ** 2)
+        spine = np.sqrt((x / (self.vertebra[0] + 8)) ** 2 + ((y - self.spine_center(z)) / (self.vertebra[1] + 9)) ** 2)
         field = smooth_union(field, (spine - 1) * np.float32(25), 12)
         field = smooth_union(field, self.heart_field(x, y, z), 14)
         knob = (-20.0, -0.12 * self.depth, self.z(0.7))
         field = smooth_union(field, ellipsoid(x, y, z, knob, (22, 34, 18)), 10)
-        descending = np.sqrt((x + 24) ** 2 + (y - self.spine_centre(z) - self.vertebra[1] - 4) ** 2)
+        descending = np.sqrt((x + 24) ** 2 + (y - self.spine_center(z) - self.vertebra[1] - 4) ** 2)
         descending = descending - np.float32(self.aorta_radius + 2) + np.maximum(z - np.float32(self.z(0.7)), 0)
         field = smooth_union(field, descending, 8)
-        for side, centre in self.hilum.items():
-            field = smooth_union(field, ellipsoid(x, y, z, centre - [side * 8, 0, 0], (20, 17, 27)), 16)
+        for side, center in self.hilum.items():
+            field = smooth_union(field, ellipsoid(x, y, z, center - [side * 8, 0, 0], (20, 17, 27)), 16)
         return field
 
     def diaphragm(self, x, y):
@@ -379,7 +379,7 @@ class Anatomy:
     def _aorta(self) -> list[Tube]:
         """Ascending aorta, arch, descending aorta, and the pulmonary trunk's two branches."""
         r = self.aorta_radius
-        back = float(self.spine_centre(np.float32(0))) + self.vertebra[1] + 4
+        back = float(self.spine_center(np.float32(0))) + self.vertebra[1] + 4
         way = [
             self.heart + [18, 4, 20],
             np.array([14, 0.25 * self.depth, self.z(0.6)]),

@@ -38,7 +38,7 @@ def evaluate_phantoms(
     A found voxel counts for the nearest true lesion of its class within REACH_MM; the totals count all that was found.
     """
     from .phantom import make_phantom
-    from .pipeline import analyse
+    from .pipeline import analyze
 
     progress, rows, totals = progress or Progress(), [], []
     for case in range(count):
@@ -46,7 +46,7 @@ def evaluate_phantoms(
         rng = np.random.default_rng([seed, case])
         spacing, directions = random_grid(rng)
         phantom = make_phantom(int(rng.integers(2**31)), spacing, directions)
-        result = analyse(phantom.volume, network, device)
+        result = analyze(phantom.volume, network, device)
         rows += [{"case": case, "spacing": spacing, **row} for row in lesion_rows(phantom, result.lesions)]
         true = sum(lesion.ml for lesion in phantom.lesion_list)
         found = float((result.lesions > 0).sum()) * phantom.volume.voxel_ml
@@ -95,7 +95,7 @@ def lesion_rows(phantom, lesions: np.ndarray) -> list[dict]:
 
 
 def _true_ml(phantom, pieces: np.ndarray, count: int, key: str) -> np.ndarray:
-    """The phantom's exact ml of each labelled piece: that of the listed lesions whose centre is nearest to it."""
+    """The phantom's exact ml of each labeled piece: that of the listed lesions whose center is nearest to it."""
     from scipy import ndimage
 
     volume = phantom.volume

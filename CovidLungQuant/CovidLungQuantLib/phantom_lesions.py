@@ -14,7 +14,7 @@ VALUES = {lesion.key: lesion.value for lesion in LESIONS}
 SMALLEST_ML, LARGEST_ML = 4.0, 80.0
 FLUID_ML = 30.0, 200.0
 HU_RANGE = {"ggo": (-745, -420), "consolidation": (-48, 64), "effusion": (0, 25)}
-APART_MM = 7.0  # kept free between lesions, so that neighbours stay separate findings on coarse grids too
+APART_MM = 7.0  # kept free between lesions, so that neighbors stay separate findings on coarse grids too
 POINT_ML = CLOUD_STEP**3 / 1000
 TRUTH_STEP_MM = 1.25
 
@@ -24,7 +24,7 @@ class Lesion:
     """One lesion: the points of ``box`` with value() < size and inside the lungs that no lesion of higher rank owns."""
 
     key: str
-    centre: np.ndarray
+    center: np.ndarray
     axes: np.ndarray  # 3 x 3, mm to the lesion's own rounder space; of an effusion its slope, rim and middle
     size: float  # mm in that space
     warps: tuple[tuple[float, Noise], ...]
@@ -60,8 +60,8 @@ class Lesion:
         return inside
 
     def _square(self, x, y, z):
-        """Square of the distance from the centre, in the lesion's own space."""
-        offsets = [(a - c).astype(np.float32) for a, c in zip((x, y, z), self.centre, strict=True)]
+        """Square of the distance from the center, in the lesion's own space."""
+        offsets = [(a - c).astype(np.float32) for a, c in zip((x, y, z), self.center, strict=True)]
         rows = self.axes.astype(np.float32)
         return sum((row[0] * offsets[0] + row[1] * offsets[1] + row[2] * offsets[2]) ** 2 for row in rows)
 
@@ -142,9 +142,9 @@ def _solid(anatomy: Anatomy, kind: str, target: float, free, taken, core: Lesion
     """A warped ellipsoid; tried in many places and, if the lung is crowded, smaller, until it keeps its distance."""
     for attempt in range(60):
         wanted = max(target * 0.94**attempt, SMALLEST_ML * 1.1)
-        centre = core.centre if core is not None else _site(anatomy, free & ~taken, rng)
-        lesion = _shape(anatomy, kind, wanted, centre, core, rng)
-        same_side = free & (anatomy.cloud[:, 0] * centre[0] > 0)
+        center = core.center if core is not None else _site(anatomy, free & ~taken, rng)
+        lesion = _shape(anatomy, kind, wanted, center, core, rng)
+        same_side = free & (anatomy.cloud[:, 0] * center[0] > 0)
         value = np.full(len(free), np.inf, np.float32)
         value[same_side] = lesion.value(anatomy, *anatomy.cloud[same_side].T)
         count = round(wanted / POINT_ML)
@@ -169,14 +169,14 @@ def _site(anatomy: Anatomy, free, rng) -> np.ndarray:
     return points[rng.choice(len(points), p=weight / weight.sum())].astype(float)
 
 
-def _shape(anatomy: Anatomy, kind: str, ml: float, centre, core: Lesion | None, rng) -> Lesion:
+def _shape(anatomy: Anatomy, kind: str, ml: float, center, core: Lesion | None, rng) -> Lesion:
     radius = (3000 * ml / (4 * np.pi)) ** (1 / 3)
     stretch = np.exp(rng.uniform(-0.3, 0.3, 3)) if core is None else np.ones(3)
     stretch /= np.prod(stretch) ** (1 / 3)
     rotation, _ = np.linalg.qr(rng.normal(size=(3, 3)))
     axes = core.axes if core is not None else (rotation / stretch) @ rotation.T
     if core is None and rng.random() < 0.4:  # a band along the chest wall
-        across = np.array([centre[0] / anatomy.width, centre[1] / anatomy.depth, 0.0])
+        across = np.array([center[0] / anatomy.width, center[1] / anatomy.depth, 0.0])
         across /= max(np.linalg.norm(across), 1e-6)
         axes = np.eye(3) / 1.29 + (1 / 0.6 - 1 / 1.29) * np.outer(across, across)
     rough = rng.uniform(0.5, 1.3)
@@ -191,7 +191,7 @@ def _shape(anatomy: Anatomy, kind: str, ml: float, centre, core: Lesion | None, 
     else:
         look, fade = (rng.uniform(-15, 50), rng.uniform(4, 20), Noise(rng, rng.uniform(3, 8))), 0.0
     patches, plugged = Noise(rng, max(0.5 * radius, 6)), bool(rng.random() < 0.35)
-    return Lesion(kind, np.asarray(centre, float), axes, radius, warps, *look, patches, fade, plugged)
+    return Lesion(kind, np.asarray(center, float), axes, radius, warps, *look, patches, fade, plugged)
 
 
 def _bound(lesion: Lesion, points: np.ndarray) -> None:
@@ -222,5 +222,5 @@ def true_volume(anatomy: Anatomy, placed: list[Lesion], n: int) -> tuple[float, 
     inside = owned(anatomy, placed, n, x, y, z)
     inside[inside] = anatomy.lungs(*at(inside, x, y, z)) < 0
     total = np.count_nonzero(inside)
-    centre = [float(np.mean(a, dtype=float)) if total else np.nan for a in at(inside, x, y, z)]
-    return float(total * TRUTH_STEP_MM**3 / 1000), np.array(centre)
+    center = [float(np.mean(a, dtype=float)) if total else np.nan for a in at(inside, x, y, z)]
+    return float(total * TRUTH_STEP_MM**3 / 1000), np.array(center)

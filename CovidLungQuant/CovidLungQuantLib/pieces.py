@@ -2,7 +2,7 @@
 
 A slice is stored as its runs: stretches of one class along i. Runs that touch, also over corners and in the slice
 above, are linked; the pieces are the connected parts of that graph. Only changed slices are taken apart again, and a
-graph of some ten thousand runs is sorted out in milliseconds, where labelling the voxels takes much of a second.
+graph of some ten thousand runs is sorted out in milliseconds, where labeling the voxels takes much of a second.
 Gives what measure.components gives.
 """
 

@@ -36,7 +36,7 @@ LESION_IN_LUNG = 0.2  # a lesion voxel needs at least this probability of lung
 log = logging.getLogger(__name__)
 
 
-def analyse(
+def analyze(
     volume: Volume,
     network: str = "convlstm",
     device: str = "auto",
@@ -48,7 +48,7 @@ def analyse(
 
     network: one of networks_list.CHOICES; the ensemble averages the probabilities of all networks.
     device: auto, cpu, cuda or mps. header: what the DICOM header said, if read from DICOM.
-    Raises UnusableInput for an image that cannot be analysed, MissingResource without weights, Cancelled.
+    Raises UnusableInput for an image that cannot be analyzed, MissingResource without weights, Cancelled.
     """
     start = time.perf_counter()
     progress = progress or Progress()

@@ -9,7 +9,7 @@ from LesionKitLib.catalogue import Model, load_weights, save_model
 from LesionKitLib.progress import Progress
 from LesionKitLib.training import TrainingPlan, draw_curve
 
-from .datasets import labelled_slices
+from .datasets import labeled_slices
 from .evaluation import metrics_of, score_slices
 from .frames import FRAME, MODEL_MM, SOFT_WINDOW, WINDOW
 from .networks_list import ENSEMBLE
@@ -48,7 +48,7 @@ def train_and_describe(
     ``output/finish``, as long in proportion as FINISH_PLAN is to PLAN.
     """
     mixture = Mixture(teacher=teacher)
-    validation = list(labelled_slices(data / "sirm100", "val"))
+    validation = list(labeled_slices(data / "sirm100", "val"))
 
     def check(network) -> dict[str, float]:
         metrics = metrics_of(score_slices(picture_segmenter(network, device), validation))
@@ -86,7 +86,7 @@ def describe(plan: TrainingPlan, mixture: Mixture, metrics: dict) -> dict:
             "orientation": "axial slices in LPS order (anterior up, the patient's right at the left), feet to head",
             "spacing_mm": [MODEL_MM, MODEL_MM, "slices as they are; thinner than 1.5 mm are averaged to 2 mm"],
             "windows_hu": [list(WINDOW), list(SOFT_WINDOW)],
-            "pictures": "8-bit pictures: grey values in the first channel (wide and dark windows are stretched to the "
+            "pictures": "8-bit pictures: gray values in the first channel (wide and dark windows are stretched to the "
             "lung window), the second black; seen at two scales, each mirrored, too, and averaged",
             "training_frame": list(FRAME),
         },
@@ -94,27 +94,27 @@ def describe(plan: TrainingPlan, mixture: Mixture, metrics: dict) -> dict:
         "training_data": [
             {
                 "name": "SIRM-100 (COVID-19 CT segmentation dataset), 59 slices of the training groups",
-                "licence": "not stated; research use assumed",
-                "labels": "expert ground glass, consolidation, effusion; lungs derived from grey values",
+                "license": "not stated; research use assumed",
+                "labels": "expert ground glass, consolidation, effusion; lungs derived from gray values",
             },
             {
                 "name": "20-case COVID-19 CT slices with Semi-Inf-Net pseudo-labels, 1190 slices of 12 patients",
-                "licence": "not stated; assumed non-commercial",
+                "license": "not stated; assumed non-commercial",
                 "labels": "infection yes / no made by a model, weighted 0.3"
                 + (TEACHER.format(mixture.teacher) if mixture.teacher else ""),
             },
             {
                 "name": "COVID-CT-MD sample, 3 volumes (one COVID-19, one other pneumonia, one normal)",
-                "licence": "not stated",
+                "license": "not stated",
                 "labels": "infected yes / no per slice; lungs by threshold; exact ones of lesions computed into "
                 "healthy slices",
             },
             {
                 "name": f"{mixture.phantom_count} procedural chest phantoms of this project",
-                "licence": "Apache-2.0",
+                "license": "Apache-2.0",
                 "labels": "exact",
             },
-            {"name": "ImageNet (encoder's starting weights, EfficientNet-Lite0)", "licence": "Apache-2.0 (weights)"},
+            {"name": "ImageNet (encoder's starting weights, EfficientNet-Lite0)", "license": "Apache-2.0 (weights)"},
         ],
         "split": "by visual patient group (sirm100/split.csv) and patient (pseudo1600/index.csv); "
         "validation rows never trained on",
@@ -139,8 +139,8 @@ def describe(plan: TrainingPlan, mixture: Mixture, metrics: dict) -> dict:
             "Consolidation is under-segmented on the validation slices (a third of its pixels found).",
             "Trained on few patients (COVID-19 in Italy and China, 2020); other diseases, children and other scanners "
             "are untested.",
-            "Tumours, fibrosis, atelectasis and motion may be marked as ground glass or consolidation.",
+            "Tumors, fibrosis, atelectasis and motion may be marked as ground glass or consolidation.",
             "A lung without any air may be cut off; a chest with less than 0.2 l of air-filled lung is refused.",
         ],
-        "licence": "Research and education only (terms of the training data)",
+        "license": "Research and education only (terms of the training data)",
     }

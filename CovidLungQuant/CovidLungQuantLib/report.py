@@ -32,7 +32,7 @@ CARD_ROWS = (  # title, keys that a model card may use for it
     ("Training data", ("training_data", "training")),
     ("Accuracy", ("metrics",)),
     ("Limits", ("limits", "limitations")),
-    ("Licence", ("licence", "license")),
+    ("License", ("license", "license")),
 )
 DEFINITIONS = (
     "Burden: ground-glass opacity, consolidation and pleural effusion, as % of the lung volume of the same region.",

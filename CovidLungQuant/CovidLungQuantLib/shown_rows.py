@@ -13,7 +13,7 @@ COMPARISON = {  # key of live_counts' rows -> title, how it is written
     "corrected_percent": ("Now (%)", ".1f"),
 }
 NAMES = {"lesion": "All lesions"}  # where the table needs a shorter one
-BARS = {  # key of a region -> title, colour
+BARS = {  # key of a region -> title, color
     "ggo_percent": ("GGO", GGO.color),
     "high_opacity_percent": ("High opacity", CONSOLIDATION.color),
 }

@@ -22,7 +22,7 @@ def load_teacher(name: str, device: str = "cpu") -> Teacher:
     from .slicewise import mean_probabilities
 
     networks = [load_network(member)[1].to(device) for member in members(name)]
-    return lambda grey: mean_probabilities(networks, grey)
+    return lambda gray: mean_probabilities(networks, gray)
 
 
 def agreed_labels(mask: np.ndarray, probability: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from LesionKitLib.metrics import dice
 from .labels import LUNG, MORPHOLOGICALLY_ABNORMAL_STRUCTURE, SegmentClass
 
 ABNORMAL = MORPHOLOGICALLY_ABNORMAL_STRUCTURE
-# colours that people with red-green blindness tell apart (Okabe and Ito 2008)
+# colors that people with red-green blindness tell apart (Okabe and Ito 2008)
 FOUND = SegmentClass("found", 1, "Found (true positive)", (0, 158, 115), ABNORMAL, ABNORMAL, region=LUNG)
 MISSED = SegmentClass("missed", 2, "Missed (false negative)", (230, 159, 0), ABNORMAL, ABNORMAL, region=LUNG)
 IN_VAIN = SegmentClass(

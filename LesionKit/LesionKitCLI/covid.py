@@ -30,7 +30,7 @@ def add_network_options(parser: argparse.ArgumentParser, default: str = "convlst
 
 def run(options: argparse.Namespace) -> None:
     from CovidLungQuantLib.outputs import write_outputs
-    from CovidLungQuantLib.pipeline import analyse
+    from CovidLungQuantLib.pipeline import analyze
     from LesionKitLib.atomic import refuse_unwritable
     from LesionKitLib.imageio import read_volume_and_header
 
@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> None:
         progress.report("reading", 0.0)
         volume, header = read_volume_and_header(options.input, options.series)
         read_seconds = time.perf_counter() - start
-        result = analyse(volume, options.network, options.device, progress, header, read_seconds)
+        result = analyze(volume, options.network, options.device, progress, header, read_seconds)
         write_outputs(result, options.output)
     if options.json:
         print_json(result.summary())

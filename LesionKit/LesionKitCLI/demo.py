@@ -14,7 +14,7 @@ SAMPLE_LESIONS = ("ggo", "ggo", "ggo", "consolidation", "consolidation", "effusi
 
 
 def add_parser(commands) -> None:
-    parser = commands.add_parser("demo", help="analyse the bundled sample CT, a procedural chest with known lesions")
+    parser = commands.add_parser("demo", help="analyze the bundled sample CT, a procedural chest with known lesions")
     parser.add_argument("--no-serve", action="store_true", help="end after the report (today the demo always does)")
     parser.add_argument("--output", type=Path, default=Path("lesionkit-demo"), metavar="DIR")
     parser.set_defaults(run=run)
@@ -23,14 +23,14 @@ def add_parser(commands) -> None:
 def run(options: argparse.Namespace) -> None:
     from CovidLungQuantLib.outputs import OVERLAY, REPORT, write_outputs
     from CovidLungQuantLib.phantom import make_phantom
-    from CovidLungQuantLib.pipeline import analyse
+    from CovidLungQuantLib.pipeline import analyze
     from LesionKitLib.atomic import refuse_unwritable
 
     refuse_unwritable(options.output)
     print("Making the sample: a procedural chest CT, 0.8 x 0.8 x 2.5 mm, whose lesion volumes are known ...")
     sample = make_phantom(SAMPLE_SEED, SAMPLE_SPACING, lesions=SAMPLE_LESIONS)
     with cancellable_progress() as progress:
-        result = analyse(sample.volume, progress=progress)
+        result = analyze(sample.volume, progress=progress)
     write_outputs(result, options.output)
     print_result(result)
     found = result.measurements["total"]

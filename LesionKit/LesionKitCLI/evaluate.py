@@ -14,13 +14,13 @@ from .covid import add_network_options
 def add_parser(commands) -> None:
     parser = commands.add_parser("evaluate", help="measure a network against expert labels")
     tasks = parser.add_subparsers(dest="task", required=True, metavar="TASK")
-    covid = tasks.add_parser("covid", help="lesion segmentation on labelled CT slices, or slice calls on CT volumes")
+    covid = tasks.add_parser("covid", help="lesion segmentation on labeled CT slices, or slice calls on CT volumes")
     covid.add_argument(
         "--data", required=True, type=Path, metavar="DIR", help="folder with split.csv, index.csv or labels.csv"
     )
     covid.add_argument("--split", choices=("val", "train", "all"), default="val")
     covid.set_defaults(run=run_covid)
-    decision = tasks.add_parser("covid-class", help="the decision COVID-19 or not on labelled CT pictures")
+    decision = tasks.add_parser("covid-class", help="the decision COVID-19 or not on labeled CT pictures")
     decision.add_argument("--data", required=True, type=Path, metavar="DIR", help="folder with index.csv and img")
     decision.add_argument("--split", choices=("val", "train", "calibration", "all"), default="val")
     decision.set_defaults(run=run_covid_class)

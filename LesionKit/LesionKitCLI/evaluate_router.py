@@ -1,4 +1,4 @@
-"""``lesionkit evaluate router``: body part of labelled X-rays."""
+"""``lesionkit evaluate router``: body part of labeled X-rays."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .covid import DEVICES
 
 
 def add_task(tasks) -> None:
-    router = tasks.add_parser("router", help="body part of labelled X-rays: F1, precision, recall")
+    router = tasks.add_parser("router", help="body part of labeled X-rays: F1, precision, recall")
     router.add_argument("--data", required=True, type=Path, metavar="DIR", help="folder with index.csv")
     router.add_argument("--split", choices=("val", "train", "all"), default="val")
     _add_options(router)

@@ -8,7 +8,7 @@ SUBCOMMANDS = (stroke_segment, stroke_synthesize, stroke_database, stroke_experi
 
 
 def add_parser(commands) -> None:
-    parser = commands.add_parser("stroke", help="segment strokes on brain MR; synthesise brain MR with strokes")
+    parser = commands.add_parser("stroke", help="segment strokes on brain MR; synthesize brain MR with strokes")
     tasks = parser.add_subparsers(dest="task", required=True, metavar="TASK")
     for task in SUBCOMMANDS:
         task.add_parser(tasks)

@@ -17,7 +17,7 @@ def add_parser(tasks) -> None:
     parser.add_argument("--data", required=True, type=Path, metavar="DIR", help="folder with soop and synthseg_labels")
     parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="folder for runs and tables")
     parser.add_argument("--sizes", metavar="LIST", help="numbers of real cases, e.g. 10,50,all (the default)")
-    parser.add_argument("--arms", metavar="LIST", help="of real,pix2pix,spade,cyclegan,randomised (default: all)")
+    parser.add_argument("--arms", metavar="LIST", help="of real,pix2pix,spade,cyclegan,randomized (default: all)")
     parser.add_argument("--seeds", type=positive, help="repetitions with other cases (default 3)")
     parser.add_argument("--steps", type=positive, help="training steps of each run (default 300)")
     parser.add_argument("--small", action="store_true", help="a setting of about 15 minutes on two cores")

@@ -39,7 +39,7 @@ def add_choices(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     from LesionKitLib.atomic import refuse_unwritable
     from LesionKitLib.imageio import read_volume
-    from StrokeSynthLib.synthesis import synthesise
+    from StrokeSynthLib.synthesis import synthesize
     from StrokeSynthLib.synthesis_outputs import write_synthesis
 
     refuse_unwritable(options.output)
@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> None:
         labels = read_volume(options.labels) if options.labels else None
         drawn = {"gan": "gan", "none": None}
         lesion = drawn[options.lesion] if options.lesion in drawn else read_volume(options.lesion)
-        result = synthesise(
+        result = synthesize(
             labels, lesion, options.translator, check_seed(options.seed), tuple(options.volume), options.side,
             options.device, progress,
         )  # fmt: skip

@@ -24,7 +24,7 @@ def add_parser(commands) -> None:
         "router: folder of X-rays with index.csv",
     )
     parser.add_argument("--output", required=True, type=Path, metavar="DIR")
-    parser.add_argument("--steps", type=positive, help="optimiser steps (default: the recipe's)")
+    parser.add_argument("--steps", type=positive, help="optimizer steps (default: the recipe's)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folds", type=positive, help="covid: cross-validate by patient in so many parts instead")
     parser.add_argument("--as-it-is", action="store_true", help="stroke: describe what an unfinished training reached")

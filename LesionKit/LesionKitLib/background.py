@@ -11,7 +11,7 @@ lock 5 ms longer (sys.getswitchinterval), once per tick. Testing/benchmarks/back
 measures it again. These are figures of one run; on a machine under full load later runs gave the worker less.
 
 Why not a child process. It would leave the GUI wholly alone, also during the few calls that keep the lock to themselves
-(such as SciPy's labelling of connected pieces). But for every run it imports PyTorch again (measured: 1.2 s of
+(such as SciPy's labeling of connected pieces). But for every run it imports PyTorch again (measured: 1.2 s of
 processor time and 220 MB before anything is loaded; a graphics card's context comes on top), it needs the image and the
 result sent over, and it must be started through Slicer's launcher to find its libraries. The thread costs none of this
 and cancels as fast: the work looks at its Progress after each batch.

@@ -21,7 +21,7 @@ OWN_MODELS = "LESIONKIT_MODELS"
 MODULE_LIBRARIES = ("CovidLungQuantLib", "StrokeSynthLib", "BodyPartRouterLib")
 REQUIRED_FIELDS = (
     "name", "version", "task", "network", "arguments", "input", "labels", "training_data", "split", "metrics", "sha256",
-    "intended_use", "limits", "licence",
+    "intended_use", "limits", "license",
 )  # fmt: skip
 
 

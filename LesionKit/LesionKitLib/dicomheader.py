@@ -15,7 +15,7 @@ import numpy as np
 
 DAMAGED = "cut short (truncated); copy the series again"
 NO_PIXELS = "without pixel data"
-COLOUR = "in colour (RGB or palette), but grey values are needed"
+COLOR = "in color (RGB or palette), but gray values are needed"
 UNEVEN_SCALE = "frames of one file with different rescaling, which is not supported"
 
 # Kinds of objects that carry or refer to images without being one.
@@ -177,7 +177,7 @@ def _fragment_defect(stream, size: int, order: str) -> str:
 
 def _frames(path: Path, data, defect: str) -> list[Frame]:
     samples, photometric = _integer(data.get("SamplesPerPixel")), str(data.get("PhotometricInterpretation", ""))
-    grey = samples in (None, 1) and photometric in ("", "MONOCHROME1", "MONOCHROME2")
+    gray = samples in (None, 1) and photometric in ("", "MONOCHROME1", "MONOCHROME2")
     single = Frame(
         path=path,
         frame=0,
@@ -190,7 +190,7 @@ def _frames(path: Path, data, defect: str) -> list[Frame]:
         instance=_integer(data.get("InstanceNumber")) or 0,
         sop_uid=str(data.get("SOPInstanceUID", "")),
         padding=_padding(data),
-        defect=defect or ("" if grey else COLOUR),
+        defect=defect or ("" if gray else COLOR),
     )
     count = _integer(data.get("NumberOfFrames")) or 1
     groups = data.get("PerFrameFunctionalGroupsSequence")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .dicomheader import COLOUR, Frame, Header, Scan, scan_files
+from .dicomheader import COLOR, Frame, Header, Scan, scan_files
 from .errors import UnusableInput
 from .slicestack import StackPlan, plan_stack
 from .volume import LPS_IN_RAS, Volume, affine
@@ -40,7 +40,7 @@ class SeriesInfo:
     slice_thickness: float | None  # mm
     kernel: str
     contrast: bool
-    usable: bool  # grey images with complete pixel data
+    usable: bool  # gray images with complete pixel data
     chosen: bool  # the one the rule takes
 
 
@@ -49,7 +49,7 @@ def read_dicom(path: str | Path, series: str | int | None = None) -> tuple[Volum
 
     path: a folder (its files and those of the folders directly inside it; names and order do not matter), or one file,
     which stands for its whole series in the same folder. series: a SeriesInstanceUID, a series number, or the 1-based
-    index in list_series(). Without it, of several series this one is taken: CT before all else, then grey images
+    index in list_series(). Without it, of several series this one is taken: CT before all else, then gray images
     with pixel data, then original before derived before secondary before localizer, then axial, then most slice
     positions, then thinner slices, then softer kernel (less noise in HU; lung and bone kernels last), then the lower
     number.
@@ -403,7 +403,7 @@ def _decode(path: Path) -> np.ndarray:
             "A DICOM image cannot be decoded: its pixel data are damaged, encrypted or in an unknown compression."
         ) from error
     if image.GetNumberOfComponentsPerPixel() != 1:
-        raise UnusableInput(f"The images are {COLOUR}.")
+        raise UnusableInput(f"The images are {COLOR}.")
     array = sitk.GetArrayFromImage(image)
     return array[np.newaxis] if array.ndim == 2 else array
 

@@ -2,7 +2,7 @@
 
 
 class UnusableInput(ValueError):
-    """The image cannot be analysed (command line: exit code 3)."""
+    """The image cannot be analyzed (command line: exit code 3)."""
 
 
 class MissingResource(RuntimeError):

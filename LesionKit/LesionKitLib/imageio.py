@@ -41,7 +41,7 @@ def read_volume_and_header(path: str | os.PathLike, series: str | int | None = N
     series: which series of a DICOM folder (SeriesInstanceUID, number, or 1-based index); see dicomio.read_dicom for
     the rule without it. Values: rescaled (HU for CT); uint8 stays, else int16 where it holds every value exactly,
     else int32 (whole numbers) or float32. Memory: about twice the array.
-    Raises UnusableInput with one sentence for everything that is no complete 3-D grey-value image.
+    Raises UnusableInput with one sentence for everything that is no complete 3-D gray-value image.
     """
     path = Path(path)
     try:
@@ -135,7 +135,7 @@ def _read_file(path: Path) -> Volume:
 def _refuse_shape(reader) -> None:
     size, dimension = reader.GetSize(), reader.GetDimension()
     if reader.GetNumberOfComponents() != 1:
-        raise UnusableInput("The image has several values per voxel (colour or vectors), but grey values are needed.")
+        raise UnusableInput("The image has several values per voxel (color or vectors), but gray values are needed.")
     if dimension == 2:
         raise UnusableInput("The image is a single 2-D slice, but a 3-D volume is needed.")
     if dimension > 4 or (dimension == 4 and size[3] != 1):
@@ -167,7 +167,7 @@ def _compact(values: np.ndarray) -> np.ndarray:
     if values.dtype == np.uint8:
         return values.copy()
     if values.dtype.kind not in "iuf":
-        raise UnusableInput("The image holds complex numbers, but grey values are needed.")
+        raise UnusableInput("The image holds complex numbers, but gray values are needed.")
     if all(fits_int16(plane) for plane in values):
         return values.astype(np.int16)
     whole = values.dtype.kind in "iu" and values.min() >= -(2**31) and values.max() < 2**31

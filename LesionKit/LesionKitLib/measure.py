@@ -1,6 +1,6 @@
 """Measures of label maps that every module shares: volume, mean, mass, connected components.
 
-Definitions are in docs/measurements.md. Arrays are indexed [k, j, i]; volumes are millilitres (1 ml = 1000 mm3).
+Definitions are in docs/measurements.md. Arrays are indexed [k, j, i]; volumes are milliliters (1 ml = 1000 mm3).
 """
 
 from __future__ import annotations

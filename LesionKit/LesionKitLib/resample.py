@@ -11,11 +11,11 @@ def linear_weights(size_in: int, size_out: int, start: float, step: float, outsi
     With step > 1 the triangle is as wide as the step, so nothing between the samples is lost (anti-aliasing).
     outside: beyond the line is its "edge" pixel, or "zero".
     """
-    centres = start + (np.arange(size_out) + 0.5) * step - 0.5
+    centers = start + (np.arange(size_out) + 0.5) * step - 0.5
     reach = max(1.0, step)
-    first = np.floor(centres - reach).astype(int)
+    first = np.floor(centers - reach).astype(int)
     taps = first[:, None] + np.arange(int(np.ceil(2 * reach)) + 2)[None]
-    weights = np.clip(1 - np.abs(taps - centres[:, None]) / reach, 0, None)
+    weights = np.clip(1 - np.abs(taps - centers[:, None]) / reach, 0, None)
     weights /= weights.sum(1, keepdims=True)
     inside = (taps >= 0) & (taps < size_in)
     if outside == "zero":

@@ -1,4 +1,4 @@
-"""Segmentations as 3D Slicer's .seg.nrrd: label layers with named, coloured, coded segments.
+"""Segmentations as 3D Slicer's .seg.nrrd: label layers with named, colored, coded segments.
 
 The fields are those of Slicer's developer guide ("Segmentation labelmap file format"). Segments of one layer share one
 label map and do not overlap; segments in different layers may (a lesion lies inside its lung).

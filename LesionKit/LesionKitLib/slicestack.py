@@ -37,7 +37,7 @@ def plan_stack(positions: np.ndarray, normal: np.ndarray) -> StackPlan:
     """The plan for slices at ``positions`` (n x 3, mm) whose unit normal is ``normal`` (3,); any input order.
 
     Of slices at the same place the first in the input's order is kept. Missing slices, if few, are interpolated
-    between their neighbours. Raises UnusableInput on gantry tilt, slices beside each other, and too many gaps.
+    between their neighbors. Raises UnusableInput on gantry tilt, slices beside each other, and too many gaps.
     """
     positions = np.asarray(positions, float)
     offsets = positions @ normal
@@ -105,7 +105,7 @@ def _regular(offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray, float, list[s
     if total:
         middle = (offsets[:-1] + offsets[1:])[missing > 0] / 2
         return lower, weight, step, [
-            f"{_count(total, 'missing slice')} filled in between neighbouring slices (at {_places(middle)})."
+            f"{_count(total, 'missing slice')} filled in between neighboring slices (at {_places(middle)})."
         ]  # fmt: skip
     return lower, weight, step, [
         f"The slices lie {steps.min():.2f} to {steps.max():.2f} mm apart; they were resampled to every {step:.2f} mm."

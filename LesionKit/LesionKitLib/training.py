@@ -26,7 +26,7 @@ CURVE_FILE = "curve.csv"
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """steps: optimiser steps in all; rates rise linearly over warmup steps, then fall as a half cosine to 1 %."""
+    """steps: optimizer steps in all; rates rise linearly over warmup steps, then fall as a half cosine to 1 %."""
 
     steps: int
     seed: int = 0
@@ -73,24 +73,24 @@ def fit(
     keep_freed_memory()
     progress = progress or Progress()
     scales = [g.pop("scale", 1.0) for g in groups]
-    optimiser = torch.optim.AdamW(groups, lr=plan.learning_rate, weight_decay=plan.weight_decay)
+    optimizer = torch.optim.AdamW(groups, lr=plan.learning_rate, weight_decay=plan.weight_decay)
     average = {k: v.detach().clone() for k, v in model.state_dict().items()}
-    start = _resume(model, average, optimiser, plan, folder)
+    start = _resume(model, average, optimizer, plan, folder)
     cut_curve(folder, start)
     rows: dict[str, list[float]] = {}
     clock = time.monotonic()
     for step in range(start, plan.steps):
-        for group, scale in zip(optimiser.param_groups, scales, strict=True):
+        for group, scale in zip(optimizer.param_groups, scales, strict=True):
             group["lr"] = plan.learning_rate * scale * learning_rate_factor(step, plan)
         torch.manual_seed(plan.seed * 1_000_003 + step)
         batch = draw(np.random.default_rng([plan.seed, step]))
         model.train()
         with torch.autocast(device, torch.bfloat16, enabled=plan.bf16):
             loss, parts = loss_of(model, batch)
-        optimiser.zero_grad(set_to_none=True)
+        optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), plan.clip)
-        optimiser.step()
+        optimizer.step()
         update_average(average, model.state_dict(), min(plan.ema, (1 + step) / (10 + step)))
         for name, value in {"loss": loss.item(), **parts}.items():
             rows.setdefault(name, []).append(value)
@@ -100,7 +100,7 @@ def fit(
             append_curve(folder, {"step": step + 1, "seconds": time.monotonic() - clock, **means, **figures})
             rows, clock = {}, time.monotonic()
         if (step + 1) % plan.save_every == 0 or step + 1 == plan.steps:
-            _save(model, average, optimiser, step + 1, plan, folder)
+            _save(model, average, optimizer, step + 1, plan, folder)
         progress.report("training", (step + 1) / plan.steps)
     model.load_state_dict(average)
     return model.eval()
@@ -128,20 +128,20 @@ def _with_weights(model, weights, check) -> dict[str, float]:
         model.load_state_dict(own)
 
 
-def _save(model, average, optimiser, step: int, plan: TrainingPlan, folder: Path) -> None:
+def _save(model, average, optimizer, step: int, plan: TrainingPlan, folder: Path) -> None:
     from safetensors.torch import save_file
 
     tensors = {f"model/{k}": v for k, v in model.state_dict().items()}
     tensors |= {f"average/{k}": v for k, v in average.items()}
-    for index, state in optimiser.state_dict()["state"].items():
-        tensors |= {f"optimiser/{index}/{k}": v for k, v in state.items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer/{index}/{k}": v for k, v in state.items()}
     tensors = {k: v.detach().contiguous().clone() for k, v in tensors.items()}
     about = {"step": str(step), "plan": json.dumps(asdict(plan))}
     with atomic_file(folder / STATE_FILE) as path:
         save_file(tensors, path, about)
 
 
-def _resume(model, average, optimiser, plan: TrainingPlan, folder: Path) -> int:
+def _resume(model, average, optimizer, plan: TrainingPlan, folder: Path) -> int:
     """Load the state of an earlier run, if there is one, and return the step to go on with."""
     from safetensors import safe_open
 
@@ -158,11 +158,11 @@ def _resume(model, average, optimiser, plan: TrainingPlan, folder: Path) -> int:
         kind, rest = name.split("/", 1)
         if kind == "average":
             average[rest].copy_(value)
-        elif kind == "optimiser":
+        elif kind == "optimizer":
             index, key = rest.split("/")
             states.setdefault(int(index), {})[key] = value
     model.load_state_dict({k.split("/", 1)[1]: v for k, v in tensors.items() if k.startswith("model/")})
-    optimiser.load_state_dict({"state": states, "param_groups": optimiser.state_dict()["param_groups"]})
+    optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
     return int(about["step"])
 
 

@@ -10,7 +10,7 @@ from .errors import UnusableInput
 def value_range(array: np.ndarray) -> tuple[float, float]:
     """Lowest and highest value of an image (k, j, i), read plane by plane.
 
-    Raises UnusableInput for values that are no numbers (NaN, infinity), for other than grey values, and where all are
+    Raises UnusableInput for values that are no numbers (NaN, infinity), for other than gray values, and where all are
     the same.
     """
     if array.dtype.kind == "f":
@@ -20,7 +20,7 @@ def value_range(array: np.ndarray) -> tuple[float, float]:
                 f"The image holds {bad} voxels that are not numbers (NaN or infinity); export it again."
             )
     elif array.dtype.kind not in "iu":
-        raise UnusableInput("The image does not hold grey values.")
+        raise UnusableInput("The image does not hold gray values.")
     low, high = float(min(plane.min() for plane in array)), float(max(plane.max() for plane in array))
     if low == high:
         raise UnusableInput(f"All voxels have the same value ({low:g}); the image is empty.")

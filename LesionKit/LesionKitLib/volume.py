@@ -1,7 +1,7 @@
 """A 3-D image with its place in the patient, and the moves between the input's grid and the model's axes.
 
 Arrays are indexed ``[k, j, i]`` (slowest axis first) as in 3D Slicer. ``ijk_to_ras`` maps the column vector
-``(i, j, k, 1)`` to millimetres in RAS: x grows towards the patient's right, y towards anterior, z towards superior.
+``(i, j, k, 1)`` to millimeters in RAS: x grows towards the patient's right, y towards anterior, z towards superior.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Volume:
 
     @property
     def spacing(self) -> np.ndarray:
-        """mm between voxel centres along (i, j, k)."""
+        """mm between voxel centers along (i, j, k)."""
         return np.linalg.norm(self.ijk_to_ras[:3, :3], axis=0)
 
     @property
@@ -60,7 +60,7 @@ class Volume:
 
     @property
     def voxel_ml(self) -> float:
-        """Volume of one voxel in millilitres."""
+        """Volume of one voxel in milliliters."""
         return float(np.prod(self.spacing)) / 1000.0
 
     def with_array(self, array: np.ndarray) -> Volume:
@@ -131,7 +131,7 @@ def straighten(volume: Volume) -> Volume:
 
 
 def resample_like(volume: Volume, grid: Volume, fill: float = 0.0, nearest: bool = False) -> np.ndarray:
-    """Values of ``volume`` at the voxel centres of ``grid`` (linear, or nearest neighbour), in the volume's dtype."""
+    """Values of ``volume`` at the voxel centers of ``grid`` (linear, or nearest neighbor), in the volume's dtype."""
     import SimpleITK as sitk
 
     image = to_sitk(volume)

@@ -19,7 +19,7 @@ STEP_MM = 4.0
 SAMPLED = 0.35  # share of the voxels that are compared
 MARGIN_MM = 8.0  # around the template's brain that the comparison looks at
 SEARCHES = ((2.0, 40), (0.25, 40))  # first step and number of steps, of the similarity and of the affine search
-BRAIN_CENTRE = (0.0, 17.0, 12.0)  # of the template, LPS mm
+BRAIN_CENTER = (0.0, 17.0, 12.0)  # of the template, LPS mm
 MIN_BRAIN_ML, MAX_BRAIN_ML = 500.0, 2600.0
 UPPER_MM = 70.0  # of the head, from its top, where it is as wide and long as the brain and its covers
 SKULL_MM = 24.0  # both sides' skull and scalp together
@@ -55,8 +55,8 @@ def align(volume: Volume, head: np.ndarray) -> Alignment:
     moving = _coarse(volume.with_array(_squashed(volume.array, head)))
     near = sitk.BinaryDilate(brain, [round(MARGIN_MM / STEP_MM)] * 3)
     similar = sitk.Similarity3DTransform()
-    similar.SetCenter(BRAIN_CENTRE)
-    similar.SetTranslation([float(x) for x in head_centre(volume, head) - np.array(BRAIN_CENTRE)])
+    similar.SetCenter(BRAIN_CENTER)
+    similar.SetTranslation([float(x) for x in head_center(volume, head) - np.array(BRAIN_CENTER)])
     if has_skull(volume, head):
         # the template has none, which would pull the size this way or that: the head's own size decides
         similar.SetScale(head_scale(volume, head))
@@ -133,7 +133,7 @@ def _otsu(values: np.ndarray) -> float:
 
 
 def _squashed(values: np.ndarray, head: np.ndarray) -> np.ndarray:
-    """Greys 0..1 within the head, so that a very bright lesion does not take up the histogram."""
+    """Grays 0..1 within the head, so that a very bright lesion does not take up the histogram."""
     low, high = np.percentile(values[head], (1, 98))
     scaled = np.clip((values.astype(np.float32) - low) / max(float(high - low), 1e-6), 0, 1)
     return np.where(head, 0.15 + 0.85 * scaled, 0).astype(np.float32)
@@ -150,8 +150,8 @@ def _coarse(volume: Volume):
     return sitk.Shrink(image, [int(max(1, round(STEP_MM / s))) for s in image.GetSpacing()])
 
 
-def head_centre(volume: Volume, head: np.ndarray) -> np.ndarray:
-    """Where the cerebrum's centre should lie, LPS mm: the middle of the head's upper 150 mm, from its top down."""
+def head_center(volume: Volume, head: np.ndarray) -> np.ndarray:
+    """Where the cerebrum's center should lie, LPS mm: the middle of the head's upper 150 mm, from its top down."""
     points = np.argwhere(head[::2, ::2, ::2])[:, ::-1] * 2
     ras = points @ volume.ijk_to_ras[:3, :3].T + volume.ijk_to_ras[:3, 3]
     top = np.percentile(ras[:, 2], 99.8)
@@ -205,8 +205,8 @@ def _search(fixed, moving, mask, transform, step: float, iterations: int, weight
 def _ras_matrix(transform) -> np.ndarray:
     """4 x 4 in RAS of an ITK transform, which maps LPS points of the fixed image to the moving one."""
     linear = np.reshape(transform.GetMatrix(), (3, 3))
-    centre = np.array(transform.GetCenter())
-    offset = np.array(transform.GetTranslation()) + centre - linear @ centre
+    center = np.array(transform.GetCenter())
+    offset = np.array(transform.GetTranslation()) + center - linear @ center
     flip = LPS_IN_RAS
     matrix = np.eye(4)
     matrix[:3, :3] = flip @ linear @ flip

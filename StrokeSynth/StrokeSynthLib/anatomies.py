@@ -14,7 +14,7 @@ import numpy as np
 from LesionKitLib.measure import bounding_box
 
 from .datasets import MaskSet, read_label_maps
-from .labels import BACKGROUND, DEEP_GREY, GREY, LESION, SKULL_FIRST, WHITE, with_lesion
+from .labels import BACKGROUND, DEEP_GRAY, GRAY, LESION, SKULL_FIRST, WHITE, with_lesion
 from .slice_views import AXIAL, CORONAL, SAGITTAL, plane_slice
 from .template import SOOP_FIRST, SOOP_SHAPE, STANDARD_SHAPE, load_template
 
@@ -46,8 +46,8 @@ def to_standard(labels: np.ndarray) -> np.ndarray:
 
 
 def _is_tissue(labels: np.ndarray) -> np.ndarray:
-    """Grey and white matter: fluid runs down the spine, which would pull the box along."""
-    return np.isin(labels, (GREY.value, WHITE.value, DEEP_GREY.value))
+    """Gray and white matter: fluid runs down the spine, which would pull the box along."""
+    return np.isin(labels, (GRAY.value, WHITE.value, DEEP_GRAY.value))
 
 
 def read_anatomies(folder: Path, split: str = "train", skull: bool = True) -> list[np.ndarray]:

@@ -1,4 +1,4 @@
-"""Random views of slices for training: other greys, other poses, never another truth."""
+"""Random views of slices for training: other grays, other poses, never another truth."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .randomise import bias_field, coarse
-from .slice_views import SAGITTAL, channels, normalised
+from .randomize import bias_field, coarse
+from .slice_views import SAGITTAL, channels, normalized
 
 CANVAS = (176, 144)  # rows, columns that the network trains on
 TURN_DEGREES, SHIFT_PIXELS, SCALE = 12.0, 6.0, 0.12
@@ -23,8 +23,8 @@ class View:
     brain: np.ndarray
 
 
-def other_greys(image: np.ndarray, brain: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Grey values 0..1 after random gamma, bias field, blur by coarse pixels, noise; now and then another contrast."""
+def other_grays(image: np.ndarray, brain: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Gray values 0..1 after random gamma, bias field, blur by coarse pixels, noise; now and then another contrast."""
     image = np.clip(image, 0, 1) ** np.exp(rng.normal(0, 0.25))
     if rng.random() < 0.5:
         image = image * bias_field(image.shape, rng, 0.25)
@@ -38,7 +38,7 @@ def other_greys(image: np.ndarray, brain: np.ndarray, rng: np.random.Generator) 
 
 
 def another_contrast(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The greys through a random piecewise-linear curve of five knots, or upside down."""
+    """The grays through a random piecewise-linear curve of five knots, or upside down."""
     top = max(float(image.max()), 1e-6)
     knots = np.linspace(0, top, 5)
     values = knots[::-1] if rng.random() < 0.5 else np.sort(rng.uniform(0, top, 5))
@@ -54,14 +54,14 @@ def make_view(
     rng: np.random.Generator,
     seen: np.ndarray | None = None,
 ) -> View:
-    """A view on CANVAS. image: greys (h, w); template: the standard brain's slice, normalised, of the same shape.
+    """A view on CANVAS. image: grays (h, w); template: the standard brain's slice, normalized, of the same shape.
 
-    seen: what is normalised and shown, by default the brain; with skull it is more.
+    seen: what is normalized and shown, by default the brain; with skull it is more.
     """
     import torch
     from torch.nn import functional as F
 
-    stack = channels(normalised(image, brain if seen is None else seen)[None], template, plane)[0]
+    stack = channels(normalized(image, brain if seen is None else seen)[None], template, plane)[0]
     if rng.random() < MIRROR_LOST:
         stack[1:] = -1
     shape = image.shape
@@ -76,7 +76,7 @@ def make_view(
 
 
 def random_pose(rng: np.random.Generator, plane: str) -> np.ndarray:
-    """(a, b, c, d, ty, tx): canvas offsets (y, x) to slice offsets from the centre, [[a, b], [c, d]] @ (y, x) + t."""
+    """(a, b, c, d, ty, tx): canvas offsets (y, x) to slice offsets from the center, [[a, b], [c, d]] @ (y, x) + t."""
     turn = np.radians(rng.uniform(-TURN_DEGREES, TURN_DEGREES))
     scale = np.exp(rng.uniform(-SCALE, SCALE, 2))
     flip = rng.choice((-1, 1)) if plane != SAGITTAL else 1

@@ -24,14 +24,14 @@ from LesionKitLib.volume import Volume
 
 from .labels import LABELS
 from .mask_sampling import SIDES, VOLUME_RANGE_ML
-from .synthesis import Synthesis, synthesise
+from .synthesis import Synthesis, synthesize
 from .translators_list import TRANSLATORS
 
 DESCRIPTION, PARTICIPANTS, SETTING = "dataset_description.json", "participants.tsv", "lesionkit_database.json"
 COLUMNS = ("participant_id", "seed", "lesion_ml", "lesions", "side", "translator", "mask_model", "label_map")
 BIDS_VERSION = "1.10.0"
 MAX_CASES = 100_000
-SEED_STEP = 1_000_003  # between the seeds of two databases, so that neighbouring seeds share no case
+SEED_STEP = 1_000_003  # between the seeds of two databases, so that neighboring seeds share no case
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def make_database(
     maps: Sequence[Callable[[], Volume | None]] = (lambda: None,),
     device: str = "auto",
     progress: Progress | None = None,
-    make: Callable[..., Synthesis] = synthesise,
+    make: Callable[..., Synthesis] = synthesize,
 ) -> list[dict]:
     """Make the cases that the folder lacks; returns the rows of participants.tsv of the first ``cases``.
 
@@ -187,8 +187,8 @@ def _columns_explained() -> dict:
     return {
         "seed": {"Description": "of the case; gives the same case again"},
         "lesion_ml": {"Description": "volume of the lesion", "Units": "ml"},
-        "lesions": {"Description": "connected pieces of the lesion (26 neighbours)"},
-        "side": {"Description": "hemisphere of the lesion's centre of mass"},
+        "lesions": {"Description": "connected pieces of the lesion (26 neighbors)"},
+        "side": {"Description": "hemisphere of the lesion's center of mass"},
         "translator": {"Description": "model that drew the image, with its version"},
         "mask_model": {"Description": "model that drew the lesion, with its version"},
         "label_map": {"Description": "anatomy that the case was made from"},

@@ -25,9 +25,9 @@ from .slice_prediction import LESION_FROM, predict_slices
 from .training import Mixture, Sources, train_stroke_unet
 
 ALL = "all"
-REAL, RANDOMISED = "real", "randomised"
+REAL, RANDOMIZED = "real", "randomized"
 TRANSLATOR_ARMS = ("pix2pix", "spade", "cyclegan")
-ARMS = (REAL, *TRANSLATOR_ARMS, RANDOMISED)
+ARMS = (REAL, *TRANSLATOR_ARMS, RANDOMIZED)
 RESULT_FILE = "result.json"
 
 
@@ -48,7 +48,7 @@ class Setting:
     synthetic: int = 500
 
 
-SMALL = Setting((10, 50), (REAL, RANDOMISED), (0,), steps=60, batch=6, added=3, synthetic=60)
+SMALL = Setting((10, 50), (REAL, RANDOMIZED), (0,), steps=60, batch=6, added=3, synthetic=60)
 
 
 @dataclass(frozen=True)
@@ -84,13 +84,13 @@ def run_experiment(
     pretrained: bool = True,
     only_finished: bool = False,
 ) -> dict:
-    """All runs that are not done yet, then the summary (see experiment_summary.summarise), which is written, too.
+    """All runs that are not done yet, then the summary (see experiment_summary.summarize), which is written, too.
 
     data: the folder that holds soop and synthseg_labels. only_finished: nothing is trained, what is done is summed up.
     Raises UnusableInput for unusable data or a folder that holds runs of another setting, MissingResource where a
     translator of the setting is not installed.
     """
-    from .experiment_summary import summarise, write_summary
+    from .experiment_summary import summarize, write_summary
 
     setting, progress = setting or Setting(), progress or Progress()
     runtime = choose_runtime(device)
@@ -107,7 +107,7 @@ def run_experiment(
         part = _Part(progress, len(runs) - len(waiting) + number, len(runs), " ".join(map(str, run)))
         run_one(materials, output, setting, *run, runtime, part, pretrained)
     results = [json.loads((run_folder(output, *run) / RESULT_FILE).read_text("utf-8")) for run in runs]
-    summary = summarise(results, asdict(setting))
+    summary = summarize(results, asdict(setting))
     write_summary(summary, output)
     progress.report("done", 1.0)
     return summary
@@ -187,8 +187,8 @@ def run_one(
 def mixture_of(arm: str, setting: Setting) -> Mixture:
     """Slices per step: the same number of real ones in every arm, so that what is added takes nothing away."""
     translated = setting.added if arm in TRANSLATOR_ARMS else 0
-    randomised = setting.added if arm == RANDOMISED else 0
-    return Mixture(setting.batch, coronal=0, sagittal=0, translated=translated, randomised=randomised)
+    randomized = setting.added if arm == RANDOMIZED else 0
+    return Mixture(setting.batch, coronal=0, sagittal=0, translated=translated, randomized=randomized)
 
 
 def _figures(scores: list[Score]) -> dict:

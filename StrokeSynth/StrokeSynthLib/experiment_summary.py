@@ -14,7 +14,7 @@ from LesionKitLib.metrics import with_interval
 from .experiment import REAL
 
 JSON, CSV, MARKDOWN, FIGURE = "experiment.json", "experiment.csv", "experiment.md", "experiment.png"
-COLORS = {"real": "#444444", "pix2pix": "#1f77b4", "spade": "#2ca02c", "cyclegan": "#9467bd", "randomised": "#d62728"}
+COLORS = {"real": "#444444", "pix2pix": "#1f77b4", "spade": "#2ca02c", "cyclegan": "#9467bd", "randomized": "#d62728"}
 COLUMNS = ("size", "arm", "seeds", "patients", "dice", "low", "high", "dice_pooled", "gain", "p")
 NOTE = (
     "Dice: mean over validation patients whose axial slice shows a lesion of at least 20 pixels, averaged over seeds; "
@@ -25,7 +25,7 @@ NOTE = (
 )
 
 
-def summarise(results: list[dict], setting: dict) -> dict:
+def summarize(results: list[dict], setting: dict) -> dict:
     """The document of the experiment. results: of experiment.run_one."""
     groups: dict[tuple, list[dict]] = {}
     for result in results:

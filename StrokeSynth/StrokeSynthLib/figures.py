@@ -33,10 +33,10 @@ def montage(volume: Volume, brain: np.ndarray, lesion: np.ndarray, count: int = 
     rows, columns = _shown_box(brain, upright.spacing)
     panels = []
     for k in reversed(chosen_slices(brain.sum((1, 2)), lesion.sum((1, 2)), count)):
-        grey = np.clip((upright.array[k, rows, columns].astype(np.float32) - low) / (high - low), 0, 1)
+        gray = np.clip((upright.array[k, rows, columns].astype(np.float32) - low) / (high - low), 0, 1)
         position = (upright.ijk_to_ras @ [0, 0, k, 1])[2]
         text = f"{'S' if position >= 0 else 'I'} {abs(position):.0f} mm"
-        panels.append(_panel(grey, brain[k, rows, columns], lesion[k, rows, columns], upright.spacing, text))
+        panels.append(_panel(gray, brain[k, rows, columns], lesion[k, rows, columns], upright.spacing, text))
     lines = []
     for start in range(0, len(panels), COLUMNS):
         row = panels[start : start + COLUMNS]
@@ -71,21 +71,21 @@ def chosen_slices(brain_area: np.ndarray, lesion_area: np.ndarray, count: int) -
 
 
 def _window(values: np.ndarray, brain: np.ndarray) -> tuple[float, float]:
-    """Grey values shown black and white."""
+    """Gray values shown black and white."""
     shown = values[brain] if brain.any() else values
     low, high = np.percentile(shown, (0.5, 99.5))
     return float(min(low, 0)), float(max(high, low + 1e-6))
 
 
-def _panel(grey: np.ndarray, brain: np.ndarray, lesion: np.ndarray, spacing, text: str) -> np.ndarray:
+def _panel(gray: np.ndarray, brain: np.ndarray, lesion: np.ndarray, spacing, text: str) -> np.ndarray:
     from PIL import Image, ImageDraw
 
-    size = (PANEL_WIDTH, max(1, round(PANEL_WIDTH * grey.shape[0] * spacing[1] / (grey.shape[1] * spacing[0]))))
+    size = (PANEL_WIDTH, max(1, round(PANEL_WIDTH * gray.shape[0] * spacing[1] / (gray.shape[1] * spacing[0]))))
 
     def enlarged(values: np.ndarray, how) -> np.ndarray:
         return np.asarray(Image.fromarray(np.ascontiguousarray(values, np.float32)).resize(size, how))
 
-    bright = np.clip(enlarged(grey, Image.Resampling.BICUBIC) * 255, 0, 255).astype(np.uint8)
+    bright = np.clip(enlarged(gray, Image.Resampling.BICUBIC) * 255, 0, 255).astype(np.uint8)
     rgb = np.repeat(bright[..., None], 3, 2)
     for mask, color, width in ((brain, BRAIN.color, 1), (lesion, LESION.color, 2)):
         if mask.any():

@@ -1,7 +1,7 @@
 """Training of networks against each other that can be stopped and resumed; the same seed gives the same result.
 
-As LesionKitLib.training, but for several networks with an optimiser each. Every step draws from generators seeded with
-(seed, step), so that nothing but weights and optimisers has to be stored.
+As LesionKitLib.training, but for several networks with an optimizer each. Every step draws from generators seeded with
+(seed, step), so that nothing but weights and optimizers has to be stored.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def fit_gan(
 ):
     """Train the players (name -> network) in place; returns the state_dict of the averaged player's mean weights.
 
-    take_step(step, rng, players, optimisers): one step of all players, with optimisers by the same names; returns
+    take_step(step, rng, players, optimizers): one step of all players, with optimizers by the same names; returns
     figures for the curve. folder: receives the resumable state and curve.csv; an existing state of the same plan is
     continued, another plan's raises UnusableInput.
     """
@@ -61,24 +61,24 @@ def fit_gan(
 
     folder.mkdir(parents=True, exist_ok=True)
     progress = progress or Progress()
-    optimisers = {
+    optimizers = {
         name: torch.optim.Adam(network.parameters(), lr=plan.learning_rate, betas=plan.betas)
         for name, network in players.items()
     }
     average = {k: v.detach().clone() for k, v in players[averaged].state_dict().items()}
-    start = _resume(players, optimisers, average, plan, folder)
+    start = _resume(players, optimizers, average, plan, folder)
     cut_curve(folder, start)
     rows: dict[str, list[float]] = {}
     clock = time.monotonic()
     for network in players.values():
         network.train()
     for step in range(start, plan.steps):
-        for optimiser in optimisers.values():
-            for group in optimiser.param_groups:
+        for optimizer in optimizers.values():
+            for group in optimizer.param_groups:
                 group["lr"] = plan.learning_rate * rate_factor(step, plan)
         torch.manual_seed(plan.seed * 1_000_003 + step)
         with torch.autocast(device, torch.bfloat16, enabled=plan.bf16):
-            parts = take_step(step, np.random.default_rng([plan.seed, step]), players, optimisers)
+            parts = take_step(step, np.random.default_rng([plan.seed, step]), players, optimizers)
         update_average(average, players[averaged].state_dict(), min(plan.ema, (1 + step) / (10 + step)))
         for name, value in parts.items():
             rows.setdefault(name, []).append(value)
@@ -87,35 +87,35 @@ def fit_gan(
             append_curve(folder, {"step": step + 1, "seconds": time.monotonic() - clock, **means})
             rows, clock = {}, time.monotonic()
         if (step + 1) % plan.save_every == 0 or step + 1 == plan.steps:
-            _save(players, optimisers, average, step + 1, plan, folder)
+            _save(players, optimizers, average, step + 1, plan, folder)
         progress.report("training", (step + 1) / plan.steps)
     return average
 
 
-def descend(loss, optimiser) -> None:
-    """One step of an optimiser down a loss."""
+def descend(loss, optimizer) -> None:
+    """One step of an optimizer down a loss."""
     import torch
 
-    optimiser.zero_grad(set_to_none=True)
+    optimizer.zero_grad(set_to_none=True)
     with torch.autocast(loss.device.type, enabled=False):
         loss.backward()
-        optimiser.step()
+        optimizer.step()
 
 
-def _save(players, optimisers, average, step: int, plan: GanPlan, folder: Path) -> None:
+def _save(players, optimizers, average, step: int, plan: GanPlan, folder: Path) -> None:
     from safetensors.torch import save_file
 
     tensors = {f"average/{k}": v for k, v in average.items()}
     for name, network in players.items():
         tensors |= {f"network/{name}/{k}": v for k, v in network.state_dict().items()}
-        for index, state in optimisers[name].state_dict()["state"].items():
-            tensors |= {f"optimiser/{name}/{index}/{k}": v for k, v in state.items()}
+        for index, state in optimizers[name].state_dict()["state"].items():
+            tensors |= {f"optimizer/{name}/{index}/{k}": v for k, v in state.items()}
     tensors = {k: v.detach().contiguous().clone() for k, v in tensors.items()}
     with atomic_file(folder / STATE_FILE) as path:
         save_file(tensors, path, {"step": str(step), "plan": json.dumps(asdict(plan))})
 
 
-def _resume(players, optimisers, average, plan: GanPlan, folder: Path) -> int:
+def _resume(players, optimizers, average, plan: GanPlan, folder: Path) -> int:
     """Load the state of an earlier run, if there is one, and return the step to go on with."""
     from safetensors import safe_open
 
@@ -131,11 +131,11 @@ def _resume(players, optimisers, average, plan: GanPlan, folder: Path) -> int:
     for name, network in players.items():
         start = f"network/{name}/"
         network.load_state_dict({k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)})
-        start, states = f"optimiser/{name}/", {}
+        start, states = f"optimizer/{name}/", {}
         for key, value in tensors.items():
             if key.startswith(start):
                 index, kind = key.removeprefix(start).split("/")
                 states.setdefault(int(index), {})[kind] = value
-        optimiser = optimisers[name]
-        optimiser.load_state_dict({"state": states, "param_groups": optimiser.state_dict()["param_groups"]})
+        optimizer = optimizers[name]
+        optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
     return int(about["step"])

@@ -1,4 +1,4 @@
-"""Whether a volume can be analysed as a brain MR: one clear sentence when it cannot, notes when it can with care.
+"""Whether a volume can be analyzed as a brain MR: one clear sentence when it cannot, notes when it can with care.
 
 Whether a brain is in it is found out later, by aligning it with the template.
 """
@@ -51,7 +51,7 @@ def _check_grid(volume: Volume) -> None:
     if spacing.min() < SPACING_LIMITS_MM[0] or spacing.max() > SPACING_LIMITS_MM[1]:
         raise UnusableInput(
             f"The voxel size {_by(spacing)} mm is impossible for a brain MR, or too coarse; at most "
-            f"{SPACING_LIMITS_MM[1]:g} mm can be analysed."
+            f"{SPACING_LIMITS_MM[1]:g} mm can be analyzed."
         )
     if min(size) < MIN_SLICES:
         raise UnusableInput(f"The image has only {min(size)} slices; at least {MIN_SLICES} are needed.")

@@ -1,4 +1,4 @@
-"""The semantic labels of StrokeSynth: numbers, names, colours and DICOM codes, and what other label maps become.
+"""The semantic labels of StrokeSynth: numbers, names, colors and DICOM codes, and what other label maps become.
 
 A code is (coding scheme, code value, meaning). Where each was found, by pydicom 3.0.2's tables of DICOM PS3.16:
 
@@ -26,16 +26,16 @@ CSF = SegmentClass(
 VENTRICLES = SegmentClass(
     "ventricles", 2, "Ventricles", (88, 106, 215), ANATOMICAL_STRUCTURE, ("SCT", "35764002", "Brain ventricle")
 )
-GREY = SegmentClass(
-    "grey_matter", 3, "Grey matter", (200, 200, 160), ANATOMICAL_STRUCTURE, ("SCT", "389081007", "Gray Matter")
+GRAY = SegmentClass(
+    "gray_matter", 3, "Gray matter", (200, 200, 160), ANATOMICAL_STRUCTURE, ("SCT", "389081007", "Gray Matter")
 )
 WHITE = SegmentClass(
     "white_matter", 4, "White matter", (250, 250, 225), ANATOMICAL_STRUCTURE, ("SCT", "389080008", "White Matter")
 )
-DEEP_GREY = SegmentClass(
-    "deep_grey_matter",
+DEEP_GRAY = SegmentClass(
+    "deep_gray_matter",
     5,
-    "Deep grey matter",
+    "Deep gray matter",
     (124, 168, 130),
     ANATOMICAL_STRUCTURE,
     ("FMA", "223151", "Subcortical gray matter"),
@@ -44,7 +44,7 @@ LESION = SegmentClass(
     "lesion", 6, "Ischemic stroke lesion", (235, 64, 52), MORPHOLOGICALLY_ABNORMAL_STRUCTURE,
     ("SCT", "422504002", "Ischemic stroke"), region=BRAIN_CODE,
 )  # fmt: skip
-TISSUES = (CSF, VENTRICLES, GREY, WHITE, DEEP_GREY)
+TISSUES = (CSF, VENTRICLES, GRAY, WHITE, DEEP_GRAY)
 LABELS = (*TISSUES, LESION)
 LABEL_COUNT = len(LABELS) + 1  # channels of a one-hot map, background included
 
@@ -56,9 +56,9 @@ _FREESURFER = {
     BACKGROUND: (0, 30, 62),  # vessels are too thin to matter
     CSF.value: (24,),
     VENTRICLES.value: (4, 5, 14, 15, 43, 44, 72, 31, 63, 136, 137, 163, 164, 213, 221),
-    GREY.value: (3, 8, 17, 18, 42, 47, 53, 54, 220),
+    GRAY.value: (3, 8, 17, 18, 42, 47, 53, 54, 220),
     WHITE.value: (2, 7, 16, 28, 41, 46, 60, 77, 78, 79, 80, 85, 192, 251, 252, 253, 254, 255),
-    DEEP_GREY.value: (10, 11, 12, 13, 26, 49, 50, 51, 52, 58),
+    DEEP_GRAY.value: (10, 11, 12, 13, 26, 49, 50, 51, 52, 58),
     LESION.value: (25, 57),
 }
 _EXTRA_CEREBRAL = range(500, 531)  # SynthSeg's codes for skull, scalp and what lies between them
@@ -75,7 +75,7 @@ def semantic_from_freesurfer(labels: np.ndarray, skull: bool = False) -> np.ndar
     lookup = {value: ours for ours, values in _FREESURFER.items() for value in values}
     lookup |= {value: SKULL_FIRST + value % SKULL_KINDS if skull else BACKGROUND for value in _EXTRA_CEREBRAL}
     found, places = np.unique(labels, return_inverse=True)
-    lookup |= {int(v): GREY.value for v in found if 1000 <= v < 1100 or 2000 <= v < 2100}
+    lookup |= {int(v): GRAY.value for v in found if 1000 <= v < 1100 or 2000 <= v < 2100}
     _refuse_unknown(found, lookup)
     return np.array([lookup[int(v)] for v in found], np.uint8)[places].reshape(labels.shape)
 

@@ -1,6 +1,6 @@
 """Lesion masks as the mask GAN sees them: the box around a lesion, cut into cells of its own size.
 
-Positions are millimetres in standard space along L, P, S (x and y of RAS negated); arrays are indexed [k, j, i], that
+Positions are millimeters in standard space along L, P, S (x and y of RAS negated); arrays are indexed [k, j, i], that
 is [S, P, L]. Lesions of the right side are mirrored to the left: the brain is taken as symmetric.
 """
 
@@ -29,7 +29,7 @@ class Box:
     high: np.ndarray
 
     @property
-    def centre(self) -> np.ndarray:
+    def center(self) -> np.ndarray:
         return (self.low + self.high) / 2
 
     @property
@@ -47,17 +47,17 @@ def largest_pieces(mask: np.ndarray) -> np.ndarray:
 
 
 def side_of(mask: np.ndarray, grid: Volume) -> str:
-    """ "left" or "right": on which side of the middle plane the lesion's centre of mass lies. grid: in LPS order."""
+    """ "left" or "right": on which side of the middle plane the lesion's center of mass lies. grid: in LPS order."""
     profile = mask.sum(axis=(0, 1))
-    return "left" if float(np.average(_centres(grid, 0), weights=profile)) >= 0 else "right"
+    return "left" if float(np.average(_centers(grid, 0), weights=profile)) >= 0 else "right"
 
 
 def box_of(mask: np.ndarray, grid: Volume, margin: float = MARGIN) -> Box:
     """The box around a mask that is not empty. grid: the mask's, in LPS order."""
     parts = bounding_box(mask)[::-1]
     half = grid.spacing / 2
-    low = np.array([_centres(grid, axis)[part.start] for axis, part in enumerate(parts)]) - half
-    high = np.array([_centres(grid, axis)[part.stop - 1] for axis, part in enumerate(parts)]) + half
+    low = np.array([_centers(grid, axis)[part.start] for axis, part in enumerate(parts)]) - half
+    high = np.array([_centers(grid, axis)[part.stop - 1] for axis, part in enumerate(parts)]) + half
     sides = np.maximum((high - low) * margin, MIN_SIDE_MM)
     return Box((low + high - sides) / 2, (low + high + sides) / 2)
 
@@ -69,13 +69,13 @@ def into_box(mask: np.ndarray, grid: Volume, box: Box) -> np.ndarray:
 
 
 def out_of_box(occupancy: np.ndarray, box: Box, grid: Volume) -> np.ndarray:
-    """Occupancy at the grid's voxel centres, linear between the cells' centres and 0 outside the box (float32)."""
+    """Occupancy at the grid's voxel centers, linear between the cells' centers and 0 outside the box (float32)."""
     return _separable(occupancy.astype(np.float32), [_linear(grid, box, axis) for axis in (2, 1, 0)])
 
 
 def conditions_of(box: Box, volume_ml: float) -> np.ndarray:
     """The seven numbers by which the networks know a box; see networks/mask_gan.py."""
-    return np.concatenate([box.centre, np.log(box.sides), [np.log(volume_ml)]]).astype(np.float32)
+    return np.concatenate([box.center, np.log(box.sides), [np.log(volume_ml)]]).astype(np.float32)
 
 
 def box_from(conditions: np.ndarray) -> Box:
@@ -84,8 +84,8 @@ def box_from(conditions: np.ndarray) -> Box:
     return Box(conditions[:3] - half, conditions[:3] + half)
 
 
-def _centres(grid: Volume, axis: int) -> np.ndarray:
-    """mm of the voxel centres along L, P or S (0, 1, 2). The grid must be in LPS order."""
+def _centers(grid: Volume, axis: int) -> np.ndarray:
+    """mm of the voxel centers along L, P or S (0, 1, 2). The grid must be in LPS order."""
     sign = (-1.0, -1.0, 1.0)[axis]
     return sign * grid.ijk_to_ras[axis, 3] + np.arange(grid.array.shape[2 - axis]) * grid.spacing[axis]
 
@@ -93,16 +93,16 @@ def _centres(grid: Volume, axis: int) -> np.ndarray:
 def _overlaps(grid: Volume, box: Box, axis: int) -> np.ndarray:
     """(CELLS, voxels): share of each cell that each voxel covers along one axis."""
     edges = np.linspace(box.low[axis], box.high[axis], CELLS + 1)
-    centres, half = _centres(grid, axis), grid.spacing[axis] / 2
-    upper = np.minimum(edges[1:, None], centres + half)
-    lower = np.maximum(edges[:-1, None], centres - half)
+    centers, half = _centers(grid, axis), grid.spacing[axis] / 2
+    upper = np.minimum(edges[1:, None], centers + half)
+    lower = np.maximum(edges[:-1, None], centers - half)
     return (np.maximum(upper - lower, 0) / (edges[1] - edges[0])).astype(np.float32)
 
 
 def _linear(grid: Volume, box: Box, axis: int) -> np.ndarray:
     """(voxels, CELLS): weights of linear interpolation along one axis."""
     width = box.sides[axis] / CELLS
-    at = (_centres(grid, axis) - box.low[axis]) / width - 0.5
+    at = (_centers(grid, axis) - box.low[axis]) / width - 0.5
     return np.maximum(1 - np.abs(at[:, None] - np.arange(CELLS)), 0).astype(np.float32)
 
 

@@ -30,15 +30,15 @@ def shape_features(mask: np.ndarray, grid: Volume) -> np.ndarray:
     covariance = np.cov(places.T) + np.diag(grid.spacing**2 / 12)
     eigenvalues = np.linalg.eigvalsh(covariance)
     volume = len(places) * float(np.prod(grid.spacing))
-    centre = np.diag([-1, -1, 1]) @ (grid.ijk_to_ras @ [*(places.mean(axis=0) / grid.spacing), 1])[:3]
+    center = np.diag([-1, -1, 1]) @ (grid.ijk_to_ras @ [*(places.mean(axis=0) / grid.spacing), 1])[:3]
     return np.array(
         [
             np.log10(volume / 1000),
             np.sqrt(eigenvalues[-1] / eigenvalues[0]),
             _surface(mask, grid.spacing) / volume,
-            abs(centre[0]),
-            centre[1],
-            centre[2],
+            abs(center[0]),
+            center[1],
+            center[2],
         ]
     )
 
@@ -65,7 +65,7 @@ def evaluate_masks(
         "n": {"drawn": count, "held_out": len(real["features"]), "training": len(train["blocks"])},
         "metrics": {
             "distribution": _distances(real["features"], drawn["features"]),
-            "nearest_neighbour_accuracy": nearest_neighbour_accuracy(real["features"], drawn["features"]),
+            "nearest_neighbor_accuracy": nearest_neighbor_accuracy(real["features"], drawn["features"]),
             "left_share": {"drawn": float(drawn["left"].mean()), "held_out": float(real["left"].mean())},
             "heat_map_correlation": {
                 "drawn_and_held_out": _heat_correlation(drawn["blocks"], real["blocks"]),
@@ -79,8 +79,8 @@ def evaluate_masks(
     }
 
 
-def nearest_neighbour_accuracy(real: np.ndarray, drawn: np.ndarray) -> float:
-    """How often the nearest other lesion (by standardised features) is of the same kind; 0.5: cannot be told apart.
+def nearest_neighbor_accuracy(real: np.ndarray, drawn: np.ndarray) -> float:
+    """How often the nearest other lesion (by standardized features) is of the same kind; 0.5: cannot be told apart.
 
     Leave-one-out over equal numbers of both (Lopez-Paz and Oquab 2017, arXiv 1610.06545).
     """

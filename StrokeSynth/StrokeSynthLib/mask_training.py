@@ -45,7 +45,7 @@ def on_the_left(volume: Volume) -> tuple[Volume, str]:
 
 
 def boxed_lesions(masks: MaskSet, seed: int = 0, views: int = VIEWS, progress: Progress | None = None) -> BoxedLesions:
-    """All usable lesions of a set: MIN_VOXELS voxels to MAX_ML millilitres."""
+    """All usable lesions of a set: MIN_VOXELS voxels to MAX_ML milliliters."""
     rng = np.random.default_rng(seed)
     cells, conditions, tight, left = [], [], [], []
     for number, volume in enumerate(masks):
@@ -95,17 +95,17 @@ def train_mask_gan(
     def latent():
         return torch.randn(plan.batch, LATENT, device=device)
 
-    def take_step(step, rng, players, optimisers):
+    def take_step(step, rng, players, optimizers):
         generator, critic = players["generator"], players["critic"]
         for _ in range(CRITIC_STEPS):
             real, conditions = drawn(rng)
             with torch.no_grad():
                 fake = generator(latent(), conditions)
             loss, distance = critic_loss(critic, real, fake, conditions)
-            descend(loss, optimisers["critic"])
+            descend(loss, optimizers["critic"])
         _, conditions = drawn(rng)
         score = critic(generator(latent(), conditions), conditions).mean()
-        descend(-score, optimisers["generator"])
+        descend(-score, optimizers["generator"])
         return {"loss": loss.item(), "distance": distance.item(), "score": score.item()}
 
     average = fit_gan(players, "generator", take_step, plan, output, device, progress)
@@ -116,5 +116,5 @@ def train_mask_gan(
 
 def _moved(box: Box, rng: np.random.Generator) -> Box:
     sides = box.sides * (1 + rng.uniform(0, STRETCH, 3))
-    centre = box.centre + box.sides * rng.uniform(-SHIFT, SHIFT, 3)
-    return Box(centre - sides / 2, centre + sides / 2)
+    center = box.center + box.sides * rng.uniform(-SHIFT, SHIFT, 3)
+    return Box(center - sides / 2, center + sides / 2)

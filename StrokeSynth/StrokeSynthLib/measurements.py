@@ -1,4 +1,4 @@
-"""Numbers of a segmented stroke: volumes, pieces, sides. Millilitres; positions in MNI mm (RAS)."""
+"""Numbers of a segmented stroke: volumes, pieces, sides. Milliliters; positions in MNI mm (RAS)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def measure(
 
     to_image: MNI mm to the image's mm. Keys: lesion_ml, lesions (26-connected pieces of at least MIN_LESION_ML), side
     (left, right, both, none), largest_ml, brain_ml, lesion_percent (of the brain, None without a brain), pieces
-    [{ml, side, centre_mni}] from the largest, tissues_ml {key: ml} where tissues are known.
+    [{ml, side, center_mni}] from the largest, tissues_ml {key: ml} where tissues are known.
     """
     lesion = lesion > 0
     labels, sizes = components(lesion, volume.voxel_ml, MIN_LESION_ML)
@@ -59,11 +59,11 @@ def side_of(mask: np.ndarray, to_mni: np.ndarray) -> str:
 
 
 def _piece(mask: np.ndarray, volume: Volume, to_mni: np.ndarray) -> dict:
-    centre = to_mni @ [*np.argwhere(mask).mean(0)[::-1], 1]
+    center = to_mni @ [*np.argwhere(mask).mean(0)[::-1], 1]
     return {
         "ml": float(mask.sum() * volume.voxel_ml),
         "side": side_of(mask, to_mni),
-        "centre_mni": [round(float(x), 1) for x in centre[:3]],
+        "center_mni": [round(float(x), 1) for x in center[:3]],
     }
 
 
@@ -71,5 +71,5 @@ def to_rows(measurements: dict) -> tuple[tuple[str, ...], list[tuple]]:
     """Header and rows of a table: all pieces together, then each."""
     rows = [("all", measurements["lesion_ml"], measurements["side"], "", "", "")]
     for number, piece in enumerate(measurements["pieces"], 1):
-        rows.append((number, piece["ml"], piece["side"], *piece["centre_mni"]))
+        rows.append((number, piece["ml"], piece["side"], *piece["center_mni"]))
     return HEADER, rows

@@ -12,7 +12,7 @@ from LesionKitLib.progress import Progress
 from LesionKitLib.volume import resample_like
 
 from .datasets import PLANES, SliceSet, read_slices
-from .slice_views import PUBLIC_INDEX, normalised, plane_slice
+from .slice_views import PUBLIC_INDEX, normalized, plane_slice
 from .template import SOOP_FIRST, SOOP_SHAPE, load_template
 from .tissue_em import tissue_map
 from .translators_list import MULTIPLE
@@ -20,7 +20,7 @@ from .translators_list import MULTIPLE
 
 @dataclass(frozen=True)
 class Pairs:
-    """Slices of one plane, anterior or superior up. images: float16 (n, h, w), -1..1 as slice_views.normalised gives
+    """Slices of one plane, anterior or superior up. images: float16 (n, h, w), -1..1 as slice_views.normalized gives
     them, -1 outside the brain; labels: uint8 (n, h, w), semantic maps; ids: patients."""
 
     plane: str
@@ -64,7 +64,7 @@ def pairs_of(
     images, labels = np.empty(slices.images.shape, np.float16), np.empty(slices.images.shape, np.uint8)
     for row, (image, lesion) in enumerate(zip(slices.images, slices.masks, strict=True)):
         brain = ndimage.binary_fill_holes(image > 0)
-        images[row] = normalised(image, brain)
+        images[row] = normalized(image, brain)
         labels[row] = tissue_map(image, brain, atlas, lesion)
         report(row / len(slices))
     return Pairs(plane, images, labels, slices.ids)

@@ -24,12 +24,12 @@ from .labels import LESION, WHITE
 from .measurements import MIN_LESION_ML, measure
 from .result import StrokeResult
 from .slice_prediction import LESION_FROM, mirrored_probabilities
-from .slice_views import channels, normalised, template_volume
+from .slice_views import channels, normalized, template_volume
 from .template import load_template
 
 MODEL = "stroke-unet"
 BRAIN_MARGIN = 3  # voxels of 1 mm about the template's brain in which a head's brain is looked for
-ACROSS_SLICES = (0.25, 0.5, 0.25)  # weights of a slice's neighbours: the network sees one slice at a time
+ACROSS_SLICES = (0.25, 0.5, 0.25)  # weights of a slice's neighbors: the network sees one slice at a time
 log = logging.getLogger(__name__)
 
 
@@ -46,7 +46,7 @@ def segment_stroke(
 
     device: auto, cpu, cuda or mps. header: what the DICOM header said. tissues: find the tissue classes, too (some
     seconds more). network: a StrokeUNet to use in place of the bundled one. Raises UnusableInput for an image that
-    cannot be analysed, MissingResource without weights, Cancelled.
+    cannot be analyzed, MissingResource without weights, Cancelled.
     """
     start = time.perf_counter()
     progress = progress or Progress()
@@ -93,13 +93,13 @@ def segment(
 
     skull: whether the head was not stripped; then the network decides what is brain, near the template's.
     """
-    grey = to_standard(lps, alignment, fill=float(lps.array.min()))
+    gray = to_standard(lps, alignment, fill=float(lps.array.min()))
     inside = to_standard(lps.with_array(head.astype(np.uint8)), alignment, nearest=True) > 0
-    seen = normalised(grey, inside)
+    seen = normalized(gray, inside)
     near = _near_template()
     template = template_volume()
     slices = np.flatnonzero((inside & near).any((1, 2)))
-    lesion, brain = np.zeros(grey.shape, np.float32), np.zeros(grey.shape, np.float32)
+    lesion, brain = np.zeros(gray.shape, np.float32), np.zeros(gray.shape, np.float32)
     net = net.to(runtime.device)
     for start in range(0, len(slices), runtime.batch):
         progress.report("segmenting", 0.3 + 0.6 * start / len(slices))
@@ -130,7 +130,7 @@ def _near_template() -> np.ndarray:
 
 
 def _across(probability: np.ndarray) -> np.ndarray:
-    """Each slice with its neighbours above and below."""
+    """Each slice with its neighbors above and below."""
     below, own, above = ACROSS_SLICES
     result = own * probability
     result[1:] += below * probability[:-1]
@@ -157,8 +157,8 @@ def _tissues(lps: Volume, head: np.ndarray, brain: np.ndarray, lesion: np.ndarra
 
     template = load_template()
     step = (slice(None, None, PRIOR_STEP),) * 3
-    grey = to_standard(lps, alignment, fill=float(lps.array.min()))[step]
-    found = tissue_map(grey, brain[step] > 0.5, template.priors, lesion[step] > LESION_FROM)
+    gray = to_standard(lps, alignment, fill=float(lps.array.min()))[step]
+    found = tissue_map(gray, brain[step] > 0.5, template.priors, lesion[step] > LESION_FROM)
     found[found == LESION.value] = WHITE.value  # what lay there before; the lesion is a mask of its own
     coarse = found.repeat(2, 0).repeat(2, 1).repeat(2, 2)
     fine = coarse[: brain.shape[0], : brain.shape[1], : brain.shape[2]]

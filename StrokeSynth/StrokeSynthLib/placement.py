@@ -1,7 +1,7 @@
 """Where lesions lie and how large they are: a Gaussian mixture over the boxes of the training lesions.
 
 The seven numbers of a box (see mask_boxes.conditions_of) are drawn together, so that a large lesion gets a place where
-large lesions are. The mixture is fitted by expectation maximisation (Dempster, Laird, Rubin 1977).
+large lesions are. The mixture is fitted by expectation maximization (Dempster, Laird, Rubin 1977).
 """
 
 from __future__ import annotations
@@ -72,12 +72,12 @@ def fit_placement(conditions: np.ndarray, left: float, seed: int = 0, parts: int
 
 
 def _spread_out(values: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Starting centres far from each other (k-means++, Arthur and Vassilvitskii 2007)."""
-    centres = [values[rng.integers(len(values))]]
-    while len(centres) < count:
-        distances = np.min([((values - centre) ** 2).sum(axis=1) for centre in centres], axis=0)
-        centres.append(values[rng.choice(len(values), p=distances / distances.sum())])
-    return np.array(centres)
+    """Starting centers far from each other (k-means++, Arthur and Vassilvitskii 2007)."""
+    centers = [values[rng.integers(len(values))]]
+    while len(centers) < count:
+        distances = np.min([((values - center) ** 2).sum(axis=1) for center in centers], axis=0)
+        centers.append(values[rng.choice(len(values), p=distances / distances.sum())])
+    return np.array(centers)
 
 
 def _responsibilities(values, weights, means, covariances) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Images from label maps with contrasts at random, so that a network learns shapes and not one sequence's greys.
+"""Images from label maps with contrasts at random, so that a network learns shapes and not one sequence's grays.
 
 After SynthSeg (Billot et al. 2023, Med Image Anal 86:102789) and, for strokes, SynthStroke (Chalcroft et al. 2025):
 each label gets a Gaussian of its own, then come bias field, blur, coarse resolution and noise. Written anew.
@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from .labels import BACKGROUND, CSF, DEEP_GREY, GREY, LESION, SKULL_FIRST, SKULL_KINDS, VENTRICLES, WHITE
+from .labels import BACKGROUND, CSF, DEEP_GRAY, GRAY, LESION, SKULL_FIRST, SKULL_KINDS, VENTRICLES, WHITE
 
-# mean greys (csf, ventricles, grey, white, deep grey, lesion) of usual sequences; a share of the images is like these
+# mean grays (csf, ventricles, gray, white, deep gray, lesion) of usual sequences; a share of the images is like these
 SEQUENCES = {
     "flair": (0.25, 0.15, 0.62, 0.50, 0.58, 0.80),
     "dwi": (0.25, 0.22, 0.50, 0.45, 0.48, 0.95),
@@ -21,24 +21,24 @@ LIKE_A_SEQUENCE = 0.6
 
 
 def random_means(rng: np.random.Generator, count: int) -> np.ndarray:
-    """Mean grey 0..1 of every label 0..count-1; background is 0."""
+    """Mean gray 0..1 of every label 0..count-1; background is 0."""
     means = rng.uniform(0, 1, count)
     means[BACKGROUND] = 0
     if rng.random() < LIKE_A_SEQUENCE:
         usual = SEQUENCES[rng.choice(list(SEQUENCES))]
-        order = [c.value for c in (CSF, VENTRICLES, GREY, WHITE, DEEP_GREY, LESION)]
+        order = [c.value for c in (CSF, VENTRICLES, GRAY, WHITE, DEEP_GRAY, LESION)]
         means[order] = np.array(usual) + rng.normal(0, 0.06, len(order))
         return means
     means[VENTRICLES.value] = means[CSF.value] + rng.normal(0, 0.05)
-    means[DEEP_GREY.value] = means[GREY.value] + rng.normal(0, 0.1)
-    tissue = means[[GREY.value, WHITE.value]]
+    means[DEEP_GRAY.value] = means[GRAY.value] + rng.normal(0, 0.1)
+    tissue = means[[GRAY.value, WHITE.value]]
     while np.abs(means[LESION.value] - tissue).min() < 0.12:  # a lesion that nobody could see teaches nothing
         means[LESION.value] = rng.uniform(0, 1)
     return means
 
 
 def random_image(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A grey image (float32, about 0..1) of a label slice (h, w) of semantic numbers and extra-cerebral ones."""
+    """A gray image (float32, about 0..1) of a label slice (h, w) of semantic numbers and extra-cerebral ones."""
     from scipy import ndimage
 
     count = SKULL_FIRST + SKULL_KINDS
@@ -57,13 +57,13 @@ def random_image(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _soft_lesion(image, labels, lesion, means, rng):
-    """A lesion whose grey varies smoothly and mixes with the tissue under it at the rim, by shares at random."""
+    """A lesion whose gray varies smoothly and mixes with the tissue under it at the rim, by shares at random."""
     from scipy import ndimage
 
     texture = ndimage.gaussian_filter(rng.standard_normal(labels.shape), rng.uniform(2, 6))
     texture *= rng.uniform(0, 0.15) / max(texture.std(), 1e-6)
     share = ndimage.gaussian_filter(lesion.astype(np.float32), rng.uniform(0.3, 1.2)) * lesion
-    under = 0.5 * (means[GREY.value] + means[WHITE.value])
+    under = 0.5 * (means[GRAY.value] + means[WHITE.value])
     wanted = means[LESION.value] + texture
     return np.where(lesion, share * wanted + (1 - share) * under + (image - means[labels]), image).astype(np.float32)
 

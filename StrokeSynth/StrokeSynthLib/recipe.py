@@ -92,7 +92,7 @@ def calibrate(network, slices: SliceSet, device: str = "cpu") -> float:
 
 def card(plan: TrainingPlan, mixture: Mixture, steps: int, figures: dict, threshold: float = 0.5) -> dict:
     """The model card, without the sha256 that saving adds. threshold: what calibrate returned."""
-    per_step = mixture.axial + mixture.coronal + mixture.sagittal + mixture.translated + mixture.randomised
+    per_step = mixture.axial + mixture.coronal + mixture.sagittal + mixture.translated + mixture.randomized
     stopped = "" if steps == plan.steps else f"stopped at step {steps} of {plan.steps}, before the rate had fallen; "
     return {
         "name": MODEL,
@@ -106,28 +106,28 @@ def card(plan: TrainingPlan, mixture: Mixture, steps: int, figures: dict, thresh
             "modality": "MR of the brain, with or without skull; FLAIR best",
             "orientation": "axial slices in LPS order after affine alignment with the MNI ICBM 152 template",
             "spacing_mm": [1.0, 1.0, 1.0],
-            "channels": ["grey, spreads from the brain's median", "its mirror image", "the template's T1"],
+            "channels": ["gray, spreads from the brain's median", "its mirror image", "the template's T1"],
         },
         "labels": {"1": LESION.name, "2": "Brain"},
         "training_data": [
             {
                 "name": "Stroke Outcome Optimization Project (SOOP): FLAIR slices in three planes and 3-D lesion masks "
                 "of the 870 training patients, three wrong masks excluded",
-                "licence": "repository BSD-2; the data's own terms are not stated, so non-commercial use is assumed",
+                "license": "repository BSD-2; the data's own terms are not stated, so non-commercial use is assumed",
                 "labels": "lesions drawn by experts on trace diffusion images",
             },
             {
                 "name": "label maps of SynthSeg's training set, 14, and the ICBM 152 template, made into images",
-                "licence": "Apache-2.0; the template under McGill's terms (beside the file)",
+                "license": "Apache-2.0; the template under McGill's terms (beside the file)",
                 "labels": "anatomy; lesions of the masks above drawn in",
             },
             {
                 "name": f"{TRANSLATED} axial slices that the bundled stroke-{TRANSLATOR} drew from these label maps "
                 f"and masks ({mixture.translated} of the {per_step} slices of a step)",
-                "licence": "as that of the masks",
+                "license": "as that of the masks",
                 "labels": "exact: the label map that each was drawn from",
             },
-            {"name": "ImageNet (encoder's starting weights, EfficientNet-Lite0)", "licence": "Apache-2.0 (weights)"},
+            {"name": "ImageNet (encoder's starting weights, EfficientNet-Lite0)", "license": "Apache-2.0 (weights)"},
         ],
         "split": "by patient (split of the files); validation patients never trained on",
         "training": {
@@ -150,13 +150,13 @@ def card(plan: TrainingPlan, mixture: Mixture, steps: int, figures: dict, thresh
             "lesions count as wrong where they are marked.",
             "On the one T2 volume tried, with a large chronic lesion (expert's mask: 38 ml), about 8 ml were marked in "
             "9 pieces, most of it in the lesion; on the one DWI volume tried small acute lesions were found, and so "
-            "were bright and dark artefacts at the skull base and a part of the cerebellum (`lesionkit stroke segment` "
+            "were bright and dark artifacts at the skull base and a part of the cerebellum (`lesionkit stroke segment` "
             "on each).",
-            "Small lesions are often missed; bright artefacts at the skull base may be marked.",
+            "Small lesions are often missed; bright artifacts at the skull base may be marked.",
             "Slices are segmented one by one; the figures are of slices at fixed places, not of volumes.",
-            "Haemorrhage, tumours, children and post-operative brains are untested.",
+            "Hemorrhage, tumors, children and post-operative brains are untested.",
         ],
-        "licence": "Research and education only (terms of the training data)",
+        "license": "Research and education only (terms of the training data)",
     }
 
 

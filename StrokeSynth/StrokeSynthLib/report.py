@@ -23,7 +23,7 @@ DEFINITIONS = (
     f"Pieces: connected over faces, edges or corners, of at least {MIN_LESION_ML:g} ml (20 voxels of 1 mm); smaller "
     "ones are left out.",
     "Side: left or right where at least 90 % of the volume lies there, by alignment with the standard brain.",
-    "Position: centre of the piece in MNI millimetres (right, anterior, superior are positive).",
+    "Position: center of the piece in MNI millimeters (right, anterior, superior are positive).",
     "The network learned from FLAIR slices whose lesions were drawn on diffusion images: an acute lesion may be "
     "invisible on FLAIR, and old lesions may be marked.",
 )
@@ -101,7 +101,7 @@ def report_html(result, card: dict | None = None) -> str:
 
 
 def ml(value: float) -> str:
-    """Millilitres as shown: two decimals below 1, one below 100."""
+    """Milliliters as shown: two decimals below 1, one below 100."""
     digits = 2 if value < 1 else 1 if value < 100 else 0
     return f"{value:.{digits}f}"
 
@@ -126,12 +126,12 @@ def _pieces(pieces: list[dict]) -> str:
     if not pieces:
         return "<p>No lesion was found.</p>"
     rows = [
-        (str(n), ml(piece["ml"]), piece["side"], ", ".join(f"{x:.0f}" for x in piece["centre_mni"]))
+        (str(n), ml(piece["ml"]), piece["side"], ", ".join(f"{x:.0f}" for x in piece["center_mni"]))
         for n, piece in enumerate(pieces[:MAX_PIECES], 1)
     ]
     more = len(pieces) - MAX_PIECES
     rest = f'<p class="quiet">{more} smaller pieces are in measurements.csv.</p>' if more > 0 else ""
-    return _table(("Piece", "Volume (ml)", "Side", "Centre (MNI mm)"), rows) + rest
+    return _table(("Piece", "Volume (ml)", "Side", "Center (MNI mm)"), rows) + rest
 
 
 def _tissues(found: dict) -> str:
@@ -144,9 +144,9 @@ def _tissues(found: dict) -> str:
 def _card(card: dict | None) -> str:
     if not card:
         return ""
-    data = "; ".join(f"{d['name']} ({d['licence']})" for d in card["training_data"])
+    data = "; ".join(f"{d['name']} ({d['license']})" for d in card["training_data"])
     facts = [("Model", f"{card['name']} {card['version']}"), ("Intended use", card["intended_use"])]
-    facts += [("Training data", data), ("Limits", " ".join(card["limits"])), ("Licence", card["licence"])]
+    facts += [("Training data", data), ("Limits", " ".join(card["limits"])), ("License", card["license"])]
     return f"<h2>The model</h2>{_facts(facts)}"
 
 

@@ -8,7 +8,7 @@ from LesionKitLib.inference import Runtime
 from LesionKitLib.progress import Progress
 
 from .datasets import SliceSet
-from .slice_views import channels, normalised, template_slice
+from .slice_views import channels, normalized, template_slice
 
 LESION_FROM = 0.5  # probability from which a pixel is lesion
 
@@ -28,8 +28,8 @@ def predict_slices(
         progress.report("segmenting", start / len(slices))
         images = slices.images[start : start + runtime.batch]
         brains = images > 0
-        grey = np.stack([normalised(image, brain) for image, brain in zip(images, brains, strict=True)])
-        stack = channels(grey, template, slices.plane)
+        gray = np.stack([normalized(image, brain) for image, brain in zip(images, brains, strict=True)])
+        stack = channels(gray, template, slices.plane)
         see = mirrored_probabilities if mirrored and slices.plane != "sagittal" else probabilities
         part = see(network, stack, runtime)[:, 0]
         result[start : start + runtime.batch] = part * brains

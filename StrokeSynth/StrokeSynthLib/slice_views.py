@@ -1,4 +1,4 @@
-"""What the segmentation network sees of a slice: its grey values, their mirror image, and the standard brain's slice.
+"""What the segmentation network sees of a slice: its gray values, their mirror image, and the standard brain's slice.
 
 The mirror image shows the other hemisphere at the same place (strokes are seldom symmetric), the standard brain says
 where in the head the slice lies. Both need the slice to stand in standard space (template.py).
@@ -10,14 +10,14 @@ import functools
 
 import numpy as np
 
-GREY_LIMIT = 4.0  # spreads from the brain's median; acute lesions on DWI lie far beyond
+GRAY_LIMIT = 4.0  # spreads from the brain's median; acute lesions on DWI lie far beyond
 AXIAL, CORONAL, SAGITTAL = "axial", "coronal", "sagittal"
 # index of the public slices in the LPS standard grid of the public masks (docs/data.md)
 PUBLIC_INDEX = {AXIAL: 68, CORONAL: 188 - 94, SAGITTAL: 117}
 
 
-def normalised(image: np.ndarray, brain: np.ndarray) -> np.ndarray:
-    """Grey values as spreads from the brain's median, within +-1 (float32); -1 outside the brain.
+def normalized(image: np.ndarray, brain: np.ndarray) -> np.ndarray:
+    """Gray values as spreads from the brain's median, within +-1 (float32); -1 outside the brain.
 
     image: any shape; brain: bool, the same shape. The spread is the distance between the quartiles, so that neither
     the scanner's scale nor a lesion matters. An empty brain gives -1 everywhere.
@@ -28,12 +28,12 @@ def normalised(image: np.ndarray, brain: np.ndarray) -> np.ndarray:
         return result
     low, middle, high = np.percentile(values, (25, 50, 75))
     spread = max(high - low, 0.02 * float(np.ptp(values)), 1e-6)
-    result[brain] = np.clip((values - middle) / spread, -GREY_LIMIT, GREY_LIMIT) / GREY_LIMIT
+    result[brain] = np.clip((values - middle) / spread, -GRAY_LIMIT, GRAY_LIMIT) / GRAY_LIMIT
     return result
 
 
 def channels(slices: np.ndarray, template: np.ndarray, plane: str = AXIAL) -> np.ndarray:
-    """(n, 3, h, w) float32 for the network from normalised slices (n, h, w) and the template's slices, -1..1.
+    """(n, 3, h, w) float32 for the network from normalized slices (n, h, w) and the template's slices, -1..1.
 
     A sagittal slice's mirror image is another slice, which is not at hand: it is -1 everywhere.
     """
@@ -50,7 +50,7 @@ def template_volume() -> np.ndarray:
 
     template = load_template()
     t1 = resample_like(template.t1.with_array(template.t1.array.astype(np.float32)), template.labels)
-    return normalised(t1, template.labels.array > 0)
+    return normalized(t1, template.labels.array > 0)
 
 
 def template_slice(plane: str, shape: tuple[int, int]) -> np.ndarray:

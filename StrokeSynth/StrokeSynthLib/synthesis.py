@@ -27,7 +27,7 @@ MODEL_MM = 1.0
 MARGIN = 2  # voxels around the brain
 PLANE_WEIGHTS = {"axial": 0.5, "coronal": 0.25, "sagittal": 0.25}
 PLANE_STEPS = {"axial": 1, "coronal": 2, "sagittal": 2}  # between them the two weaker planes are interpolated
-GREY_MIDDLE, GREY_SPREAD = 400, 400  # a network's -1..1 becomes 0..800, as scanners' greys are whole positive numbers
+GRAY_MIDDLE, GRAY_SPREAD = 400, 400  # a network's -1..1 becomes 0..800, as scanners' grays are whole positive numbers
 GRID_MM = 0.05  # how far corresponding voxels of two grids may lie apart
 
 
@@ -84,7 +84,7 @@ def load_translator(name: str):
     return generator.eval(), f"{model.name} {model.version}"
 
 
-def synthesise(
+def synthesize(
     labels: Volume | None = None,
     lesion: Volume | str | None = "gan",
     translator: str = "pix2pix",
@@ -158,10 +158,10 @@ def translate(
     grid = _model_grid(lps, bounding_box(brain))
     labels = resample_like(lps, grid, nearest=True)
     values = _blend(labels, generator, seed, runtime, progress)
-    greys = np.clip(GREY_MIDDLE + GREY_SPREAD * values, 1, None)
-    greys[labels == BACKGROUND] = np.nan
-    greys = _filled(greys)
-    back = resample_like(grid.with_array(greys.astype(np.float32)), lps)
+    grays = np.clip(GRAY_MIDDLE + GRAY_SPREAD * values, 1, None)
+    grays[labels == BACKGROUND] = np.nan
+    grays = _filled(grays)
+    back = resample_like(grid.with_array(grays.astype(np.float32)), lps)
     image = np.where(brain, np.maximum(np.rint(back), 1), 0).astype(np.int16)
     return semantic.with_array(restore(image))
 
@@ -237,9 +237,9 @@ def _as_pictures(array: np.ndarray, plane: str, back: bool = False) -> np.ndarra
     return array.transpose(axes)[:, ::-1]
 
 
-def _filled(greys: np.ndarray) -> np.ndarray:
-    """NaN outside the brain becomes the nearest brain voxel's grey, so that resampling draws no dark rim."""
+def _filled(grays: np.ndarray) -> np.ndarray:
+    """NaN outside the brain becomes the nearest brain voxel's gray, so that resampling draws no dark rim."""
     from scipy import ndimage
 
-    nearest = ndimage.distance_transform_edt(np.isnan(greys), return_distances=False, return_indices=True)
-    return greys[tuple(nearest)]
+    nearest = ndimage.distance_transform_edt(np.isnan(grays), return_distances=False, return_indices=True)
+    return grays[tuple(nearest)]

@@ -11,7 +11,7 @@ from LesionKitLib.progress import Progress
 from .mask_evaluation import evaluate_masks
 from .mask_sampling import MASK_MODEL, load_sampler
 from .paired import read_pairs
-from .synthesis import load_translator, synthesise
+from .synthesis import load_translator, synthesize
 from .template import load_template
 from .translator_evaluation import evaluate_generator, roughness
 from .translators_list import TRANSLATORS
@@ -24,7 +24,7 @@ def evaluate_synthesis(
 ) -> dict:
     """The document of the command: figures of one network of NETWORKS. count: masks to draw (mask model only).
 
-    A translator's figures include the roughness of a whole synthesised brain across and within its slices, and that of
+    A translator's figures include the roughness of a whole synthesized brain across and within its slices, and that of
     the template's T1, a real image's. Raises UnusableInput for data that are not there, MissingResource without model.
     """
     if network not in NETWORKS:
@@ -38,10 +38,10 @@ def evaluate_synthesis(
     document = evaluate_generator(
         generator, read_pairs(soop, "val", progress), device=runtime.device, progress=progress
     )
-    made = synthesise(None, None, name, device=device)
+    made = synthesize(None, None, name, device=device)
     t1 = load_template().t1
     document["metrics"]["roughness"] = {
-        "synthesised": roughness(made.image, made.image.array > 0),
+        "synthesized": roughness(made.image, made.image.array > 0),
         "template_t1_2mm": roughness(t1, t1.array > 0),
     }
     return {**document, "network": title}

@@ -30,17 +30,17 @@ from .translator_training import (
 VERSION = "1.0.0"
 SOOP = {
     "name": "Stroke Outcome Optimization Project, FLAIR slices and expert lesion masks (neurolabusc demo repository)",
-    "licence": "BSD-2 (repository); the underlying data set's own licence is not stated there",
+    "license": "BSD-2 (repository); the underlying data set's own license is not stated there",
 }
 TEMPLATE = {
     "name": "ICBM 152 nonlinear symmetric 2009a tissue maps (bundled template)",
-    "licence": "see Resources/Template/LICENSE.txt",
+    "license": "see Resources/Template/LICENSE.txt",
 }
 COMMON = {
     "version": VERSION,
     "reference": "Platscher, Zopes, Federau 2020, arXiv 2010.02745 (idea; written anew; the paper used DWI)",
     "intended_use": "Research and education only. Not a medical device: do not use it for diagnosis or treatment.",
-    "licence": "Research and education only (terms of the training data)",
+    "license": "Research and education only (terms of the training data)",
     "split": "by patient (soop split column); validation patients never trained on",
     "metrics_data": "SOOP, validation patients, never trained on",
 }
@@ -49,13 +49,13 @@ REFERENCES = {
     "spade": "Park et al. 2019, arXiv 1903.07291",
     "cyclegan": "Zhu et al. 2017, arXiv 1703.10593",
 }
-_GOOD = "Fluid, brain and large infarcts have their greys; cortex hardly differs from white matter"
+_GOOD = "Fluid, brain and large infarcts have their grays; cortex hardly differs from white matter"
 VERSIONS = {"cyclegan": "1.1.0"}
 BUNDLED = {  # what is wrong with the images of the bundled models
     "pix2pix": f"{_GOOD}; white matter of coronal slices has a chequered patch.",
     "spade": f"{_GOOD}; there are faint streaks.",
-    "cyclegan": "Lesions are bright because the training said so: without pairs, nothing else tells their grey, so "
-    "every lesion is bright. Brain is covered by a fine grid and coarse noise, deep grey matter has no clear edge. It "
+    "cyclegan": "Lesions are bright because the training said so: without pairs, nothing else tells their gray, so "
+    "every lesion is bright. Brain is covered by a fine grid and coarse noise, deep gray matter has no clear edge. It "
     "is there for comparison; use Pix2Pix or SPADE.",
 }
 
@@ -122,7 +122,7 @@ def mask_card(plan: GanPlan, count: int, metrics: dict) -> dict:
         "arguments": {},
         "input": {
             "grid": f"the lesion's own box in {CELLS} cells along each side, in MNI space, axes L P S",
-            "conditions": "the box's centre and sides (mm) and the volume (ml), drawn from a Gaussian mixture",
+            "conditions": "the box's center and sides (mm) and the volume (ml), drawn from a Gaussian mixture",
         },
         "labels": {"1": "ischemic stroke lesion"},
         "training_data": [{**SOOP, "labels": f"{count} lesions of {MIN_VOXELS} voxels to {MAX_ML:g} ml"}, TEMPLATE],
@@ -164,7 +164,7 @@ def translator_card(name: str, plan: GanPlan, counts: dict[str, int], metrics: d
         },
         "labels": {str(c.value): c.name for c in LABELS},
         "training_data": [
-            {**SOOP, "labels": f"slices: {slices} ({pairing}); lesions by experts, tissue by atlas and grey values"},
+            {**SOOP, "labels": f"slices: {slices} ({pairing}); lesions by experts, tissue by atlas and gray values"},
             TEMPLATE,
         ],
         "training": {**_training(f"stroke-{name}", plan), **weights},
@@ -176,7 +176,7 @@ def translator_card(name: str, plan: GanPlan, counts: dict[str, int], metrics: d
             "Real slices were one per plane and patient (MNI z 18, y -18, x -39 mm): the cerebellum and the vertex are "
             "extrapolated.",
             "Tissue labels of the training slices are automatic, so borders of cortex and sulci are approximate, and "
-            "deep grey matter, in which they take in parts of the third ventricle, is drawn darker than it is.",
+            "deep gray matter, in which they take in parts of the third ventricle, is drawn darker than it is.",
             "About a third of the lesions drawn on diffusion are hardly visible on FLAIR; the translator learned that "
             "mixture and may draw faint lesions.",
         ],

@@ -15,7 +15,7 @@ from .labels import BACKGROUND, LESION, SKULL_FIRST, one_hot
 from .slice_views import AXIAL, PUBLIC_INDEX
 from .template import SOOP_FIRST, SOOP_SHAPE
 
-NEAR_PUBLIC = 12  # slices are taken within so many millimetres of the public ones
+NEAR_PUBLIC = 12  # slices are taken within so many millimeters of the public ones
 
 
 def translated_slices(
@@ -68,5 +68,5 @@ def _translated(generator, labels: np.ndarray, rng: np.random.Generator, runtime
     style = torch.from_numpy(rng.standard_normal((len(told), STYLE), np.float32)).to(runtime.device)
     with torch.inference_mode(), runtime.autocast():
         images = generator(told, noise, style).float().cpu().numpy()[:, 0]
-    grey = np.clip(np.rint(127.5 * (unpadded(images, labels.shape[-2:]) + 1)), 1, 255)
-    return np.where(labels == BACKGROUND, 0, grey).astype(np.uint8)
+    gray = np.clip(np.rint(127.5 * (unpadded(images, labels.shape[-2:]) + 1)), 1, 255)
+    return np.where(labels == BACKGROUND, 0, gray).astype(np.uint8)

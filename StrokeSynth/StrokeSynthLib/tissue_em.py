@@ -1,24 +1,24 @@
-"""Tissue of a brain image from its grey values and the atlas: a Gaussian mixture with a spatial prior.
+"""Tissue of a brain image from its gray values and the atlas: a Gaussian mixture with a spatial prior.
 
-Expectation maximisation as in the atlas methods (Van Leemput et al. 1999, IEEE TMI 18:897; Ashburner and Friston 2005):
-the atlas says how likely each tissue is at each place, the image says which grey each tissue has, and a voxel agrees
-with its neighbours. Works on slices and volumes of any sequence that tells the tissues apart.
+Expectation maximization as in the atlas methods (Van Leemput et al. 1999, IEEE TMI 18:897; Ashburner and Friston 2005):
+the atlas says how likely each tissue is at each place, the image says which gray each tissue has, and a voxel agrees
+with its neighbors. Works on slices and volumes of any sequence that tells the tissues apart.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from .labels import BACKGROUND, CSF, DEEP_GREY, GREY, TISSUES, VENTRICLES, WHITE, with_lesion
+from .labels import BACKGROUND, CSF, DEEP_GRAY, GRAY, TISSUES, VENTRICLES, WHITE, with_lesion
 
 ROUNDS = 12
 # by tissue: how far brains differ from the atlas (standard deviation in voxels), and how likely the tissue is anywhere.
-# Sulci vary most; ventricles grow with age; there is no deep grey matter elsewhere.
+# Sulci vary most; ventricles grow with age; there is no deep gray matter elsewhere.
 BLURS, FLOORS = (1.5, 3.5, 1.5, 1.5, 2.0), (0.08, 0.001, 0.04, 0.04, 0.001)
-NEIGHBOURS = 1.0  # standard deviation in voxels of the neighbourhood that a voxel agrees with
-AGREEMENT = 0.7  # power of the neighbours' opinion
-# tissues by the Gaussian that they share: fluid inside and outside looks alike, and so do both kinds of grey, nearly
-GAUSSIANS = ((CSF.value, VENTRICLES.value), (GREY.value,), (WHITE.value,), (DEEP_GREY.value,))
+NEIGHBORS = 1.0  # standard deviation in voxels of the neighborhood that a voxel agrees with
+AGREEMENT = 0.7  # power of the neighbors' opinion
+# tissues by the Gaussian that they share: fluid inside and outside looks alike, and so do both kinds of gray, nearly
+GAUSSIANS = ((CSF.value, VENTRICLES.value), (GRAY.value,), (WHITE.value,), (DEEP_GRAY.value,))
 _GAUSSIAN_OF = np.array([next(n for n, group in enumerate(GAUSSIANS) if c.value in group) for c in TISSUES])
 
 
@@ -56,7 +56,7 @@ def _posteriors(image: np.ndarray, brain: np.ndarray, fitted: np.ndarray, priors
     from scipy import ndimage
 
     spread = float(np.subtract(*np.percentile(image[fitted], (84, 16)))) or 1.0
-    weight = ndimage.gaussian_filter(brain.astype(np.float32), NEIGHBOURS) + 1e-6
+    weight = ndimage.gaussian_filter(brain.astype(np.float32), NEIGHBORS) + 1e-6
     shares, opinion = priors, np.ones_like(priors)
     for _ in range(ROUNDS):
         means, deviations = _gaussians(image, fitted, shares, spread)
@@ -65,7 +65,7 @@ def _posteriors(image: np.ndarray, brain: np.ndarray, fitted: np.ndarray, priors
         likely = np.exp(-0.5 * np.minimum(away**2, 9)) / deviations.reshape(-1, *[1] * image.ndim)
         shares = priors * likely[_GAUSSIAN_OF] * opinion
         shares = shares / np.maximum(shares.sum(axis=0), 1e-12)
-        smooth = np.stack([ndimage.gaussian_filter(s * brain, NEIGHBOURS) for s in shares]) / weight
+        smooth = np.stack([ndimage.gaussian_filter(s * brain, NEIGHBORS) for s in shares]) / weight
         opinion = (smooth + 0.05) ** AGREEMENT
     return shares
 

@@ -11,7 +11,7 @@ import numpy as np
 from LesionKitLib.progress import Progress
 from LesionKitLib.training import TrainingPlan, fit
 
-from .augment import View, make_view, other_greys
+from .augment import View, make_view, other_grays
 from .datasets import MIN_LESION_PIXELS, PLANES, MaskSet, SliceSet
 from .labels import BACKGROUND, LESION, SKULL_FIRST
 from .slice_views import plane_slice, template_slice, template_volume
@@ -29,7 +29,7 @@ class Mixture:
     coronal: int = 1
     sagittal: int = 1
     translated: int = 1
-    randomised: int = 1
+    randomized: int = 1
 
 
 PLAN = TrainingPlan(steps=4000, check_every=500, save_every=100, learning_rate=1.5e-3)
@@ -56,7 +56,7 @@ def read_sources(data: Path, mixture: Mixture) -> Sources:
     from .datasets import read_masks, read_slices
 
     real = {plane: read_slices(data / "soop", plane) for plane in PLANES if getattr(mixture, plane)}
-    if not mixture.randomised and not mixture.translated:
+    if not mixture.randomized and not mixture.translated:
         return Sources(real)
     anatomies, masks = read_anatomies(data / "synthseg_labels"), read_masks(data / "soop")
     translated = _translated(anatomies, masks) if mixture.translated else None
@@ -79,14 +79,14 @@ def real_view(slices: SliceSet, rng: np.random.Generator) -> View:
     rows = np.flatnonzero(held if rng.random() < WITH_LESION else ~held)
     row = rng.choice(rows if len(rows) else np.arange(len(slices)))
     image, brain = slices.images[row].astype(np.float32) / 255, slices.images[row] > 0
-    image = other_greys(image, brain, rng)
+    image = other_grays(image, brain, rng)
     return make_view(image, slices.masks[row], brain, template_slice(slices.plane, image.shape), slices.plane, rng)
 
 
-def randomised_view(sources: Sources, rng: np.random.Generator) -> View:
+def randomized_view(sources: Sources, rng: np.random.Generator) -> View:
     """A view of an image made from a label map with a lesion of a training patient."""
     from .anatomies import random_lesion_slice
-    from .randomise import random_image
+    from .randomize import random_image
 
     labels, plane, index = random_lesion_slice(sources.anatomies, sources.masks, rng)
     if rng.random() >= WITH_SKULL:
@@ -103,7 +103,7 @@ def draw_batch(sources: Sources, mixture: Mixture, rng: np.random.Generator) -> 
 
     views = [real_view(s, rng) for plane, s in sources.real.items() for _ in range(getattr(mixture, plane))]
     views += [real_view(sources.translated, rng) for _ in range(mixture.translated if sources.translated else 0)]
-    views += [randomised_view(sources, rng) for _ in range(mixture.randomised if sources.anatomies else 0)]
+    views += [randomized_view(sources, rng) for _ in range(mixture.randomized if sources.anatomies else 0)]
     return {key: torch.from_numpy(np.stack([getattr(v, key) for v in views])) for key in ("image", "lesion", "brain")}
 
 

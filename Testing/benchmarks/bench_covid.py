@@ -34,18 +34,18 @@ def make_case(path: Path) -> None:
 
 
 def run_ours(path: Path, runs: int) -> dict:
-    from CovidLungQuantLib.pipeline import analyse
+    from CovidLungQuantLib.pipeline import analyze
     from LesionKitLib.inference import choose_runtime
     from LesionKitLib.volume import Volume
 
     with np.load(path) as data:
         volume = Volume(data["array"], data["matrix"])
     runtime = choose_runtime()
-    analyse(volume)
+    analyze(volume)
     seconds = []
     for _ in range(runs):
         start = time.perf_counter()
-        analyse(volume)
+        analyze(volume)
         seconds.append(time.perf_counter() - start)
     return {"seconds": seconds, "device": runtime.description, "precision": runtime.precision}
 

@@ -18,30 +18,30 @@ import time
 
 import numpy as np
 
-AIMS_S = {"segment": 5.0, "synthesise": 10.0}
+AIMS_S = {"segment": 5.0, "synthesize": 10.0}
 SEED = 3
 
 
 def run_segment() -> dict:
-    """A brain with the usual greys of FLAIR and a bright ball."""
+    """A brain with the usual grays of FLAIR and a bright ball."""
     from StrokeSynthLib.mask_evaluation import soop_labels
     from StrokeSynthLib.pipeline import segment_stroke
 
     labels = soop_labels()
     k, j, i = np.indices(labels.array.shape)
     ball = (k - 70) ** 2 + (j - 90) ** 2 + (i - 110) ** 2 <= 15**2
-    grey = np.array([0, 60, 40, 130, 100, 120, 230])[np.where(ball & (labels.array > 0), 6, labels.array)]
-    noise = np.random.default_rng(0).normal(0, 4, grey.shape)
-    volume = labels.with_array(np.where(labels.array > 0, np.maximum(grey + noise, 1), 0).astype(np.int16))
+    gray = np.array([0, 60, 40, 130, 100, 120, 230])[np.where(ball & (labels.array > 0), 6, labels.array)]
+    noise = np.random.default_rng(0).normal(0, 4, gray.shape)
+    volume = labels.with_array(np.where(labels.array > 0, np.maximum(gray + noise, 1), 0).astype(np.int16))
     return timed(lambda: segment_stroke(volume))
 
 
-def run_synthesise(translator: str) -> dict:
+def run_synthesize(translator: str) -> dict:
     from StrokeSynthLib.mask_evaluation import soop_labels
-    from StrokeSynthLib.synthesis import synthesise
+    from StrokeSynthLib.synthesis import synthesize
 
     labels = soop_labels()
-    return timed(lambda: synthesise(labels, "gan", translator, SEED, (10.0, 60.0)))
+    return timed(lambda: synthesize(labels, "gan", translator, SEED, (10.0, 60.0)))
 
 
 def timed(work) -> dict:
@@ -76,10 +76,10 @@ def main() -> None:
     options = parser.parse_args()
     if options.task:
         kind, _, translator = options.task.partition(":")
-        print(json.dumps(run_segment() if kind == "segment" else run_synthesise(translator)))
+        print(json.dumps(run_segment() if kind == "segment" else run_synthesize(translator)))
         return
     print("brain MR 157 x 189 x 136 of 1 mm, one run each after a first one")
-    for task in ("segment", *(f"synthesise:{name}" for name in installed_translators())):
+    for task in ("segment", *(f"synthesize:{name}" for name in installed_translators())):
         kind, _, translator = task.partition(":")
         found = in_process(task)
         title = f"{kind} {translator}".strip()

@@ -151,7 +151,7 @@ def peer_row(data: Path, sources: dict, folder: Path, steps: int) -> dict:
     """The peer, trained by the same loop and scored on the fold's held-out slices."""
     import torch
 
-    from CovidLungQuantLib.datasets import labelled_slices
+    from CovidLungQuantLib.datasets import labeled_slices
     from CovidLungQuantLib.evaluation import metrics_of, score_slices
     from CovidLungQuantLib.slicewise import picture_segmenter
     from CovidLungQuantLib.training import Mixture, draw_batch
@@ -161,7 +161,7 @@ def peer_row(data: Path, sources: dict, folder: Path, steps: int) -> dict:
     plan = TrainingPlan(steps=steps, warmup=min(100, steps // 10), save_every=25)
     groups = [{"params": list(model.parameters())}]
     model = fit(model, groups, lambda rng: draw_batch(sources, Mixture(), rng), loss_of, plan, folder)
-    held_out = list(labelled_slices(data / "sirm100", "val"))
+    held_out = list(labeled_slices(data / "sirm100", "val"))
     masks = metrics_of(score_slices(picture_segmenter(model, "cpu"), held_out))
     return {
         "network": f"DynUNet (MONAI), fold 1 (n = {len(held_out)}), {steps} steps",

@@ -57,7 +57,7 @@ def draw(result, path: str) -> None:
 
 
 def main() -> None:
-    from CovidLungQuantLib.pipeline import analyse
+    from CovidLungQuantLib.pipeline import analyze
     from LesionKitLib.imageio import read_volume
 
     parser = argparse.ArgumentParser(description=__doc__)
@@ -65,7 +65,7 @@ def main() -> None:
     parser.add_argument("--network", default="jcs")
     parser.add_argument("--picture", metavar="PNG")
     options = parser.parse_args()
-    result = analyse(read_volume(options.ct), options.network)
+    result = analyze(read_volume(options.ct), options.network)
     found = shares(result.heatmap, result.lungs, result.lesions, result.volume.spacing)
     if options.picture:
         draw(result, options.picture)

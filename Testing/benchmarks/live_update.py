@@ -51,11 +51,11 @@ def main() -> None:
     hu, lungs = fitted(phantom.volume.array, -1000), fitted(phantom.lungs, 0)
     lesions = fitted(phantom.lesions, 0)
 
-    def analyse(volume, network, device, progress):
+    def analyze(volume, network, device, progress):
         return CovidResult(volume, lungs, lesions, network, "0", "", {}, measure(volume, lungs, lesions))
 
     node = slicer.util.addVolumeFromArray(hu, phantom.volume.ijk_to_ras, "CT")
-    logic = load_module(ROOT / "CovidLungQuant" / "CovidLungQuant.py").CovidLungQuantLogic(analyse=analyse)
+    logic = load_module(ROOT / "CovidLungQuant" / "CovidLungQuant.py").CovidLungQuantLogic(analyze=analyze)
     segmentation = logic.process(node)
     timers, tables = Timers(), []
     live = LiveMeasurement(logic, segmentation, node, tables.append, timers)
@@ -69,9 +69,9 @@ def main() -> None:
     random = np.random.default_rng(0)
     for name, (segment_id, mode, radii) in STROKES.items():
         places = np.argwhere(lesions == 1 if mode == "Remove" and segment_id == "ggo" else lungs == 1)
-        centre = places[random.integers(len(places))]
+        center = places[random.integers(len(places))]
         grids = np.ogrid[tuple(slice(n) for n in SHAPE)]
-        ball = sum(((grid - c) / r) ** 2 for grid, c, r in zip(grids, centre, radii, strict=True)) < 1
+        ball = sum(((grid - c) / r) ** 2 for grid, c, r in zip(grids, center, radii, strict=True)) < 1
         stroke((editor, settings), segmentation, segment_id, ball, mode)
         print(f"{name:20} {_seconds(timers.fire):.3f} s, and {DEBOUNCE_MS / 1000:.2f} s of debounce")
     same = tables[-1].measurements == logic.measure(segmentation, node)

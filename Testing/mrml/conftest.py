@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scene_helpers import MODULE_FILE, Chest, FakeAnalyse
+from scene_helpers import MODULE_FILE, Chest, FakeAnalyze
 from slicer_host.headless import load_module, start
 
 from LesionKitLib.volume import affine
@@ -52,10 +52,10 @@ def chest():
 
 
 @pytest.fixture
-def analyse(chest):
-    return FakeAnalyse(chest)
+def analyze(chest):
+    return FakeAnalyze(chest)
 
 
 @pytest.fixture
-def logic(module, scene, analyse):
-    return module.CovidLungQuantLogic(analyse=analyse)
+def logic(module, scene, analyze):
+    return module.CovidLungQuantLogic(analyze=analyze)

@@ -28,7 +28,7 @@ class Chest:
         return slicer.util.addVolumeFromArray(self.hu, self.ijk_to_ras, name)
 
 
-class FakeAnalyse:
+class FakeAnalyze:
     """Answers with the label maps it holds; ``calls`` keeps what it was asked."""
 
     def __init__(self, chest: Chest):

@@ -1,4 +1,4 @@
-"""What a person changes stays, is measured, and is labelled as such."""
+"""What a person changes stays, is measured, and is labeled as such."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def smaller(chest):
     return lesions
 
 
-def test_a_rerun_renews_unedited_segments_in_place(chest, logic, analyse, smaller, scene):
+def test_a_rerun_renews_unedited_segments_in_place(chest, logic, analyze, smaller, scene):
     node = chest.node()
     first = logic.process(node)
     table = logic.tableFor(first)
     ids = first.GetSegmentation().GetSegmentIDs()
     first.GetSegmentation().GetSegment(ids[2]).SetColor(0.1, 0.2, 0.3)
-    analyse.lesions = smaller
+    analyze.lesions = smaller
     second = logic.process(node, first)
     assert second is first
     assert logic.tableFor(second) is table
@@ -52,7 +52,7 @@ def test_a_rerun_renews_unedited_segments_in_place(chest, logic, analyse, smalle
 
 @pytest.mark.parametrize("name", ["Right lung", "Ground-glass opacity", "Pleural effusion"])
 def test_a_rerun_leaves_an_edited_segmentation_untouched_and_puts_the_result_beside_it(
-    chest, logic, analyse, smaller, name
+    chest, logic, analyze, smaller, name
 ):
     node = chest.node()
     first = logic.process(node)
@@ -61,7 +61,7 @@ def test_a_rerun_leaves_an_edited_segmentation_untouched_and_puts_the_result_bes
     edit(first, name, mask, node)
     before = voxels_of(first, node)
     rows = read_table(logic.tableFor(first))
-    analyse.lesions = smaller
+    analyze.lesions = smaller
     second = logic.process(node, first)
     assert second is not first
     assert second.GetName() != first.GetName()
@@ -81,7 +81,7 @@ def test_a_rerun_does_not_bring_back_a_deleted_segment(chest, logic):
     assert first.GetSegmentation().GetNumberOfSegments() == 4
 
 
-def test_a_rerun_keeps_a_drawn_segment_even_inside_a_layer_of_the_model(chest, logic, analyse, smaller):
+def test_a_rerun_keeps_a_drawn_segment_even_inside_a_layer_of_the_model(chest, logic, analyze, smaller):
     node = chest.node()
     first = logic.process(node)
     nodule = np.zeros(chest.lungs.shape, bool)
@@ -90,15 +90,15 @@ def test_a_rerun_keeps_a_drawn_segment_even_inside_a_layer_of_the_model(chest, l
     content = first.GetSegmentation()
     content.CollapseBinaryLabelmaps(False)  # as Slicer does when it saves
     assert len(content.GetSegmentIDsForLayer(content.GetLayerIndex(drawn))) > 1
-    analyse.lesions = smaller.copy()
-    analyse.lesions[nodule] = 2  # the model now claims the same voxels
+    analyze.lesions = smaller.copy()
+    analyze.lesions[nodule] = 2  # the model now claims the same voxels
     second = logic.process(node, first)
     assert second is first
     np.testing.assert_array_equal(mask_of(second, "Nodule", node), nodule)
     layer = slicer.util.arrayFromSegmentInternalBinaryLabelmap(second, drawn)
     assert set(np.unique(layer)) == {0, content.GetSegment(drawn).GetLabelValue()}, "voxels of nobody were left behind"
     for label in LESIONS:
-        np.testing.assert_array_equal(mask_of(second, label.name, node), analyse.lesions == label.value)
+        np.testing.assert_array_equal(mask_of(second, label.name, node), analyze.lesions == label.value)
 
 
 def test_a_segmentation_of_another_volume_is_left_alone(chest, logic):
@@ -146,7 +146,7 @@ def test_algorithm_types_follow_the_voxels_there_and_back(chest, logic):
     assert refresh_algorithm_types(segmentation)[edited] == "AUTOMATIC"
 
 
-def test_renaming_and_recolouring_is_not_an_edit_of_the_voxels(chest, logic):
+def test_renaming_and_recoloring_is_not_an_edit_of_the_voxels(chest, logic):
     segmentation = logic.process(chest.node())
     name = segment_id(segmentation, "Ground-glass opacity")
     segment = segmentation.GetSegmentation().GetSegment(name)
@@ -168,10 +168,10 @@ def test_measure_follows_an_edit_and_fills_the_same_table(chest, logic):
     assert read_table(table)[0]["GGO (ml)"] == pytest.approx(mask.sum() * 0.12)
 
 
-def test_measuring_an_unedited_result_gives_the_pipelines_numbers(chest, logic, analyse):
+def test_measuring_an_unedited_result_gives_the_pipelines_numbers(chest, logic, analyze):
     node = chest.node()
     segmentation = logic.process(node)
-    assert logic.measure(segmentation, node) == analyse(logic.volumeFor(node)).measurements
+    assert logic.measure(segmentation, node) == analyze(logic.volumeFor(node)).measurements
 
 
 def test_values_beyond_the_scale_count_as_its_ends_as_they_do_in_the_pipeline(chest, logic):
@@ -270,7 +270,7 @@ def test_a_segmentation_without_lungs_is_a_value_error_with_a_sentence(chest, lo
         logic.measure(segmentation, node)
 
 
-def test_observers_never_see_a_segment_without_its_voxels_during_a_rerun(chest, logic, analyse, smaller):
+def test_observers_never_see_a_segment_without_its_voxels_during_a_rerun(chest, logic, analyze, smaller):
     node = chest.node()
     segmentation = logic.process(node)
     content = segmentation.GetSegmentation()
@@ -280,7 +280,7 @@ def test_observers_never_see_a_segment_without_its_voxels_during_a_rerun(chest, 
         slicer.vtkSegmentation.SourceRepresentationModified,
         lambda *_: seen.append(mask_of(segmentation, "Ground-glass opacity", node).sum()),
     )
-    analyse.lesions = smaller
+    analyze.lesions = smaller
     logic.process(node, segmentation)
     content.RemoveObserver(tag)
     assert seen
@@ -288,13 +288,13 @@ def test_observers_never_see_a_segment_without_its_voxels_during_a_rerun(chest, 
     assert seen[-1] == (smaller == 1).sum()
 
 
-def test_undo_of_the_editor_brings_back_the_voxels_from_before_a_rerun(chest, logic, analyse, smaller):
+def test_undo_of_the_editor_brings_back_the_voxels_from_before_a_rerun(chest, logic, analyze, smaller):
     node = chest.node()
     segmentation = logic.process(node)
     history = slicer.vtkSegmentationHistory()
     history.SetSegmentation(segmentation.GetSegmentation())
     assert history.SaveState()
-    analyse.lesions = smaller
+    analyze.lesions = smaller
     logic.process(node, segmentation)
     assert history.RestorePreviousState()
     for label in LESIONS:
@@ -302,7 +302,7 @@ def test_undo_of_the_editor_brings_back_the_voxels_from_before_a_rerun(chest, lo
     assert set(refresh_algorithm_types(segmentation).values()) == {"AUTOMATIC"}
 
 
-def test_a_surface_shown_in_3d_follows_a_rerun(chest, logic, analyse, smaller):
+def test_a_surface_shown_in_3d_follows_a_rerun(chest, logic, analyze, smaller):
     node = chest.node()
     segmentation = logic.process(node)
     assert segmentation.CreateClosedSurfaceRepresentation()
@@ -313,6 +313,6 @@ def test_a_surface_shown_in_3d_follows_a_rerun(chest, logic, analyse, smaller):
         return bounds[5] - bounds[4]
 
     before = height()
-    analyse.lesions = smaller
+    analyze.lesions = smaller
     logic.process(node, segmentation)
     assert height() < before - 3

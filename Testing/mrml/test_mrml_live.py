@@ -127,10 +127,10 @@ def stroke(editor, segmentation, segment_id, mask, mode="Add"):
     )
 
 
-def test_the_first_numbers_come_by_themselves_and_are_the_pipelines(bench, analyse):
+def test_the_first_numbers_come_by_themselves_and_are_the_pipelines(bench, analyze):
     [table] = bench.tables
     assert table.message == ""
-    assert table.measurements == analyse(bench.logic.volumeFor(bench.node)).measurements
+    assert table.measurements == analyze(bench.logic.volumeFor(bench.node)).measurements
     assert all(row["dice"] == 1 and row["delta_ml"] == 0 for row in table.rows)
     assert not bench.timers.fire(), "without a change nothing is due"
 
@@ -163,7 +163,7 @@ def test_the_many_events_of_one_change_lead_to_one_update(bench):
     assert len(bench.tables) == before + 1
 
 
-def test_renaming_or_recolouring_is_not_an_edit(bench):
+def test_renaming_or_recoloring_is_not_an_edit(bench):
     segment = bench.segmentation.GetSegmentation().GetSegment("ggo")
     segment.SetName("GGO")
     segment.SetColor(1, 0, 0)
@@ -225,8 +225,8 @@ def test_reverting_brings_the_numbers_back_and_counts_as_an_edit(bench):
     assert editing_summary(bench.segmentation)["edits"] == 2
 
 
-def test_a_rerun_is_not_counted_as_an_edit_and_becomes_what_is_compared_with(bench, analyse):
-    analyse.lesions = np.where(bench.chest.lesions == 1, 0, bench.chest.lesions).astype(np.uint8)
+def test_a_rerun_is_not_counted_as_an_edit_and_becomes_what_is_compared_with(bench, analyze):
+    analyze.lesions = np.where(bench.chest.lesions == 1, 0, bench.chest.lesions).astype(np.uint8)
     assert bench.logic.process(bench.node, bench.segmentation) is bench.segmentation
     bench.timers.fire()
     assert editing_summary(bench.segmentation)["edits"] == 0
@@ -418,10 +418,10 @@ def test_everything_comes_back_from_a_saved_scene(bench, scene, tmp_path):
     live.stop()
 
 
-def test_two_scenes_one_after_the_other_do_not_mix(bench, scene, chest, logic, analyse):
+def test_two_scenes_one_after_the_other_do_not_mix(bench, scene, chest, logic, analyze):
     bench.take("Ground-glass opacity", 7)
     scene.Clear(False)
-    analyse.lesions = np.where(chest.lesions == 3, 0, chest.lesions).astype(np.uint8)
+    analyze.lesions = np.where(chest.lesions == 3, 0, chest.lesions).astype(np.uint8)
     second = Bench(chest, logic)
     assert len(bench.tables) == 2, "the first scene's panel hears nothing of the second"
     assert second.tables[0].measurements["total"]["effusion_ml"] == 0
@@ -434,12 +434,12 @@ def test_closing_the_scene_during_a_run_leaves_it_empty(chest, module, scene):
     timers, told = Timers(), []
     started, gate = threading.Event(), threading.Event()
 
-    def analyse(volume, network, device, progress):
+    def analyze(volume, network, device, progress):
         started.set()
         gate.wait(5)
         progress.report("segmenting", 0.5)
 
-    logic = module.CovidLungQuantLogic(analyse=analyse)
+    logic = module.CovidLungQuantLogic(analyze=analyze)
     node = chest.node()
     runner = BackgroundRunner(timers)
     tag = scene.AddObserver(scene.StartCloseEvent, lambda *_: runner.stop())
@@ -457,11 +457,11 @@ def test_closing_the_scene_during_a_run_leaves_it_empty(chest, module, scene):
 
 
 def test_a_cancelled_run_leaves_the_scene_as_it_was(chest, module, scene):
-    def analyse(volume, network, device, progress):
+    def analyze(volume, network, device, progress):
         progress.cancel()
         progress.report("segmenting", 0.5)
 
-    logic = module.CovidLungQuantLogic(analyse=analyse)
+    logic = module.CovidLungQuantLogic(analyze=analyze)
     node = chest.node()
     before = scene.GetNumberOfNodes()
     timers, told = Timers(), []

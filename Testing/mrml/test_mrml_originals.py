@@ -111,14 +111,14 @@ def test_an_original_that_was_damaged_is_none(chest, logic):
         assert not revert_to_ai(segmentation)
 
 
-def test_a_rerun_renews_the_original_and_clears_the_record_of_edits(chest, logic, analyse):
+def test_a_rerun_renews_the_original_and_clears_the_record_of_edits(chest, logic, analyze):
     node = chest.node()
     segmentation = logic.process(node)
     segmentation.GetSegmentation().GetSegment("ggo").SetTag("LesionKit.Edits", "3")
-    analyse.lesions = np.where(chest.lesions == 1, 0, chest.lesions).astype(np.uint8)
+    analyze.lesions = np.where(chest.lesions == 1, 0, chest.lesions).astype(np.uint8)
     assert logic.process(node, segmentation) is segmentation
     original = read_original(segmentation)
-    np.testing.assert_array_equal(original.labels(["ggo", "consolidation", "effusion"]), analyse.lesions)
+    np.testing.assert_array_equal(original.labels(["ggo", "consolidation", "effusion"]), analyze.lesions)
     assert not get_tag(segmentation.GetSegmentation().GetSegment("ggo"), "LesionKit.Edits")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import slicer
-from scene_helpers import MODULE_FILE, FakeAnalyse, mask_of
+from scene_helpers import MODULE_FILE, FakeAnalyze, mask_of
 
 from CovidLungQuantLib.labels import LESIONS, LUNGS
 from CovidLungQuantLib.measurements import to_rows
@@ -65,7 +65,7 @@ def test_every_class_becomes_a_segment_with_exactly_its_voxels(chest, logic):
     ],
     ids=["isotropic", "anisotropic", "flipped", "oblique", "permuted"],
 )
-def test_segments_hold_the_millilitres_of_the_label_map_in_the_inputs_geometry(chest, logic, spacing, directions):
+def test_segments_hold_the_milliliters_of_the_label_map_in_the_inputs_geometry(chest, logic, spacing, directions):
     chest.ijk_to_ras = affine(spacing, directions, (-50, 60, 70))
     node = chest.node()
     segmentation = logic.process(node)
@@ -82,8 +82,8 @@ def test_lungs_and_lesions_are_two_layers_so_that_they_may_overlap(chest, logic)
     assert segmentation.GetSegmentation().GetNumberOfLayers() == 2
 
 
-def test_a_transformed_volume_gets_its_result_under_the_same_transform_in_world_millilitres(
-    chest, logic, analyse, scene
+def test_a_transformed_volume_gets_its_result_under_the_same_transform_in_world_milliliters(
+    chest, logic, analyze, scene
 ):
     node = chest.node()
     parent = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
@@ -93,7 +93,7 @@ def test_a_transformed_volume_gets_its_result_under_the_same_transform_in_world_
     node.SetAndObserveTransformNodeID(parent.GetID())
     segmentation = logic.process(node)
     assert segmentation.GetParentTransformNode() is parent
-    np.testing.assert_allclose(analyse.calls[0].volume.ijk_to_ras, matrix @ chest.ijk_to_ras)
+    np.testing.assert_allclose(analyze.calls[0].volume.ijk_to_ras, matrix @ chest.ijk_to_ras)
     bounds = np.zeros(6)
     segmentation.GetRASBounds(bounds)
     lung_indices = np.argwhere(chest.lungs > 0)[:, ::-1]
@@ -105,7 +105,7 @@ def test_a_transformed_volume_gets_its_result_under_the_same_transform_in_world_
     assert total["lung_ml"] == pytest.approx((chest.lungs > 0).sum() * 4 * 5 * 12 / 1000)
 
 
-def test_segments_are_named_coloured_and_coded(chest, logic):
+def test_segments_are_named_colored_and_coded(chest, logic):
     segmentation = logic.process(chest.node(), network="convlstm")
     assert segmentation.GetSegmentation().GetNumberOfSegments() == 5
     for label in (*LUNGS, *LESIONS):
@@ -164,15 +164,15 @@ def test_lungs_show_outlines_only_and_findings_a_light_fill(chest, logic):
         assert 0.15 <= display.GetSegmentOpacity2DFill(segment_id) <= 0.3
 
 
-def test_a_class_that_was_not_found_is_an_empty_segment_ready_for_painting(chest, analyse, logic):
-    analyse.lesions = np.zeros_like(chest.lesions)
+def test_a_class_that_was_not_found_is_an_empty_segment_ready_for_painting(chest, analyze, logic):
+    analyze.lesions = np.zeros_like(chest.lesions)
     node = chest.node()
     segmentation = logic.process(node)
     assert not mask_of(segmentation, "Consolidation", node).any()
     assert logic.measure(segmentation, node)["total"]["burden_percent"] == 0
 
 
-def test_the_table_holds_the_measurements_with_types_names_and_units(chest, logic, analyse):
+def test_the_table_holds_the_measurements_with_types_names_and_units(chest, logic, analyze):
     segmentation = logic.process(chest.node("Chest 1"))
     table = logic.tableFor(segmentation)
     header, rows = to_rows(logic.measure(segmentation, slicer.util.getNode("Chest 1")))
@@ -204,10 +204,10 @@ def test_notes_about_the_input_become_the_segmentations_description(chest, logic
     assert logic.process(chest.node()).GetDescription() == "The slices lie 6 mm apart. Small lesions may be missed."
 
 
-def test_the_pipeline_is_asked_for_the_network_device_and_progress_given(chest, logic, analyse):
+def test_the_pipeline_is_asked_for_the_network_device_and_progress_given(chest, logic, analyze):
     progress = object()
     logic.process(chest.node(), network="jcs", device="cpu", progress=progress)
-    call = analyse.calls[0]
+    call = analyze.calls[0]
     assert (call.network, call.device, call.progress) == ("jcs", "cpu", progress)
 
 
@@ -219,7 +219,7 @@ def test_an_analysis_that_ends_early_leaves_the_scene_as_it_was(chest, module, s
     node = chest.node()
     before = scene.GetNumberOfNodes()
     with pytest.raises(type(error), match=str(error)):
-        module.CovidLungQuantLogic(analyse=fail).process(node)
+        module.CovidLungQuantLogic(analyze=fail).process(node)
     assert scene.GetNumberOfNodes() == before
 
 
@@ -228,9 +228,9 @@ def test_no_volume_is_a_value_error_with_a_sentence(logic):
         logic.process(None)
 
 
-def test_a_result_of_another_shape_is_refused(chest, logic, analyse, scene):
+def test_a_result_of_another_shape_is_refused(chest, logic, analyze, scene):
     node = chest.node()
-    result = analyse(logic.volumeFor(node))
+    result = analyze(logic.volumeFor(node))
     result = replace(result, lungs=result.lungs[1:])
     with pytest.raises(ValueError, match="does not fit the volume"):
         logic.showResult(result, node)
@@ -240,5 +240,5 @@ def test_a_result_of_another_shape_is_refused(chest, logic, analyse, scene):
 def test_the_modules_self_test_passes_on_a_phantom(module, scene, monkeypatch):
     phantom = make_phantom(seed=1, spacing=(3.0, 3.0, 5.0))
     monkeypatch.setattr("CovidLungQuantLib.phantom.make_phantom", lambda **_: phantom)  # making it again takes seconds
-    monkeypatch.setattr(module.CovidLungQuantTest, "analyse", FakeAnalyse(phantom))
+    monkeypatch.setattr(module.CovidLungQuantTest, "analyze", FakeAnalyze(phantom))
     module.CovidLungQuantTest().runTest()

@@ -58,8 +58,8 @@ def test_a_seg_nrrd_file_keeps_voxels_tags_and_fingerprints(chest, logic, tmp_pa
     assert logic.measure(copy, node) == logic.measure(segmentation, node)
 
 
-def test_an_empty_class_survives_a_seg_nrrd_file_unedited(chest, logic, analyse, tmp_path):
-    analyse.lesions = np.where(chest.lesions == 3, 0, chest.lesions).astype(np.uint8)
+def test_an_empty_class_survives_a_seg_nrrd_file_unedited(chest, logic, analyze, tmp_path):
+    analyze.lesions = np.where(chest.lesions == 3, 0, chest.lesions).astype(np.uint8)
     segmentation = logic.process(chest.node())
     copy = through_seg_nrrd(segmentation, tmp_path / "result.seg.nrrd")
     assert set(refresh_algorithm_types(copy).values()) == {"AUTOMATIC"}
@@ -91,9 +91,9 @@ def test_a_scene_bundle_keeps_segments_table_units_and_their_connection(chest, l
     assert table.GetLocked()
 
 
-def test_a_rerun_after_loading_renews_the_unedited_segmentation_in_place(chest, logic, analyse, scene, tmp_path):
+def test_a_rerun_after_loading_renews_the_unedited_segmentation_in_place(chest, logic, analyze, scene, tmp_path):
     logic.process(chest.node())
     node, segmentation = through_bundle(scene, tmp_path / "scene.mrb")
-    analyse.lesions = np.where(chest.lesions == 2, 0, chest.lesions).astype(np.uint8)
+    analyze.lesions = np.where(chest.lesions == 2, 0, chest.lesions).astype(np.uint8)
     assert logic.process(node, segmentation) is segmentation
     assert not mask_of(segmentation, "Consolidation", node).any()

@@ -89,7 +89,7 @@ def test_a_volume_without_image_is_refused(scene):
         volume_from_node(scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode"))
 
 
-def test_a_colour_image_is_refused(scene):
+def test_a_color_image_is_refused(scene):
     array = np.zeros((2, 3, 4, 3), np.uint8)
     node = slicer.util.addVolumeFromArray(array, nodeClassName="vtkMRMLVectorVolumeNode")
     with pytest.raises(UnusableInput, match="3 values per voxel"):

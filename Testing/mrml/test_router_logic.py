@@ -55,13 +55,13 @@ def test_the_file_that_a_volume_came_from_is_found_by_the_database_or_its_storag
     assert logic.fileOf(node) == path
 
 
-def test_pixels_of_a_volume_become_an_image_and_a_colour_image_grey(logic):
-    grey = picture("spine").astype(np.int16)
-    node = slicer.util.addVolumeFromArray(grey[None], np.eye(4), "grey")
-    assert logic.xrayOf(node).pixels == pytest.approx(grey / 4095)
-    colours = np.repeat((grey // 16).astype(np.uint8)[None, :, :, None], 3, axis=3)
-    node = slicer.util.addVolumeFromArray(colours, np.eye(4), "colours", "vtkMRMLVectorVolumeNode")
-    assert logic.xrayOf(node).pixels.shape == grey.shape
+def test_pixels_of_a_volume_become_an_image_and_a_color_image_gray(logic):
+    gray = picture("spine").astype(np.int16)
+    node = slicer.util.addVolumeFromArray(gray[None], np.eye(4), "gray")
+    assert logic.xrayOf(node).pixels == pytest.approx(gray / 4095)
+    colors = np.repeat((gray // 16).astype(np.uint8)[None, :, :, None], 3, axis=3)
+    node = slicer.util.addVolumeFromArray(colors, np.eye(4), "colors", "vtkMRMLVectorVolumeNode")
+    assert logic.xrayOf(node).pixels.shape == gray.shape
     (found,) = logic.prepareVolume(node)(Progress())
     assert found.label == "spine" and found.in_memory
 

@@ -63,7 +63,7 @@ class Panel:
     segmentation = property(lambda self: self.parameters.outputSegmentation)
 
     def use_pipeline(self):
-        self.widget.logic._analyse = self.pipeline
+        self.widget.logic._analyze = self.pipeline
 
     def add_ct(self, name="CT"):
         node = slicer.util.addVolumeFromArray(self._hu, self._ijk_to_ras, name)

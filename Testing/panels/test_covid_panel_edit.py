@@ -74,8 +74,8 @@ def test_next_and_previous_go_from_lesion_to_lesion_by_size(result, chest):
     view = result.scene.AddNewNodeByClass("vtkMRMLSliceNode")
     result.ui.nextLesionButton.click()
     assert result.ui.lesionLabel.text == "1 of 3: Ground-glass opacity, 5.8 ml"
-    centre = [view.GetSliceToRAS().GetElement(row, 3) for row in range(3)]
-    i, j, k, _ = np.rint(np.linalg.inv(chest[3]) @ [*centre, 1]).astype(int)
+    center = [view.GetSliceToRAS().GetElement(row, 3) for row in range(3)]
+    i, j, k, _ = np.rint(np.linalg.inv(chest[3]) @ [*center, 1]).astype(int)
     assert chest[2][k, j, i] == 1
     result.ui.nextLesionButton.click()
     assert result.ui.lesionLabel.text.startswith("2 of 3: Consolidation")

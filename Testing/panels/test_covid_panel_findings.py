@@ -52,7 +52,7 @@ def test_the_lesions_are_looked_for_again_after_a_correction(panel):
     assert panel.host.messages.texts("error") == []
 
 
-def test_truth_against_prediction_colours_what_was_missed_and_marked_in_vain(panel, chest):
+def test_truth_against_prediction_colors_what_was_missed_and_marked_in_vain(panel, chest):
     from CovidLungQuantLib.labels import LESIONS
     from LesionKitLib.mrml.segmentations import Layer, write_segmentation
 

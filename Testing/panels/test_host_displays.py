@@ -77,7 +77,7 @@ def test_a_table_without_titles_shows_letters(table):
 
 
 @pytest.mark.parametrize("kind", ["PlotTypeBar", "PlotTypeLine"])
-def test_a_chart_is_drawn_in_its_series_colours(host, scene, table, tmp_path, kind):
+def test_a_chart_is_drawn_in_its_series_colors(host, scene, table, tmp_path, kind):
     from PIL import Image
 
     series = scene.AddNewNodeByClass("vtkMRMLPlotSeriesNode", "GGO")

@@ -1,4 +1,4 @@
-"""StrokeSynth's panel: segment, correct, synthesise, database, experiment; with stand-ins for the pipelines."""
+"""StrokeSynth's panel: segment, correct, synthesize, database, experiment; with stand-ins for the pipelines."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ class Pipelines:
             volume, lesion, brain, kinds, "stroke-unet", "1.2", "CPU", {"total": 2.0}, found, np.eye(4), ("A note.",)
         )
 
-    def synthesise(self, labels, lesion, translator, seed, volume_ml, side, device, progress):
-        self.calls.append(("synthesise", labels, lesion, translator, seed, volume_ml, side))
+    def synthesize(self, labels, lesion, translator, seed, volume_ml, side, device, progress):
+        self.calls.append(("synthesize", labels, lesion, translator, seed, volume_ml, side))
         progress.report("translating slices", 0.5)
         if self.error is not None:
             raise self.error
@@ -69,7 +69,7 @@ class Panel:
     def __init__(self, host, loaded):
         self.host, self.loaded, self.pipelines = host, loaded, Pipelines()
         logic = slicer.modules.StrokeSynthWidget.logic
-        logic._segment, logic._synthesise = self.pipelines.segment, self.pipelines.synthesise
+        logic._segment, logic._synthesize = self.pipelines.segment, self.pipelines.synthesize
 
     widget = property(lambda self: slicer.modules.StrokeSynthWidget)
     ui = property(lambda self: self.widget.ui)
@@ -199,7 +199,7 @@ def test_an_error_is_one_sentence_in_a_dialog(panel):
     assert panel.parameters.outputSegmentation is None and panel.ui.segmentButton.enabled
 
 
-def test_synthesising_gives_an_image_with_an_aligned_segmentation(panel):
+def test_synthesizing_gives_an_image_with_an_aligned_segmentation(panel):
     panel.parameters.seed, panel.parameters.minimumMl, panel.parameters.maximumMl = 7, 2.0, 9.0
     panel.press("synthesize")
     (call,) = panel.pipelines.calls
@@ -215,7 +215,7 @@ def test_synthesising_gives_an_image_with_an_aligned_segmentation(panel):
     assert panel.host.messages.texts("error") == []
 
 
-def test_a_synthesised_image_is_segmented_into_a_new_segmentation(panel):
+def test_a_synthesized_image_is_segmented_into_a_new_segmentation(panel):
     panel.add_mr()
     panel.press("segment")
     first = panel.parameters.outputSegmentation
@@ -293,7 +293,7 @@ def test_a_drawing_is_taken_up_again(panel):
     assert panel.ui.drawButton.text == "Draw…"
 
 
-def test_a_segmented_brain_is_synthesised_from(panel):
+def test_a_segmented_brain_is_synthesized_from(panel):
     node = panel.add_mr()
     panel.press("segment")
     panel.ui.useLabelsButton.click()
@@ -309,7 +309,7 @@ def test_a_segmented_brain_is_synthesised_from(panel):
     assert panel.host.messages.texts("error") == []
 
 
-def test_label_maps_have_the_colours_of_the_segments(panel):
+def test_label_maps_have_the_colors_of_the_segments(panel):
     panel.press("synthesize")
     labels = panel.parameters.inputVolume.GetNodeReference(panel.logic.LABELS_ROLE)
     color = [0.0] * 4
@@ -319,7 +319,7 @@ def test_label_maps_have_the_colours_of_the_segments(panel):
     assert colors.GetColor(0, color) and color[3] == 0
 
 
-def test_drawing_shows_the_labels_and_goes_on_after_synthesising(panel):
+def test_drawing_shows_the_labels_and_goes_on_after_synthesizing(panel):
     panel.add_mr()
     panel.press("segment")
     panel.parameters.labelsVolume = slicer.util.addVolumeFromArray(

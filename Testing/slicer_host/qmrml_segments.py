@@ -20,7 +20,7 @@ SHOWN = ("Threshold", "Paint", "Draw", "Erase", "Islands", "Smoothing", "Scissor
 
 
 class qMRMLSegmentsTableView(qMRMLWidget):
-    """Lists the segments: visible or not, colour, name."""
+    """Lists the segments: visible or not, color, name."""
 
     SIGNALS = {"selectionChanged(QItemSelection,QItemSelection)", "segmentAboutToBeModified(QString)"}
     selectionChanged, segmentAboutToBeModified = Signal(object, object), Signal(str)

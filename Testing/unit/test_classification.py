@@ -40,7 +40,7 @@ def test_no_patient_both_trains_and_calibrates(folder):
 def test_pictures_know_their_source_and_label(folder):
     val = list(decision_pictures(folder, "val"))
     assert [(item.source, item.covid) for item in val] == [("UCSD", 1), ("UCSD", 0)]
-    assert val[0].grey.shape == SIZE and val[0].grey.dtype == np.uint8
+    assert val[0].gray.shape == SIZE and val[0].gray.dtype == np.uint8
 
 
 def test_training_slices_come_by_source_and_label_and_know_nothing_of_their_pixels(folder):

@@ -79,7 +79,7 @@ def sentence(stderr: str) -> str:
 # --- done
 
 
-def test_a_scan_is_analysed_into_five_files(covid, scan, tmp_path):
+def test_a_scan_is_analyzed_into_five_files(covid, scan, tmp_path):
     code, out, err = covid(scan)
     assert code == DONE and sorted(os.listdir(tmp_path / "out")) == FILES
     assert "both lungs" in out and "Severity score" in out and "not a medical device" in out
@@ -155,7 +155,7 @@ def magnetic_resonance(folder: Path) -> Path:
     return folder / "in"
 
 
-def colour(folder: Path) -> Path:
+def color(folder: Path) -> Path:
     rgb = sitk.GetImageFromArray(np.zeros((12, 64, 64, 3), np.uint8), isVector=True)
     sitk.WriteImage(rgb, str(folder / "rgb.nrrd"))
     return folder / "rgb.nrrd"
@@ -185,7 +185,7 @@ BAD = {
     "localizer": (localizer, "localizer"),
     "X-ray": (x_ray, "X-ray picture"),
     "MR": (magnetic_resonance, "magnetic resonance"),
-    "RGB": (colour, "colour"),
+    "RGB": (color, "color"),
     "single slice": (lambda f: image(CHEST.volume.array[:1], f / "a.nii.gz"), "single 2-D slice"),
     "4-D": (four_dimensional, "4 dimensions"),
     "NaN": (lambda f: changed(f / "a.nii.gz", lambda a: a.__setitem__((1, 2, 3), np.nan)), "1 voxels .*not numbers"),

@@ -17,7 +17,7 @@ SIZE = (STRIDE, 2 * STRIDE)
 def network():
     torch.manual_seed(0)
     net = ConvLSTMNet(width=16, hidden=4)
-    # normalised features, as after training, so that what flows through is neither nothing nor infinite
+    # normalized features, as after training, so that what flows through is neither nothing nor infinite
     for module in net.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.momentum = None

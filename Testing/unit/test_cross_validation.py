@@ -9,7 +9,7 @@ import pytest
 from data_fixtures import BURDENED, _save, _table, picture
 
 from CovidLungQuantLib.cross_validation import RESULT, cross_validate, draw_folds, fold_of_groups, make_fold
-from CovidLungQuantLib.datasets import labelled_slices
+from CovidLungQuantLib.datasets import labeled_slices
 from LesionKitLib.errors import UnusableInput
 
 
@@ -39,7 +39,7 @@ def test_no_group_is_in_both_parts_and_validation_rows_are_in_none(data, tmp_pat
     seen = []
     for fold in range(3):
         place = make_fold(data, tmp_path / f"fold{fold}", fold, 3)
-        parts = {split: list(labelled_slices(place / "sirm100", split)) for split in ("train", "val")}
+        parts = {split: list(labeled_slices(place / "sirm100", split)) for split in ("train", "val")}
         groups = {split: {item.patient for item in items} for split, items in parts.items()}
         assert not groups["train"] & groups["val"]
         assert sum(len(items) for items in parts.values()) == 9
@@ -51,9 +51,9 @@ def test_every_held_out_slice_is_scored_by_a_model_that_did_not_see_it(data, tmp
     folders = []
 
     def train(fold_data, output):
-        trained_on = {item.name for item in labelled_slices(fold_data / "sirm100", "train")}
+        trained_on = {item.name for item in labeled_slices(fold_data / "sirm100", "train")}
         folders.append((output, trained_on))
-        return lambda grey: np.where(grey == 150, 1, 0).astype(np.uint8)
+        return lambda gray: np.where(gray == 150, 1, 0).astype(np.uint8)
 
     document = cross_validate(data, tmp_path / "out", 3, train, {"network": "convlstm"})
     assert len(folders) == 3 and len({output for output, _ in folders}) == 3

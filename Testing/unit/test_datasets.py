@@ -13,7 +13,7 @@ from CovidLungQuantLib.datasets import (
     ANY_LESION,
     UNKNOWN,
     hu_sequences,
-    labelled_slices,
+    labeled_slices,
     lung_label,
     lungs_by_threshold,
     phantom_sequence,
@@ -31,66 +31,66 @@ def names(items) -> list[str]:
 
 
 def white(folder, name: str) -> None:
-    """Make one picture recognisable: all its pixels 255."""
+    """Make one picture recognizable: all its pixels 255."""
     path = next((folder / "img").glob(f"{name}.*"))
     Image.fromarray(np.full_like(np.array(Image.open(path)), 255)).save(path)
 
 
-# --- labelled slices
+# --- labeled slices
 
 
 def test_a_split_gives_its_own_slices_and_all_gives_every_one(tmp_path):
     folder = sirm_folder(tmp_path / "sirm100")
-    assert names(labelled_slices(folder, "val")) == ["001", "002"]
-    assert names(labelled_slices(folder, "train")) == ["000", "003"]
-    assert names(labelled_slices(folder, "all")) == ["000", "001", "002", "003"]
+    assert names(labeled_slices(folder, "val")) == ["001", "002"]
+    assert names(labeled_slices(folder, "train")) == ["000", "003"]
+    assert names(labeled_slices(folder, "all")) == ["000", "001", "002", "003"]
 
 
-def test_slices_that_are_not_fully_labelled_are_left_out(tmp_path):
-    assert "022" not in names(labelled_slices(sirm_folder(tmp_path), "all"))
+def test_slices_that_are_not_fully_labeled_are_left_out(tmp_path):
+    assert "022" not in names(labeled_slices(sirm_folder(tmp_path), "all"))
     assert len(sirm_sequences(tmp_path)) == 2
 
 
 def test_expert_labels_tell_the_kinds_apart_and_a_models_do_not(tmp_path):
-    item = next(labelled_slices(sirm_folder(tmp_path / "sirm100"), "val"))
+    item = next(labeled_slices(sirm_folder(tmp_path / "sirm100"), "val"))
     assert item.typed and set(np.unique(item.label)) == {0, 1, 2, 3} and item.source == "sirm100"
-    item = next(labelled_slices(pseudo_folder(tmp_path / "pseudo1600"), "val"))
+    item = next(labeled_slices(pseudo_folder(tmp_path / "pseudo1600"), "val"))
     assert not item.typed and set(np.unique(item.label)) == {0, 1}
 
 
 def test_slices_of_one_group_are_one_patient(tmp_path):
-    assert [item.patient for item in labelled_slices(sirm_folder(tmp_path), "val")] == ["1", "1"]
+    assert [item.patient for item in labeled_slices(sirm_folder(tmp_path), "val")] == ["1", "1"]
 
 
 def test_a_set_for_evaluation_only_is_evaluated_and_never_trained_on(tmp_path):
     folder = mosmed_folder(tmp_path / "mosmed_eval")
-    assert names(labelled_slices(folder, "val")) == names(labelled_slices(folder, "all")) == ["study_0", "study_1"]
+    assert names(labeled_slices(folder, "val")) == names(labeled_slices(folder, "all")) == ["study_0", "study_1"]
     with pytest.raises(UnusableInput, match="no image of the split 'train'"):
-        next(labelled_slices(folder, "train"))
+        next(labeled_slices(folder, "train"))
 
 
-def test_slices_keep_their_own_resolution_and_greys(tmp_path):
-    item = next(labelled_slices(sirm_folder(tmp_path), "val"))
-    np.testing.assert_array_equal(item.grey, picture(lesion=BURDENED))
+def test_slices_keep_their_own_resolution_and_grays(tmp_path):
+    item = next(labeled_slices(sirm_folder(tmp_path), "val"))
+    np.testing.assert_array_equal(item.gray, picture(lesion=BURDENED))
 
 
 def test_a_folder_without_an_index_is_refused(tmp_path):
     with pytest.raises(UnusableInput, match="neither split.csv nor index.csv"):
-        next(labelled_slices(tmp_path, "val"))
+        next(labeled_slices(tmp_path, "val"))
 
 
 def test_a_picture_that_is_missing_is_named(tmp_path):
     folder = sirm_folder(tmp_path)
     (folder / "img" / "002.png").unlink()
     with pytest.raises(UnusableInput, match="002"):
-        list(labelled_slices(folder, "val"))
+        list(labeled_slices(folder, "val"))
 
 
 def test_a_damaged_picture_is_named(tmp_path):
     folder = sirm_folder(tmp_path)
     (folder / "img" / "001.png").write_text("not a picture")
     with pytest.raises(UnusableInput, match="001.png cannot be read"):
-        list(labelled_slices(folder, "val"))
+        list(labeled_slices(folder, "val"))
 
 
 @pytest.mark.parametrize(("text", "message"), [("", "cannot be read"), ("id,group\n001,1\n", "no column 'split'")])
@@ -98,7 +98,7 @@ def test_an_index_that_says_no_split_is_refused(tmp_path, text, message):
     folder = sirm_folder(tmp_path)
     (folder / "split.csv").write_text(text)
     with pytest.raises(UnusableInput, match=message):
-        list(labelled_slices(folder, "val"))
+        list(labeled_slices(folder, "val"))
 
 
 # --- training sequences
@@ -147,8 +147,8 @@ def test_a_models_labels_are_lesions_of_unknown_kind_with_less_weight(tmp_path):
 
 
 def test_a_teacher_tells_the_kinds_of_lesion_of_a_models_masks(tmp_path):
-    def all_consolidation(grey):
-        answer = np.zeros((5, *grey.shape))
+    def all_consolidation(gray):
+        answer = np.zeros((5, *gray.shape))
         answer[1], answer[3] = 0.3, 0.3
         return answer
 
@@ -207,18 +207,18 @@ def test_a_phantom_sequence_has_its_labels_and_every_eighth_is_healthy(monkeypat
 
 
 def test_lungs_of_a_slice_are_its_air_and_its_lesions():
-    grey = picture(lesion=BURDENED) / 255.0
-    lung = lung_label(grey, BURDENED)
-    truth = np.zeros(grey.shape, bool)
+    gray = picture(lesion=BURDENED) / 255.0
+    lung = lung_label(gray, BURDENED)
+    truth = np.zeros(gray.shape, bool)
     truth[32:96, 21:58] = truth[32:96, 69:-22] = True
     assert 2 * (lung & truth).sum() / (lung.sum() + truth.sum()) > 0.95
     assert lung[BURDENED].all()
 
 
 def test_the_trachea_is_not_lung():
-    grey = picture() / 255.0
-    grey[15:23, 60:68] = 0.0
-    assert not lung_label(grey, np.zeros(grey.shape, bool))[15:23, 60:68].any()
+    gray = picture() / 255.0
+    gray[15:23, 60:68] = 0.0
+    assert not lung_label(gray, np.zeros(gray.shape, bool))[15:23, 60:68].any()
 
 
 def test_lungs_of_a_volume_are_the_air_in_its_body():
@@ -245,7 +245,7 @@ def test_sources_are_the_folders_that_are_there(tmp_path, sources):
     assert set(covid_sources(tmp_path, Mixture(pseudo=0, volumes=0, phantoms=0), 0)) == {"sirm"}
 
 
-def test_a_batch_holds_single_slices_and_runs_of_neighbours(sources):
+def test_a_batch_holds_single_slices_and_runs_of_neighbors(sources):
     mixture = Mixture(singles=2, runs=1, length=3)
     batch, lengths = draw_batch(sources, mixture, np.random.default_rng(0))
     assert lengths == [1, 1, 3]
@@ -268,9 +268,9 @@ def test_a_random_view_moves_picture_and_labels_together(seed):
     image = np.where(lesion > 0, 220, 30).astype(np.uint8)
     sequence = datasets.Sequence("made", image, lesion, lesion, np.ones(5, int))
     view = random_view(sequence, 3, np.random.default_rng(seed))
-    grey, label = view["image"][:, 0].numpy(), view["lesion"].numpy() > 0
-    assert grey.shape == label.shape == (3, *FRAME) and label.any()
-    assert ((grey > (grey[label].mean() + grey[~label].mean()) / 2) == label).mean() > 0.95
+    gray, label = view["image"][:, 0].numpy(), view["lesion"].numpy() > 0
+    assert gray.shape == label.shape == (3, *FRAME) and label.any()
+    assert ((gray > (gray[label].mean() + gray[~label].mean()) / 2) == label).mean() > 0.95
     assert set(np.unique(view["lesion"])) <= {0, 1}
 
 

@@ -283,7 +283,7 @@ def test_a_missing_slice_is_interpolated_and_named(tmp_path):
     volume = read_volume(tmp_path)
     assert_slices(volume, range(20))
     assert volume.array.dtype == np.int16
-    assert volume.notes == ("1 missing slice was filled in between neighbouring slices (at slice position -284.0 mm).",)
+    assert volume.notes == ("1 missing slice was filled in between neighboring slices (at slice position -284.0 mm).",)
 
 
 def test_two_gaps_of_two_slices_are_filled_at_the_right_places(tmp_path):
@@ -423,7 +423,7 @@ def test_pixel_data_that_no_decoder_understands_are_refused(tmp_path):
     assert "cannot be decoded" in sentence(tmp_path)
 
 
-def test_colour_images_are_refused(tmp_path):
+def test_color_images_are_refused(tmp_path):
     def change(data, n):
         data.SamplesPerPixel, data.PhotometricInterpretation, data.PlanarConfiguration = 3, "RGB", 0
         data.BitsAllocated = data.BitsStored = 8
@@ -431,7 +431,7 @@ def test_colour_images_are_refused(tmp_path):
         data.PixelData = bytes(64 * 72 * 3)
 
     write_series(tmp_path, change=change, Modality="OT")
-    assert "in colour" in sentence(tmp_path)
+    assert "in color" in sentence(tmp_path)
 
 
 def test_dicom_without_images_is_refused_with_its_kind(tmp_path):

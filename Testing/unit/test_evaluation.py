@@ -12,7 +12,7 @@ from chest_fixtures import BODY, VALUES, ThresholdNetwork
 from data_fixtures import mosmed_folder, pseudo_folder, sirm_folder, volumes_folder
 
 from CovidLungQuantLib import networks_list
-from CovidLungQuantLib.datasets import LabelledSlice, labelled_slices
+from CovidLungQuantLib.datasets import LabeledSlice, labeled_slices
 from CovidLungQuantLib.evaluation import (
     CLASSES,
     by_source,
@@ -28,9 +28,9 @@ from LesionKitLib.errors import Cancelled, UnusableInput
 from LesionKitLib.progress import Progress
 
 
-def item(label, typed=True, source="s", patient="p") -> LabelledSlice:
+def item(label, typed=True, source="s", patient="p") -> LabeledSlice:
     label = np.asarray(label, np.uint8)
-    return LabelledSlice(source, "n", patient, np.zeros(label.shape, np.uint8), label, typed)
+    return LabeledSlice(source, "n", patient, np.zeros(label.shape, np.uint8), label, typed)
 
 
 def row(*counts: tuple[int, int]) -> np.ndarray:
@@ -104,13 +104,13 @@ def test_scoring_can_be_cancelled():
     progress = Progress()
     progress.cancel()
     with pytest.raises(Cancelled):
-        score_slices(lambda grey: grey, [item(LABEL)], progress)
+        score_slices(lambda gray: gray, [item(LABEL)], progress)
 
 
 # --- whole documents
 
 
-def test_the_document_of_a_labelled_set_has_the_keys_that_scripts_rely_on(tmp_path, fake_model):
+def test_the_document_of_a_labeled_set_has_the_keys_that_scripts_rely_on(tmp_path, fake_model):
     document = evaluate_slices(sirm_folder(tmp_path / "sirm100"), "val", "convlstm", "cpu")
     assert {"task", "network", "n", "metrics", "per_source"} <= set(document)
     assert (document["task"], document["n"]) == ("covid", 2)
@@ -124,22 +124,22 @@ def test_sets_without_kinds_of_lesion_are_scored_as_infection(tmp_path, monkeypa
     found = []
     monkeypatch.setattr("CovidLungQuantLib.slicewise.picture_segmenter", lambda net, device: found.append)
     folder = make(tmp_path / "set")
-    labels = iter([item.label for item in labelled_slices(folder, "all")])
-    monkeypatch.setattr("CovidLungQuantLib.slicewise.picture_segmenter", lambda net, device: lambda grey: next(labels))
+    labels = iter([item.label for item in labeled_slices(folder, "all")])
+    monkeypatch.setattr("CovidLungQuantLib.slicewise.picture_segmenter", lambda net, device: lambda gray: next(labels))
     document = evaluate_slices(folder, "all", "convlstm")
     assert set(document["metrics"]) == {"infection"}
     assert document["metrics"]["infection"]["dice"]["mean"] == 1
 
 
 def test_pictures_are_segmented_on_their_own_pixels(tmp_path):
-    """By thresholds: body, lung and lesion of the made pictures have the greys that the stand-in tells apart."""
-    slices = list(labelled_slices(sirm_folder(tmp_path / "sirm100"), "val"))
+    """By thresholds: body, lung and lesion of the made pictures have the grays that the stand-in tells apart."""
+    slices = list(labeled_slices(sirm_folder(tmp_path / "sirm100"), "val"))
     segment = picture_segmenter(ThresholdNetwork(), "cpu")
     for example in slices:
-        hu = np.array([BODY, *VALUES])[np.where(example.label > 0, example.label + 1, example.grey < 200)]
-        grey = np.round(255 * window(hu)).astype(np.uint8)
-        found = segment(grey)
-        assert found.shape == grey.shape and found.dtype == np.uint8
+        hu = np.array([BODY, *VALUES])[np.where(example.label > 0, example.label + 1, example.gray < 200)]
+        gray = np.round(255 * window(hu)).astype(np.uint8)
+        found = segment(gray)
+        assert found.shape == gray.shape and found.dtype == np.uint8
         truth = example.label > 0
         assert 2 * ((found > 0) & truth).sum() / ((found > 0).sum() + truth.sum()) > 0.9
         assert (found == example.label)[truth].mean() > 0.8
@@ -149,15 +149,15 @@ def test_several_looks_at_a_picture_are_averaged(tmp_path):
     class PrefersLeft(ThresholdNetwork):
         """Everything in the frame's left half, whatever it shows, and nothing in its right half."""
 
-        def __call__(self, grey):
-            left = torch.zeros(len(grey), 5, *grey.shape[-2:])
-            left[..., : grey.shape[-1] // 2] = 1
+        def __call__(self, gray):
+            left = torch.zeros(len(gray), 5, *gray.shape[-2:])
+            left[..., : gray.shape[-1] // 2] = 1
             return SimpleNamespace(probabilities=lambda: left)
 
-    grey = next(labelled_slices(sirm_folder(tmp_path / "sirm100"), "val")).grey
-    once = picture_probabilities(PrefersLeft(), grey)[1]
-    both = picture_probabilities(PrefersLeft(), grey, (1.0, 1.15), mirrored=True)[1]
-    middle = grey.shape[0] // 2, slice(grey.shape[1] // 4, 3 * grey.shape[1] // 4)
+    gray = next(labeled_slices(sirm_folder(tmp_path / "sirm100"), "val")).gray
+    once = picture_probabilities(PrefersLeft(), gray)[1]
+    both = picture_probabilities(PrefersLeft(), gray, (1.0, 1.15), mirrored=True)[1]
+    middle = gray.shape[0] // 2, slice(gray.shape[1] // 4, 3 * gray.shape[1] // 4)
     assert once[middle].max() > 0.99 and np.allclose(both[middle], 0.5, atol=0.02)
 
 

@@ -17,7 +17,7 @@ def bumps(shape=(120, 140)) -> np.ndarray:
 
 
 def slice_with_lungs(top=60, bottom=180, left=40, right=220, shape=(256, 260)) -> np.ndarray:
-    """Grey 0..1: a bright body in black air, and two dark lungs that together fill the box."""
+    """Gray 0..1: a bright body in black air, and two dark lungs that together fill the box."""
     picture = np.zeros(shape)
     picture[20:-20, 10:-10] = 0.9
     width = (right - left) // 2 - 8
@@ -26,7 +26,7 @@ def slice_with_lungs(top=60, bottom=180, left=40, right=220, shape=(256, 260)) -
     return picture
 
 
-def test_the_window_spans_grey_from_black_to_white():
+def test_the_window_spans_gray_from_black_to_white():
     np.testing.assert_allclose(window(np.array([-2000, WINDOW[0], -600, WINDOW[1], 3000])), [0, 0, 0.5, 1, 1])
     assert window(np.array([0], np.int16)).dtype == np.float32
 
@@ -123,9 +123,9 @@ def test_the_frame_is_not_stretched_beyond_what_pictures_are():
         assert 1 / 1.31 < rows / columns < 1.31
 
 
-@pytest.mark.parametrize("grey", [0.0, 0.5, 1.0])
-def test_a_picture_of_one_grey_value_still_gets_a_frame(grey):
-    place = place_frame(np.full((100, 120), grey))
+@pytest.mark.parametrize("gray", [0.0, 0.5, 1.0])
+def test_a_picture_of_one_gray_value_still_gets_a_frame(gray):
+    place = place_frame(np.full((100, 120), gray))
     assert np.isfinite([place.top, place.left, *place.step]).all() and min(place.step) > 0
 
 

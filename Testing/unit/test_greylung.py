@@ -1,4 +1,4 @@
-"""Lungs found from grey values of one slice."""
+"""Lungs found from gray values of one slice."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from test_frames import slice_with_lungs
 
-from CovidLungQuantLib.greylung import enclosed_air, largest, lung_box, otsu_threshold
+from CovidLungQuantLib.graylung import enclosed_air, largest, lung_box, otsu_threshold
 
 
 def noisy(picture: np.ndarray) -> np.ndarray:
@@ -47,9 +47,9 @@ def test_there_is_no_box_where_no_lung_is_seen():
     assert lung_box(picture) is None
 
 
-@pytest.mark.parametrize("grey", [0.0, 0.6, 1.0])
-def test_there_is_no_box_in_a_picture_of_one_grey_value(grey):
-    assert lung_box(np.full((100, 120), grey)) is None
+@pytest.mark.parametrize("gray", [0.0, 0.6, 1.0])
+def test_there_is_no_box_in_a_picture_of_one_gray_value(gray):
+    assert lung_box(np.full((100, 120), gray)) is None
 
 
 def test_the_largest_piece_is_kept_alone():

@@ -197,7 +197,7 @@ def test_text_with_an_image_ending_is_refused(tmp_path):
         assert sentence(tmp_path / f"a{suffix}")
 
 
-def test_a_colour_image_is_refused(tmp_path):
+def test_a_color_image_is_refused(tmp_path):
     image = sitk.GetImageFromArray(np.zeros((9, 10, 11, 3), np.uint8), isVector=True)
     for suffix in (".nii.gz", ".nrrd", ".mha"):
         sitk.WriteImage(image, str(tmp_path / f"a{suffix}"))

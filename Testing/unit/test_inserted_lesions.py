@@ -69,7 +69,7 @@ def test_a_view_of_healthy_slices_says_which_slices_got_lesions(healthy):
 def test_a_black_second_channel_stays_black_when_intensities_change():
     import torch
 
-    grey = torch.cat([torch.rand(2, 1, 32, 32), torch.zeros(2, 1, 32, 32)], 1)
+    gray = torch.cat([torch.rand(2, 1, 32, 32), torch.zeros(2, 1, 32, 32)], 1)
     for seed in range(12):
-        changed = change_intensity(grey, np.random.default_rng(seed))
+        changed = change_intensity(gray, np.random.default_rng(seed))
         assert changed[:, 1].abs().max() < 1e-6 and changed.min() >= 0 and changed.max() <= 1

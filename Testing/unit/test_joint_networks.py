@@ -151,7 +151,7 @@ def test_a_gate_starts_as_nothing_and_passes_groups_on():
     torch.testing.assert_close(gate(x), x)
     torch.nn.init.ones_(gate.norm.weight)
     other = x.clone()
-    other[:, 4:8, 4, 4] += 1  # the second group reaches the third and fourth, so a larger neighbourhood
+    other[:, 4:8, 4, 4] += 1  # the second group reaches the third and fourth, so a larger neighborhood
     changed = (gate(other) - gate(x)).abs().sum((0, 1)) > 1e-7
     assert changed.sum() == 7 * 7
 

@@ -139,7 +139,7 @@ def test_lesion_outside_changes_sides_when_the_lungs_do():
     live = LiveCounts(volume)
     live.update(lungs, lesions)
     fewer = lungs.copy()
-    fewer[:, :, 12:17] = 0  # the left lung's centre moves nearer
+    fewer[:, :, 12:17] = 0  # the left lung's center moves nearer
     assert live.update(fewer, lesions).slices >= 8
     assert live.measurements() == expected(volume, fewer, lesions)
 

@@ -136,7 +136,7 @@ def test_every_voxel_of_any_mask_gets_a_side_and_none_outside_it(seed, share, in
     assert np.array_equal(labels > 0, mask)
 
 
-def test_the_body_midline_is_found_off_centre_and_with_a_table_below():
+def test_the_body_midline_is_found_off_center_and_with_a_table_below():
     hu = np.full((16, 100, 120), -1000, np.int16)
     hu[:, 20:80, 30:100] = 40
     hu[:, 90:92, :] = 200  # the table
@@ -191,10 +191,10 @@ def test_each_lung_is_divided_by_its_own_height():
     lungs[0:30, :, :4] = RIGHT
     lungs[12:30, :, 6:] = LEFT
     matrix = affine((1, 1, 2.5))
-    labelled = thirds(lungs, matrix)
-    assert [labelled[k, 0, 0] for k in (0, 9, 10, 19, 20, 29)] == [1, 1, 2, 2, 3, 3]
-    assert [labelled[k, 0, 9] for k in (12, 17, 18, 23, 24, 29)] == [1, 1, 2, 2, 3, 3]
-    assert labelled[0, 0, 9] == 0
+    labeled = thirds(lungs, matrix)
+    assert [labeled[k, 0, 0] for k in (0, 9, 10, 19, 20, 29)] == [1, 1, 2, 2, 3, 3]
+    assert [labeled[k, 0, 9] for k in (12, 17, 18, 23, 24, 29)] == [1, 1, 2, 2, 3, 3]
+    assert labeled[0, 0, 9] == 0
 
 
 def test_a_stray_voxel_does_not_move_the_thirds():
@@ -210,9 +210,9 @@ def test_thirds_follow_the_patients_height_in_a_tilted_grid():
     tilt = np.array([[1, 0, 0], [0, np.cos(angle), -np.sin(angle)], [0, np.sin(angle), np.cos(angle)]])
     matrix = affine((1, 1, 1), tilt @ LPS_IN_RAS)
     lungs = np.full((40, 40, 3), LEFT, np.uint8)
-    labelled = thirds(lungs, matrix)
+    labeled = thirds(lungs, matrix)
     k, j, i = np.indices(lungs.shape)
     height = matrix[2, 0] * i + matrix[2, 1] * j + matrix[2, 2] * k
-    assert height[labelled == 1].max() <= height[labelled == 2].min()
-    assert height[labelled == 2].max() <= height[labelled == 3].min()
-    assert np.ptp(height[labelled == 2]) == pytest.approx(np.ptp(height) / 3, rel=0.1)
+    assert height[labeled == 1].max() <= height[labeled == 2].min()
+    assert height[labeled == 2].max() <= height[labeled == 3].min()
+    assert np.ptp(height[labeled == 2]) == pytest.approx(np.ptp(height) / 3, rel=0.1)

@@ -125,7 +125,7 @@ def rotation(degrees):
     return x @ y @ z
 
 
-def test_lesions_are_counted_per_class_and_side_from_a_tenth_of_a_millilitre():
+def test_lesions_are_counted_per_class_and_side_from_a_tenth_of_a_milliliter():
     volume, lungs, _ = scene()
     lesions = np.zeros_like(lungs)
     lesions[2, 2, 2:5] = 1  # 0.12 ml

@@ -87,7 +87,7 @@ def test_label_volumes_agree_with_the_truth(name):
         assert label_ml(made, key) == pytest.approx(made.truth_ml[f"{key}_ml"], rel=0.04), key
 
 
-def test_a_lesion_at_one_millimetre_in_plane_is_within_two_percent_of_its_truth():
+def test_a_lesion_at_one_millimeter_in_plane_is_within_two_percent_of_its_truth():
     made = make_phantom(9, (1.0, 1.0, 2.0), lesions=("ggo",), noise_hu=0)
     assert label_ml(made, "ggo") == pytest.approx(made.lesion_list[0].ml, rel=0.02)
 
@@ -137,7 +137,7 @@ def test_lesions_lie_within_the_lungs():
         assert (made.lungs[made.lesions > 0] > 0).all()
 
 
-def test_the_listed_centre_is_where_the_label_is():
+def test_the_listed_center_is_where_the_label_is():
     made = phantom(lesions=("consolidation",))
     assert np.allclose(centroid_ras(made, made.lesions == 2), made.lesion_list[0].center_ras, atol=1.0)
 

@@ -22,8 +22,8 @@ def two_balls() -> Phantom:
     volume = Volume(np.zeros(lesions.shape, np.int16), affine((2, 2, 2)))
     ml = 512 * 8 / 1000
     listed = []
-    for centre in (7.5, 31.5):
-        ras = volume.ijk_to_ras @ [centre, centre, centre, 1]
+    for center in (7.5, 31.5):
+        ras = volume.ijk_to_ras @ [center, center, center, 1]
         listed.append(PhantomLesion("ggo", ml, tuple(ras[:3])))
     return Phantom(volume, lesions, lesions, tuple(listed), {})
 
@@ -83,16 +83,16 @@ def evaluated(monkeypatch):
         chest = block_chest((8.0, 8.0, 8.0))
         lesions = np.where(chest.lesions == 1, 1, 0).astype(np.uint8)
         ml = float((lesions > 0).sum()) * chest.volume.voxel_ml
-        centre = np.argwhere(lesions > 0).mean(0)[::-1]
-        ras = chest.volume.ijk_to_ras @ [*centre, 1]
+        center = np.argwhere(lesions > 0).mean(0)[::-1]
+        ras = chest.volume.ijk_to_ras @ [*center, 1]
         return Phantom(chest.volume, chest.lungs, lesions, (PhantomLesion("ggo", ml / 1.1, tuple(ras[:3])),), {})
 
-    def analyse(volume, network, device):
+    def analyze(volume, network, device):
         chest = block_chest((8.0, 8.0, 8.0))
         return SimpleNamespace(lesions=np.where(chest.lesions == 1, 1, 0).astype(np.uint8))
 
     monkeypatch.setattr(phantom, "make_phantom", make)
-    monkeypatch.setattr(pipeline, "analyse", analyse)
+    monkeypatch.setattr(pipeline, "analyze", analyze)
     return asked
 
 

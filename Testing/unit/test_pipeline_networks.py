@@ -10,7 +10,7 @@ from chest_fixtures import WAYS, FakeHeads, ThresholdNetwork, block_chest, store
 from CovidLungQuantLib import pipeline
 from CovidLungQuantLib.decision import UNUSUAL_NOTE, Calibration
 from CovidLungQuantLib.outputs import HEATMAP, write_outputs
-from CovidLungQuantLib.pipeline import analyse
+from CovidLungQuantLib.pipeline import analyze
 from LesionKitLib.catalogue import find_model
 from LesionKitLib.imageio import read_volume
 
@@ -67,32 +67,32 @@ def talking(fake_model, monkeypatch):
 
 
 def test_a_study_with_lesions_is_positive_and_one_without_is_not(talking):
-    found = analyse(CHEST.volume, network="jcs")
+    found = analyze(CHEST.volume, network="jcs")
     assert found.decision["positive"] is True and found.decision["covid_probability"] > 0.7
     healthy = CHEST.volume.with_array(np.where(CHEST.lesions > 0, -500, CHEST.volume.array).astype(np.int16))
-    found = analyse(healthy, network="jcs")
+    found = analyze(healthy, network="jcs")
     assert found.decision["positive"] is False
     assert found.summary()["decision"]["covid_probability"] < 0.3
 
 
 @pytest.mark.parametrize("way", [WAYS[0], WAYS[13], WAYS[38]])
 def test_the_heat_map_lies_on_the_lesions_in_any_layout(talking, way):
-    heat = analyse(turned(CHEST.volume, *way), network="jcs").heatmap
+    heat = analyze(turned(CHEST.volume, *way), network="jcs").heatmap
     lesions, lungs = stored(CHEST.lesions, *way), stored(CHEST.lungs, *way)
     assert heat.shape == lesions.shape and heat.dtype == np.uint8 and 0 < heat.max() <= 100
     assert heat[lesions == 3].mean() > 4 * heat[(lungs > 0) & (lesions == 0)].mean()
 
 
 def test_a_network_that_says_nothing_gives_neither_decision_nor_heat_map(threshold_network):
-    found = analyse(CHEST.volume)
+    found = analyze(CHEST.volume)
     assert found.decision is None and found.heatmap is None
 
 
 def test_an_image_unlike_the_training_data_is_said_to_be(talking, monkeypatch):
     monkeypatch.setattr(Calibration, "of_card", classmethod(lambda cls, card: cls(redraw_limit=0.05)))
-    assert UNUSUAL_NOTE not in analyse(CHEST.volume, network="jcs").notes
+    assert UNUSUAL_NOTE not in analyze(CHEST.volume, network="jcs").notes
     monkeypatch.setattr(TalkingHeads, "error", 0.2)
-    assert UNUSUAL_NOTE in analyse(CHEST.volume, network="jcs").notes
+    assert UNUSUAL_NOTE in analyze(CHEST.volume, network="jcs").notes
 
 
 def test_an_ensemble_runs_every_network_and_decides_by_the_mean_probability(fake_model, monkeypatch):
@@ -105,14 +105,14 @@ def test_an_ensemble_runs_every_network_and_decides_by_the_mean_probability(fake
             return find_model(f"covid-{name}"), (BlindNetwork() if name in blind else TalkingNetwork())
 
         monkeypatch.setattr(pipeline, "load_network", load)
-        found = analyse(CHEST.volume, network="ensemble")
+        found = analyze(CHEST.volume, network="ensemble")
         assert loaded == ["convlstm", "jcs", "multitask"]
         assert (found.lesions > 0).any() == expected
         assert found.decision is not None and found.version == "3.0.0, 2.0.0"
 
 
 def test_the_findings_and_the_heat_map_are_among_the_outputs(talking, tmp_path):
-    found = analyse(CHEST.volume, network="jcs")
+    found = analyze(CHEST.volume, network="jcs")
     write_outputs(found, tmp_path / "out")
     assert found.summary()["findings"][0]["side"] == "right"
     heat = read_volume(tmp_path / "out" / HEATMAP)
@@ -127,7 +127,7 @@ def test_progress_of_several_networks_only_rises(fake_model, monkeypatch):
 
     monkeypatch.setattr(pipeline, "load_network", lambda name: (find_model(f"covid-{name}"), TalkingNetwork()))
     seen = []
-    analyse(CHEST.volume, network="ensemble", progress=Progress(lambda stage, fraction, left: seen.append(fraction)))
+    analyze(CHEST.volume, network="ensemble", progress=Progress(lambda stage, fraction, left: seen.append(fraction)))
     assert seen == sorted(seen) and seen[-1] == 1
 
 
@@ -138,6 +138,6 @@ def test_the_real_networks_pass_through_the_pipeline(fake_model, monkeypatch, ne
     monkeypatch.setattr(pipeline, "_clean", lambda probabilities, spacing: np.ones_like(probabilities[:, 0], np.uint8))
     monkeypatch.setattr(pipeline, "measure", lambda *_: {})
     monkeypatch.setattr(pipeline, "list_findings", lambda *_: [])
-    found = analyse(coarse.volume, network=network, device="cpu")
+    found = analyze(coarse.volume, network=network, device="cpu")
     assert 0 < found.decision["covid_probability"] < 1
     assert (found.heatmap is not None) == (network == "jcs")

@@ -41,7 +41,7 @@ def result(**changes):
 CARD = {
     "name": "covid-convlstm",
     "version": "1.2.3",
-    "training_data": [{"name": "SIRM", "licence": "not stated"}],
+    "training_data": [{"name": "SIRM", "license": "not stated"}],
     "metrics": {"infection": {"dice": {"mean": 0.8125, "low": 0.7, "high": 0.9}}},
     "limits": ["Adults only."],
 }
@@ -170,7 +170,7 @@ def test_outlines_leave_the_lesions_inside_to_be_seen():
     assert colored[100:300, 100:300].mean() < 0.1 and not colored[:90].any()
 
 
-def test_millimetres_come_out_square_whatever_the_voxels():
+def test_millimeters_come_out_square_whatever_the_voxels():
     volume, lungs, lesions = chest()
     scene = figures.Scene.of(volume, lungs, lesions)
     for axis, index, across, down in ((0, 10, 5, 5), (1, 20, 5, 10)):

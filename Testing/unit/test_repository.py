@@ -224,22 +224,22 @@ def assert_same(found: list[str], wanted: list[str], where: str) -> None:
 
 
 def pinned_names(lock: str) -> set[str]:
-    """Normalised package names of a file in requirements/; every line must be an exact pin or name another file."""
+    """Normalized package names of a file in requirements/; every line must be an exact pin or name another file."""
     names = set()
     for line in read(f"requirements/{lock}").splitlines():
         if line.startswith(("#", "-r ")):
             continue
         match = re.fullmatch(r"([A-Za-z0-9_.-]+)==[0-9][0-9a-z.]*", line)
         assert match, f"requirements/{lock}: {line}"
-        names.add(normalised(match.group(1)))
+        names.add(normalized(match.group(1)))
     return names
 
 
 def required_names(requirements: list[str]) -> set[str]:
-    return {normalised(re.match(r"[A-Za-z0-9_.-]+", requirement).group()) for requirement in requirements}
+    return {normalized(re.match(r"[A-Za-z0-9_.-]+", requirement).group()) for requirement in requirements}
 
 
-def normalised(name: str) -> str:
+def normalized(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 

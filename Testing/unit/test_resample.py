@@ -14,17 +14,17 @@ STARTS = st.floats(-20, 40)
 STEPS = st.floats(0.2, 6)
 
 
-def centres(count: int, start: float, step: float) -> np.ndarray:
+def centers(count: int, start: float, step: float) -> np.ndarray:
     return start + (np.arange(count) + 0.5) * step - 0.5
 
 
 @given(size_in=SIZES, size_out=SIZES, start=STARTS, step=STEPS)
 def test_a_ramp_is_sampled_exactly_where_no_edge_is_near(size_in, size_out, start, step):
     weights = linear_weights(size_in, size_out, start, step)
-    at, reach = centres(size_out, start, step), max(1.0, step)
+    at, reach = centers(size_out, start, step), max(1.0, step)
     safe = (at > reach) & (at < size_in - 1 - reach)
     ramp = 3 * np.arange(size_in) - 7
-    # above one pixel per sample the triangle is cut at whole pixels, which moves its centre by a little
+    # above one pixel per sample the triangle is cut at whole pixels, which moves its center by a little
     tolerance = 1e-3 if step <= 1 else 3 * 0.13
     np.testing.assert_allclose((weights @ ramp)[safe], 3 * at[safe] - 7, atol=tolerance)
 
@@ -40,7 +40,7 @@ def test_a_constant_stays_constant_even_beyond_the_edge(size_in, size_out, start
 @given(size_in=SIZES, size_out=SIZES, start=STARTS, step=STEPS)
 def test_beyond_the_line_there_is_nothing_when_zero_is_wanted(size_in, size_out, start, step):
     weights = linear_weights(size_in, size_out, start, step, "zero")
-    at, reach = centres(size_out, start, step), max(1.0, step)
+    at, reach = centers(size_out, start, step), max(1.0, step)
     sums = weights.sum(1)
     np.testing.assert_array_equal(sums[(at < -reach) | (at > size_in - 1 + reach)], 0)
     np.testing.assert_allclose(sums[(at > reach) & (at < size_in - 1 - reach)], 1, atol=1e-5)
@@ -58,7 +58,7 @@ def test_the_same_grid_changes_nothing():
     np.testing.assert_array_equal(linear_weights(9, 9, 0.0, 1.0), np.eye(9))
 
 
-def test_a_whole_shift_takes_the_neighbour():
+def test_a_whole_shift_takes_the_neighbor():
     values = np.arange(10.0)
     np.testing.assert_allclose(linear_weights(10, 4, 3.0, 1.0) @ values, [3, 4, 5, 6])
 

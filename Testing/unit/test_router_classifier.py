@@ -8,7 +8,7 @@ from xray_fixtures import scene
 
 from BodyPartRouterLib import augment, nonxrays
 from BodyPartRouterLib.calibration import Answers, calibrate, calibration_error, fit_temperature, fit_threshold
-from BodyPartRouterLib.datasets import NONE, LabelledXray
+from BodyPartRouterLib.datasets import NONE, LabeledXray
 from BodyPartRouterLib.decision import Decision, decide, probabilities
 from BodyPartRouterLib.labels import CLASSES, UNKNOWN
 from BodyPartRouterLib.networks_list import NETWORKS, build, entry_of
@@ -77,17 +77,17 @@ def test_borders_of_one_value_are_found_and_never_the_whole_image():
 
 
 def test_views_are_squares_between_0_and_1_and_follow_the_seed():
-    grey = np.rint(scene() * 255).astype(np.uint8)
+    gray = np.rint(scene() * 255).astype(np.uint8)
     for seed in range(25):
-        one, same = (augment.random_view(grey, grey[:40], SIZE, np.random.default_rng(seed)) for _ in range(2))
+        one, same = (augment.random_view(gray, gray[:40], SIZE, np.random.default_rng(seed)) for _ in range(2))
         assert one.shape == (SIZE, SIZE) and one.dtype == np.float32
         assert one.min() >= 0 and one.max() <= 1 and np.array_equal(one, same)
 
 
-def test_borrowed_grey_values_are_those_of_the_lender():
+def test_borrowed_gray_values_are_those_of_the_lender():
     rng = np.random.default_rng(0)
-    grey, other = rng.integers(0, 100, (40, 40), np.uint8), rng.integers(150, 200, (30, 30), np.uint8)
-    matched = augment.match_grey_values(grey, other)
+    gray, other = rng.integers(0, 100, (40, 40), np.uint8), rng.integers(150, 200, (30, 30), np.uint8)
+    matched = augment.match_gray_values(gray, other)
     assert abs(matched.mean() - other.mean()) < 3 and abs(matched.std() - other.std()) < 3
 
 
@@ -99,9 +99,9 @@ def test_pictures_made_by_procedure_differ_from_seed_to_seed(maker):
 
 
 def test_random_pictures_come_with_and_without_an_xray_to_spoil():
-    grey = np.rint(scene(90, 300) * 255).astype(np.uint8)
+    gray = np.rint(scene(90, 300) * 255).astype(np.uint8)
     for seed in range(40):
-        assert nonxrays.random_picture(np.random.default_rng(seed), grey).dtype == np.uint8
+        assert nonxrays.random_picture(np.random.default_rng(seed), gray).dtype == np.uint8
         assert nonxrays.random_picture(np.random.default_rng(seed)).ndim == 2
 
 
@@ -160,9 +160,9 @@ def test_the_threshold_leaves_few_wrong_answers():
 
 
 def test_calibration_takes_chests_of_unknown_age_for_the_distance_only():
-    items = [LabelledXray(str(n), np.zeros((4, 4), np.uint8), CLASSES[n % 5], "A", str(n)) for n in range(50)]
+    items = [LabeledXray(str(n), np.zeros((4, 4), np.uint8), CLASSES[n % 5], "A", str(n)) for n in range(50)]
     logits = np.eye(6)[[n % 5 for n in range(50)]] * 8.0
-    unknown = [LabelledXray("u", np.zeros((4, 4), np.uint8), "chest_age_unknown", "B", "u")]
+    unknown = [LabeledXray("u", np.zeros((4, 4), np.uint8), "chest_age_unknown", "B", "u")]
     found = calibrate(Answers(np.vstack([logits, np.zeros((1, 6))]), np.append(np.ones(50), 3.0)), items + unknown)
     assert found.threshold == 0.5 and found.distance > 2
 
@@ -174,8 +174,8 @@ def test_the_feature_space_tells_near_from_far():
 
     torch.manual_seed(0)
     labels = torch.arange(400) % 5
-    centres = torch.randn(5, 64) * 4
-    features = centres[labels] + torch.randn(400, 64)
+    centers = torch.randn(5, 64) * 4
+    features = centers[labels] + torch.randn(400, 64)
     space = FeatureSpace(64, 16)
     assert space.distance(features).max() == 0
     space.fit(features, labels)
@@ -202,13 +202,13 @@ def test_class_maps_add_up_to_the_logits():
     """So they are Grad-CAM's weighted sum: the gradient of the average is the weight."""
     import torch
 
-    net, grey = build("light").eval(), torch.rand(1, 1, SIZE, SIZE)
-    maps = net.maps(grey).detach().requires_grad_()
+    net, gray = build("light").eval(), torch.rand(1, 1, SIZE, SIZE)
+    maps = net.maps(gray).detach().requires_grad_()
     net.logits(net.pooled(maps))[0, 2].backward()
     by_gradient = (maps.grad.sum((2, 3), keepdim=True) * maps).sum(1).detach()
     with torch.inference_mode():
-        assert torch.allclose(net.class_maps(grey)[:, 2], by_gradient, atol=1e-4)
-        assert torch.allclose(net.class_maps(grey).mean((2, 3)) + net.classify.bias, net(grey), atol=1e-4)
+        assert torch.allclose(net.class_maps(gray)[:, 2], by_gradient, atol=1e-4)
+        assert torch.allclose(net.class_maps(gray).mean((2, 3)) + net.classify.bias, net(gray), atol=1e-4)
 
 
 def test_mobilenet_and_resnet_have_the_size_of_their_papers():
@@ -334,5 +334,5 @@ def test_the_light_network_begins_with_the_first_blocks_of_the_main_one():
     main, light = build("efficientnet-lite0").eval(), build("light").eval()
     begin_like(light, main)
     with torch.inference_mode():
-        grey = torch.rand(1, 3, SIZE, SIZE)
-        assert torch.equal(light.encoder(grey), main.encoder.body(grey)[16])
+        gray = torch.rand(1, 3, SIZE, SIZE)
+        assert torch.equal(light.encoder(gray), main.encoder.body(gray)[16])

@@ -1,4 +1,4 @@
-"""Data sets, scores, and the commands evaluate router and train router, on a small labelled folder."""
+"""Data sets, scores, and the commands evaluate router and train router, on a small labeled folder."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import json
 
 import numpy as np
 import pytest
-from xray_fixtures import MEANS, write_labelled
+from xray_fixtures import MEANS, write_labeled
 
-from BodyPartRouterLib.datasets import AGE_UNKNOWN, LabelledXray, index_rows, labelled_xrays, set_aside
+from BodyPartRouterLib.datasets import AGE_UNKNOWN, LabeledXray, index_rows, labeled_xrays, set_aside
 from BodyPartRouterLib.evaluation import Scored, by_source, confusion, macro_of, metrics_of
 from BodyPartRouterLib.labels import CLASSES, UNKNOWN
 from BodyPartRouterLib.prediction import Prediction
@@ -19,8 +19,8 @@ from LesionKitLib.errors import UnusableInput
 
 
 @pytest.fixture
-def labelled(tmp_path):
-    return write_labelled(tmp_path / "xr", 12)
+def labeled(tmp_path):
+    return write_labeled(tmp_path / "xr", 12)
 
 
 def scored(truth: str, said: str, held: bool = False, source: str = "A", patient: str = "") -> Scored:
@@ -29,31 +29,31 @@ def scored(truth: str, said: str, held: bool = False, source: str = "A", patient
     return Scored("x", truth, source, patient or f"{truth}{said}{held}", prediction)
 
 
-def test_an_index_gives_the_rows_of_its_split(labelled):
-    assert len(index_rows(labelled, "all")) == 72
-    assert len(index_rows(labelled, "train")) + len(index_rows(labelled, "val")) == 72
-    items = list(labelled_xrays(labelled, "val"))
+def test_an_index_gives_the_rows_of_its_split(labeled):
+    assert len(index_rows(labeled, "all")) == 72
+    assert len(index_rows(labeled, "train")) + len(index_rows(labeled, "val")) == 72
+    items = list(labeled_xrays(labeled, "val"))
     assert {item.label for item in items} == {*MEANS, AGE_UNKNOWN}
     unknown = next(item for item in items if item.label == AGE_UNKNOWN)
-    assert unknown.allowed == (1, 2) and unknown.grey.dtype == np.uint8
+    assert unknown.allowed == (1, 2) and unknown.gray.dtype == np.uint8
 
 
-def test_an_index_that_lacks_something_is_refused(labelled):
+def test_an_index_that_lacks_something_is_refused(labeled):
     with pytest.raises(UnusableInput, match=r"index\.csv"):
-        index_rows(labelled / "img", "val")
-    (labelled / "index.csv").write_text("id,class\n1,spine\n")
+        index_rows(labeled / "img", "val")
+    (labeled / "index.csv").write_text("id,class\n1,spine\n")
     with pytest.raises(UnusableInput, match="source"):
-        index_rows(labelled, "val")
-    (labelled / "index.csv").write_text("id,class,source,patient,split\n1,spine,A,p,val\n")
+        index_rows(labeled, "val")
+    (labeled / "index.csv").write_text("id,class,source,patient,split\n1,spine,A,p,val\n")
     with pytest.raises(UnusableInput, match="'1'"):
-        list(labelled_xrays(labelled, "val"))
+        list(labeled_xrays(labeled, "val"))
     with pytest.raises(UnusableInput, match="split 'train'"):
-        index_rows(labelled, "train")
+        index_rows(labeled, "train")
 
 
 def test_what_is_set_aside_shares_no_patient_with_the_rest():
     items = [
-        LabelledXray(str(n), np.zeros((4, 4), np.uint8), CLASSES[n // 60], "AB"[n // 30 % 2], f"p{n // 2}")
+        LabeledXray(str(n), np.zeros((4, 4), np.uint8), CLASSES[n // 60], "AB"[n // 30 % 2], f"p{n // 2}")
         for n in range(300)
     ]
     learned, aside = set_aside(items)
@@ -63,20 +63,20 @@ def test_what_is_set_aside_shares_no_patient_with_the_rest():
 
 
 def test_rare_classes_and_sources_are_drawn_more_often_than_their_share():
-    items = [LabelledXray(str(n), np.zeros(1), "others", "big", str(n)) for n in range(90)]
-    items += [LabelledXray("s", np.zeros(1), "spine", "small", str(n)) for n in range(10)]
+    items = [LabeledXray(str(n), np.zeros(1), "others", "big", str(n)) for n in range(90)]
+    items += [LabeledXray("s", np.zeros(1), "spine", "small", str(n)) for n in range(10)]
     weights = sampling_weights(items, 1.0)
     assert weights.sum() == pytest.approx(1)
     assert weights[90:].sum() == pytest.approx(1 / 4)  # roots: 3 to 1
 
 
-def test_a_batch_holds_xrays_and_other_pictures(labelled):
-    pools = Pools(list(labelled_xrays(labelled, "train")), [np.zeros((40, 40), np.uint8)])
-    grey, allowed = draw_batch(pools, Mixture(6, 3), 48, np.random.default_rng(0))
+def test_a_batch_holds_xrays_and_other_pictures(labeled):
+    pools = Pools(list(labeled_xrays(labeled, "train")), [np.zeros((40, 40), np.uint8)])
+    gray, allowed = draw_batch(pools, Mixture(6, 3), 48, np.random.default_rng(0))
     again, _ = draw_batch(pools, Mixture(6, 3), 48, np.random.default_rng(0))
-    assert grey.shape == (9, 1, 48, 48) and allowed.shape == (9, 6)
+    assert gray.shape == (9, 1, 48, 48) and allowed.shape == (9, 6)
     assert (allowed[6:, 5] == 1).all() and (allowed[:6, 5] == 0).all() and allowed.sum(1).min() == 1
-    assert bool((grey == again).all())
+    assert bool((gray == again).all())
 
 
 def test_either_chest_is_right_for_a_chest_of_unknown_age():
@@ -137,15 +137,15 @@ def few_steps(monkeypatch, tmp_path):
     monkeypatch.setenv(catalogue.OWN_MODELS, str(tmp_path / "out"))
 
 
-def test_training_writes_a_model_that_evaluate_finds(labelled, tmp_path, few_steps, capsys):
+def test_training_writes_a_model_that_evaluate_finds(labeled, tmp_path, few_steps, capsys):
     out = tmp_path / "out"
-    arguments = ["train", "router-light", "--data", str(labelled), "--output", str(out), "--steps", "3"]
+    arguments = ["train", "router-light", "--data", str(labeled), "--output", str(out), "--steps", "3"]
     assert main([*arguments, "--device", "cpu"]) == 0
     card = json.loads((out / "router-light" / "card.json").read_text())
     assert card["training"]["steps"] == 3 and set(card["decision"]) == {"temperature", "threshold", "distance"}
     assert (out / "curve.png").stat().st_size > 0
     capsys.readouterr()
-    evaluate = ["evaluate", "router", "--data", str(labelled), "--network", "light", "--json", "--device", "cpu"]
+    evaluate = ["evaluate", "router", "--data", str(labeled), "--network", "light", "--json", "--device", "cpu"]
     assert main([*evaluate, "--output", str(tmp_path / "figures")]) == 0
     document = json.loads(capsys.readouterr().out)
     assert (document["task"], document["network"], document["n"]) == ("router", "light", 5)

@@ -134,12 +134,12 @@ def test_an_overlay_group_is_named_and_not_drawn(tmp_path):
     assert "overlay" in xray.notes[0]
 
 
-def test_grey_stored_as_rgb_is_grey_and_colour_is_named(tmp_path):
-    grey = np.rint(scene() * 255).astype(np.uint8)
-    xray = read_xray(write_bytes_xray(tmp_path / "g.dcm", np.stack([grey] * 3, -1)))
+def test_gray_stored_as_rgb_is_gray_and_color_is_named(tmp_path):
+    gray = np.rint(scene() * 255).astype(np.uint8)
+    xray = read_xray(write_bytes_xray(tmp_path / "g.dcm", np.stack([gray] * 3, -1)))
     assert alike(xray.pixels) > 0.999 and xray.notes == ()
-    coloured = np.stack([grey, grey // 2, 255 - grey], -1)
-    assert "colour" in read_xray(write_bytes_xray(tmp_path / "c.dcm", coloured)).notes[0]
+    colored = np.stack([gray, gray // 2, 255 - gray], -1)
+    assert "color" in read_xray(write_bytes_xray(tmp_path / "c.dcm", colored)).notes[0]
 
 
 def test_pixels_that_are_not_square_are_stated(tmp_path):
@@ -200,10 +200,10 @@ def test_a_picture_of_16_bits_keeps_its_contrast(tmp_path):
 def test_pictures_with_palette_or_transparency_are_read(tmp_path):
     from PIL import Image
 
-    grey = Image.fromarray(np.rint(scene() * 255).astype(np.uint8))
-    grey.convert("P").save(tmp_path / "p.png")
-    grey.convert("LA").save(tmp_path / "la.png")
-    grey.convert("RGBA").save(tmp_path / "rgba.png")
+    gray = Image.fromarray(np.rint(scene() * 255).astype(np.uint8))
+    gray.convert("P").save(tmp_path / "p.png")
+    gray.convert("LA").save(tmp_path / "la.png")
+    gray.convert("RGBA").save(tmp_path / "rgba.png")
     for name in ("p", "la", "rgba"):
         assert alike(read_xray(tmp_path / f"{name}.png").pixels) > 0.98, name
 

@@ -183,7 +183,7 @@ def test_what_is_no_image_is_held(run):
     assert len(running.files("data/held")) == 1
 
 
-def test_an_object_that_is_too_large_is_refused_and_its_neighbours_are_taken(run):
+def test_an_object_that_is_too_large_is_refused_and_its_neighbors_are_taken(run):
     running = run(more="max_object_mb: 0.01")
     large = write_xray(running.folder / "large.dcm", PixelData=b"\0" * 40_000, Rows=200, Columns=100)
     small = write_xray(running.folder / "small.dcm")

@@ -8,8 +8,8 @@ import pytest
 from LesionKitLib.errors import UnusableInput
 from StrokeSynthLib.labels import (
     BACKGROUND,
-    DEEP_GREY,
-    GREY,
+    DEEP_GRAY,
+    GRAY,
     LABEL_COUNT,
     LABELS,
     LESION,
@@ -32,8 +32,8 @@ def test_freesurfers_numbers_become_semantic_ones_whatever_the_side():
     found = semantic_from_freesurfer(np.array([[0, 2, 41], [3, 42, 4], [10, 1003, 57]]))
     assert found.tolist() == [
         [BACKGROUND, WHITE.value, WHITE.value],
-        [GREY.value, GREY.value, VENTRICLES.value],
-        [DEEP_GREY.value, GREY.value, LESION.value],
+        [GRAY.value, GRAY.value, VENTRICLES.value],
+        [DEEP_GRAY.value, GRAY.value, LESION.value],
     ]
     assert found.dtype == np.uint8
 

@@ -27,8 +27,8 @@ def grid(shape=(30, 32, 40)):
     return Volume(np.zeros(shape, bool), matrix)
 
 
-def ball(volume, centre=(15, 16, 28), radius=5):
-    return volume.with_array(lesion_mask(volume.array.shape, centre, radius))
+def ball(volume, center=(15, 16, 28), radius=5):
+    return volume.with_array(lesion_mask(volume.array.shape, center, radius))
 
 
 def blob_sampler():
@@ -275,11 +275,11 @@ def test_features_tell_places_in_ras():
     assert names["superior"] == pytest.approx(0.0, abs=0.01)
 
 
-def test_nearest_neighbours_tell_apart_what_differs_and_not_what_is_alike():
+def test_nearest_neighbors_tell_apart_what_differs_and_not_what_is_alike():
     rng = np.random.default_rng(0)
     a, b = rng.normal(0, 1, (200, 4)), rng.normal(0, 1, (200, 4))
-    assert evaluation.nearest_neighbour_accuracy(a, b) == pytest.approx(0.5, abs=0.08)
-    assert evaluation.nearest_neighbour_accuracy(a, b + 8) == 1.0
+    assert evaluation.nearest_neighbor_accuracy(a, b) == pytest.approx(0.5, abs=0.08)
+    assert evaluation.nearest_neighbor_accuracy(a, b + 8) == 1.0
 
 
 def test_a_copied_mask_has_a_dice_of_one():

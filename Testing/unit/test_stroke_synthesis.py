@@ -14,23 +14,23 @@ from LesionKitLib.inference import Runtime
 from LesionKitLib.progress import Progress
 from LesionKitLib.volume import Volume, affine
 from StrokeSynthLib import database, synthesis
-from StrokeSynthLib.labels import BACKGROUND, GREY, LESION, WHITE
+from StrokeSynthLib.labels import BACKGROUND, GRAY, LESION, WHITE
 from StrokeSynthLib.mask_sampling import DrawnLesion
 
 torch = pytest.importorskip("torch")
 
 
 class Painter(torch.nn.Module):
-    """A translator that gives every label its own grey, and the noise a little."""
+    """A translator that gives every label its own gray, and the noise a little."""
 
     def forward(self, labels, noise, style=None):
-        greys = torch.linspace(-0.9, 0.9, labels.shape[1]).reshape(1, -1, 1, 1)
-        return (labels * greys).sum(1, keepdim=True) + 0.02 * noise.tanh()
+        grays = torch.linspace(-0.9, 0.9, labels.shape[1]).reshape(1, -1, 1, 1)
+        return (labels * grays).sum(1, keepdim=True) + 0.02 * noise.tanh()
 
 
 def labels_volume(spacing=(1.0, 1.0, 1.0)):
     array = np.zeros((24, 40, 36), np.uint8)
-    array[4:20, 5:35, 4:32] = GREY.value
+    array[4:20, 5:35, 4:32] = GRAY.value
     array[6:18, 8:32, 7:29] = WHITE.value
     return Volume(array, affine(spacing, origin=(17.0, 20.0, -10.0)), "labels")
 
@@ -85,12 +85,12 @@ def test_the_plane_weights_sum_to_one():
     assert sum(synthesis.PLANE_WEIGHTS.values()) == 1
 
 
-def test_each_label_gets_its_grey_and_the_background_none():
+def test_each_label_gets_its_gray_and_the_background_none():
     volume = synthesis.with_given_lesion(labels_volume(), a_lesion(labels_volume()))
     image = synthesis.translate(volume, Painter(), 0)
     assert image.array.dtype == np.int16
     assert (image.array[volume.array == BACKGROUND] == 0).all() and (image.array[volume.array > 0] > 0).all()
-    means = [image.array[volume.array == label].mean() for label in (GREY.value, WHITE.value, LESION.value)]
+    means = [image.array[volume.array == label].mean() for label in (GRAY.value, WHITE.value, LESION.value)]
     assert means[0] < means[1] < means[2]
 
 
@@ -124,7 +124,7 @@ def test_batches_do_not_change_the_image():
 
 
 def test_the_lesion_of_a_synthesis_is_aligned_with_its_image(painter):
-    result = synthesis.synthesise(labels_volume(), a_lesion(labels_volume()), device="cpu")
+    result = synthesis.synthesize(labels_volume(), a_lesion(labels_volume()), device="cpu")
     np.testing.assert_array_equal(result.lesion_mask, a_lesion(labels_volume()).array > 0)
     about = result.summary()
     assert about["lesions"] == 1 and about["lesion_ml"] == pytest.approx(0.24) and about["side"] == "left"
@@ -132,14 +132,14 @@ def test_the_lesion_of_a_synthesis_is_aligned_with_its_image(painter):
 
 
 def test_none_adds_no_lesion_and_the_gan_adds_one(painter):
-    without = synthesis.synthesise(labels_volume(), None, device="cpu")
+    without = synthesis.synthesize(labels_volume(), None, device="cpu")
     assert not without.lesion_mask.any() and without.summary()["side"] is None
-    drawn = synthesis.synthesise(labels_volume(), "gan", device="cpu")
+    drawn = synthesis.synthesize(labels_volume(), "gan", device="cpu")
     assert drawn.lesion_mask.sum() == 120 and drawn.summary()["mask_model"] == "stroke-mask-gan 0"
 
 
 def test_the_same_seed_gives_the_same_image_and_another_seed_another(painter):
-    first, again, other = (synthesis.synthesise(labels_volume(), "gan", seed=s, device="cpu").image for s in (4, 4, 5))
+    first, again, other = (synthesis.synthesize(labels_volume(), "gan", seed=s, device="cpu").image for s in (4, 4, 5))
     np.testing.assert_array_equal(first.array, again.array)
     assert (first.array != other.array).any()
 
@@ -147,16 +147,16 @@ def test_the_same_seed_gives_the_same_image_and_another_seed_another(painter):
 def test_unusable_maps_and_lesions_are_refused_with_a_sentence(painter):
     volume = labels_volume()
     with pytest.raises(UnusableInput, match="empty"):
-        synthesis.synthesise(volume.with_array(np.zeros_like(volume.array)), None)
+        synthesis.synthesize(volume.with_array(np.zeros_like(volume.array)), None)
     with pytest.raises(UnusableInput, match="labels that are not known: 99"):
-        synthesis.synthesise(volume.with_array(np.where(volume.array > 0, 99, 0)), None)
+        synthesis.synthesize(volume.with_array(np.where(volume.array > 0, 99, 0)), None)
     moved = Volume(a_lesion(volume).array, affine((1.0, 1.0, 1.0)))
     smaller = Volume(a_lesion(volume).array[1:], volume.ijk_to_ras)
     for lesion in (moved, smaller):
         with pytest.raises(UnusableInput, match="another grid"):
-            synthesis.synthesise(volume, lesion)
+            synthesis.synthesize(volume, lesion)
     with pytest.raises(UnusableInput, match="outside the brain"):
-        synthesis.synthesise(volume, volume.with_array((volume.array == 0).astype(np.uint8)))
+        synthesis.synthesize(volume, volume.with_array((volume.array == 0).astype(np.uint8)))
 
 
 def test_a_translator_that_is_not_installed_is_missing(no_models):

@@ -20,8 +20,8 @@ from StrokeSynthLib.template import STANDARD_SHAPE, load_template, template_labe
 def test_the_template_holds_every_tissue_in_plausible_amounts():
     labels = load_template().labels
     assert labels.array.shape == STANDARD_SHAPE
-    millilitres = [float((labels.array == c.value).sum()) / 1000 for c in TISSUES]
-    assert min(millilitres) > 20 and 1500 < sum(millilitres) < 2100
+    milliliters = [float((labels.array == c.value).sum()) / 1000 for c in TISSUES]
+    assert min(milliliters) > 20 and 1500 < sum(milliliters) < 2100
 
 
 def test_priors_sum_to_at_most_one():

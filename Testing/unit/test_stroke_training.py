@@ -18,17 +18,17 @@ from StrokeSynthLib.augment import CANVAS
 from StrokeSynthLib.datasets import read_masks, read_slices
 from StrokeSynthLib.evaluation import metrics_of, score_slices
 from StrokeSynthLib.experiment import ALL, Setting, choose_cases, mixture_of, parse_sizes, run_experiment, run_folder
-from StrokeSynthLib.experiment_summary import as_markdown, summarise
+from StrokeSynthLib.experiment_summary import as_markdown, summarize
 from StrokeSynthLib.labels import LESION, SKULL_FIRST, WHITE, semantic_from_labels
-from StrokeSynthLib.randomise import bias_field, coarse, random_image, random_means
+from StrokeSynthLib.randomize import bias_field, coarse, random_image, random_means
 from StrokeSynthLib.slice_prediction import mirrored_probabilities, predict_slices
-from StrokeSynthLib.slice_views import channels, normalised, template_slice
+from StrokeSynthLib.slice_views import channels, normalized, template_slice
 from StrokeSynthLib.synthetic_slices import translated_slices
 from StrokeSynthLib.template import load_template
 from StrokeSynthLib.training import Mixture, draw_batch, read_sources, train_stroke_unet
 
 CPU = Runtime("cpu", batch=4)
-TINY = Setting((2, ALL), ("real", "randomised"), (0,), steps=1, batch=2, added=2, synthetic=2)
+TINY = Setting((2, ALL), ("real", "randomized"), (0,), steps=1, batch=2, added=2, synthetic=2)
 
 
 @pytest.fixture(scope="module")
@@ -43,12 +43,12 @@ def sources(data):
         return read_sources(data, Mixture())
 
 
-def test_grey_values_are_normalised_whatever_the_scanners_scale():
+def test_gray_values_are_normalized_whatever_the_scanners_scale():
     image = np.random.default_rng(0).random((30, 30))
     brain = image > 0.1
-    one, other = normalised(image, brain), normalised(700 * image + 90, brain)
+    one, other = normalized(image, brain), normalized(700 * image + 90, brain)
     assert np.allclose(one, other, atol=1e-4) and (one[~brain] == -1).all() and np.abs(one).max() <= 1
-    assert (normalised(image, np.zeros_like(brain)) == -1).all()
+    assert (normalized(image, np.zeros_like(brain)) == -1).all()
 
 
 def test_the_second_channel_is_the_other_hemisphere_but_not_in_sagittal_slices():
@@ -63,7 +63,7 @@ def test_the_templates_slice_is_only_shown_where_the_shape_fits():
     assert (template_slice("axial", (50, 60)) == -1).all()
 
 
-def test_a_lesions_grey_differs_from_tissue_or_follows_a_sequence():
+def test_a_lesions_gray_differs_from_tissue_or_follows_a_sequence():
     rng = np.random.default_rng(1)
     draws = np.stack([random_means(rng, SKULL_FIRST + 4) for _ in range(50)])
     assert (draws[:, 0] == 0).all() and len(np.unique(draws[:, LESION.value])) == 50
@@ -139,7 +139,7 @@ def test_a_batch_has_every_sources_slices_on_the_canvas(sources):
 
 def test_training_goes_on_where_it_stopped_and_can_be_described_as_it_is(data, sources, tmp_path):
     plan = TrainingPlan(2, warmup=1, save_every=1, check_every=2)
-    small = Mixture(axial=1, coronal=0, sagittal=0, translated=0, randomised=1)
+    small = Mixture(axial=1, coronal=0, sagittal=0, translated=0, randomized=1)
     network = train_stroke_unet(sources, tmp_path, plan, small, pretrained=False)
     reached, steps = recipe.averaged_network(tmp_path)
     assert steps == 2
@@ -187,15 +187,15 @@ def test_smaller_choices_of_cases_lie_within_larger_ones(data):
 
 def test_every_arm_sees_as_many_real_slices_and_the_others_come_in_addition():
     setting = replace(TINY, batch=7, added=3)
-    found = {arm: mixture_of(arm, setting) for arm in ("real", "pix2pix", "randomised")}
+    found = {arm: mixture_of(arm, setting) for arm in ("real", "pix2pix", "randomized")}
     assert {m.axial for m in found.values()} == {7}
-    assert [(m.translated, m.randomised) for m in found.values()] == [(0, 0), (3, 0), (0, 3)]
+    assert [(m.translated, m.randomized) for m in found.values()] == [(0, 0), (3, 0), (0, 3)]
 
 
 def test_the_network_learns_from_translated_slices_of_training_patients_masks_too(sources):
     assert len(sources.translated) == 3 and sources.translated.masks.any()
     assert set(sources.translated.split) == {"train"}
-    batch = draw_batch(sources, Mixture(0, 0, 0, translated=2, randomised=0), np.random.default_rng(0))
+    batch = draw_batch(sources, Mixture(0, 0, 0, translated=2, randomized=0), np.random.default_rng(0))
     assert len(batch["image"]) == 2 and float(batch["lesion"].sum()) > 0
 
 
@@ -208,16 +208,16 @@ def test_sizes_are_read_and_refused_by_name():
 def test_an_experiment_is_not_repeated_but_goes_on(data, tmp_path):
     summary = run_experiment(data, tmp_path, TINY, "cpu", pretrained=False)
     assert [(row["size"], row["arm"]) for row in summary["rows"]] == [
-        (2, "real"), (2, "randomised"), (ALL, "real"), (ALL, "randomised"),
+        (2, "real"), (2, "randomized"), (ALL, "real"), (ALL, "randomized"),
     ]  # fmt: skip
     for name in ("experiment.json", "experiment.csv", "experiment.md", "experiment.png"):
         assert (tmp_path / name).stat().st_size > 100
     first = run_folder(tmp_path, "real", 2, 0) / "result.json"
     before = first.stat().st_mtime_ns
     first.write_text(json.dumps({**json.loads(first.read_text()), "dice_pooled": 0.123}))
-    (run_folder(tmp_path, "randomised", 2, 0) / "result.json").unlink()
+    (run_folder(tmp_path, "randomized", 2, 0) / "result.json").unlink()
     finished = run_experiment(data, tmp_path, TINY, "cpu", only_finished=True)
-    assert [(row["size"], row["arm"]) for row in finished["rows"]] == [(2, "real"), (ALL, "real"), (ALL, "randomised")]
+    assert [(row["size"], row["arm"]) for row in finished["rows"]] == [(2, "real"), (ALL, "real"), (ALL, "randomized")]
     again = run_experiment(data, tmp_path, TINY, "cpu", pretrained=False)
     assert first.stat().st_mtime_ns > before and again["rows"][0]["dice_pooled"] == 0.123
     with pytest.raises(UnusableInput, match="another setting"):
@@ -247,11 +247,11 @@ def test_a_gain_is_tested_against_real_cases_alone():
     patients = [f"p{n}" for n in range(20)]
     base = {"size": 10, "seed": 0, "dice_pooled": 0.5, "arm": "real", "dice": dict.fromkeys(patients, 0.4)}
     better = {**base, "arm": "spade", "dice": {p: 0.5 + 0.01 * n for n, p in enumerate(patients)}}
-    rows = summarise([base, better], {})["rows"]
+    rows = summarize([base, better], {})["rows"]
     assert rows[0]["gain"] is None and rows[1]["gain"] == pytest.approx(0.195) and rows[1]["p"] < 0.001
-    assert "| 10 | spade |" in as_markdown(summarise([base, better], {}))
+    assert "| 10 | spade |" in as_markdown(summarize([base, better], {}))
     other_seed = {**base, "seed": 1, "dice": dict.fromkeys(patients, 0.9)}
-    rows = summarise([base, other_seed, better], {})["rows"]
+    rows = summarize([base, other_seed, better], {})["rows"]
     assert rows[1]["gain"] == pytest.approx(0.195)  # against the seed that both have
 
 

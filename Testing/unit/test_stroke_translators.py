@@ -26,11 +26,11 @@ def build(name):
 
 @pytest.fixture
 def narrow_opponents(monkeypatch):
-    """Discriminators and the labeller with few channels, to be quick."""
+    """Discriminators and the labeler with few channels, to be quick."""
     from StrokeSynthLib.networks.translators import common, cyclegan
 
     monkeypatch.setattr(common, "PatchDiscriminator", partial(common.PatchDiscriminator, width=4))
-    monkeypatch.setattr(cyclegan, "Labeller", partial(cyclegan.Labeller, width=4, blocks=1))
+    monkeypatch.setattr(cyclegan, "Labeler", partial(cyclegan.Labeler, width=4, blocks=1))
 
 
 def tiny_pairs(count=3, size=(40, 44)):
@@ -84,7 +84,7 @@ def test_spade_multiplies_by_one_plus_gamma():
         torch.nn.init.zeros_(part.weight)
         torch.nn.init.zeros_(part.bias)
     x, told = torch.randn(2, 4, 8, 8), torch.randn(2, LABEL_COUNT + 1, 8, 8)
-    torch.testing.assert_close(spade(x, told), spade.norm(x))  # gamma 0 leaves the normalised features as they are
+    torch.testing.assert_close(spade(x, told), spade.norm(x))  # gamma 0 leaves the normalized features as they are
     torch.nn.init.ones_(spade.gamma.bias)
     torch.testing.assert_close(spade(x, told), 2 * spade.norm(x))
 
@@ -241,7 +241,7 @@ def test_roughness_is_larger_across_slices_that_flicker():
     assert uneven["k"] > 3 * uneven["i"]
 
 
-def test_tissue_is_found_by_greys_where_the_atlas_is_vague():
+def test_tissue_is_found_by_grays_where_the_atlas_is_vague():
     from StrokeSynthLib.tissue_em import tissue_map
 
     rng = np.random.default_rng(0)

@@ -24,5 +24,5 @@ def test_segmentations_of_different_images_are_refused():
         compare(np.zeros((2, 3)), np.zeros((3, 2)))
 
 
-def test_the_three_outcomes_have_their_own_colours_and_values():
+def test_the_three_outcomes_have_their_own_colors_and_values():
     assert [c.value for c in OUTCOMES] == [1, 2, 3] and len({c.color for c in OUTCOMES}) == 3

@@ -49,7 +49,7 @@ def ramp(volume: Volume) -> Volume:
 
 
 def inside(volume: Volume, points: np.ndarray) -> np.ndarray:
-    """Which RAS points lie between voxel centres of the volume, not at its very rim."""
+    """Which RAS points lie between voxel centers of the volume, not at its very rim."""
     ijk = np.concatenate([points, np.ones_like(points[..., :1])], -1) @ np.linalg.inv(volume.ijk_to_ras)[:3].T
     return ((ijk > 1e-3) & (ijk < np.array(volume.array.shape[::-1]) - 1 - 1e-3)).all(-1)
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 CLASSES = 5
 OUTPUTS = CLASSES + 1  # and "no X-ray of these"
-MEAN, SCALE = 0.5, 0.25  # of the grey values 0..1
+MEAN, SCALE = 0.5, 0.25  # of the gray values 0..1
 DIRECTIONS = 48  # of the feature space in which distances are measured
 
 
@@ -21,7 +21,7 @@ class FeatureSpace(nn.Module):
         super().__init__()
         self.register_buffer("mean", torch.zeros(channels))
         self.register_buffer("projection", torch.zeros(channels, directions))
-        self.register_buffer("centres", torch.zeros(CLASSES, directions))
+        self.register_buffer("centers", torch.zeros(CLASSES, directions))
 
     def fit(self, features: Tensor, labels: Tensor) -> None:
         """features: (n, channels) of training images; labels: (n,) numbers of their classes, all of which occur."""
@@ -29,21 +29,21 @@ class FeatureSpace(nn.Module):
         means = torch.stack([features[labels == n].mean(0) for n in range(CLASSES)])
         within = features - means[labels]
         values, vectors = torch.linalg.eigh(within.T @ within / len(features))
-        values, vectors = values.flip(0)[: len(self.centres[0])], vectors.flip(1)[:, : len(self.centres[0])]
+        values, vectors = values.flip(0)[: len(self.centers[0])], vectors.flip(1)[:, : len(self.centers[0])]
         self.mean.copy_(features.mean(0))
         self.projection.copy_(vectors / (values + 0.01 * values.mean()).sqrt())
-        self.centres.copy_((means - features.mean(0)) @ self.projection.double())
+        self.centers.copy_((means - features.mean(0)) @ self.projection.double())
 
     def distance(self, features: Tensor) -> Tensor:
-        """(n, channels) -> (n,): to the nearest centre, about 1 for training images."""
+        """(n, channels) -> (n,): to the nearest center, about 1 for training images."""
         places = (features - self.mean) @ self.projection
-        return torch.cdist(places, self.centres).amin(1) / self.centres.shape[1] ** 0.5
+        return torch.cdist(places, self.centers).amin(1) / self.centers.shape[1] ** 0.5
 
 
 class BodyPartNet(nn.Module):
     """An encoder with a head. The encoder gives feature maps (n, channels, h, w) for (n, 3, size, size).
 
-    forward: grey (n, 1, size, size) in 0..1 -> logits (n, 6).
+    forward: gray (n, 1, size, size) in 0..1 -> logits (n, 6).
     """
 
     def __init__(self, encoder: nn.Module, channels: int, dropout: float = 0.2):
@@ -53,9 +53,9 @@ class BodyPartNet(nn.Module):
         self.classify = nn.Linear(channels, OUTPUTS)
         self.space = FeatureSpace(channels)
 
-    def maps(self, grey: Tensor) -> Tensor:
+    def maps(self, gray: Tensor) -> Tensor:
         """Feature maps (n, channels, h, w)."""
-        return self.encoder(((grey - MEAN) / SCALE).expand(-1, 3, -1, -1))
+        return self.encoder(((gray - MEAN) / SCALE).expand(-1, 3, -1, -1))
 
     def pooled(self, maps: Tensor) -> Tensor:
         """Features of the whole image (n, channels), float32."""
@@ -66,21 +66,21 @@ class BodyPartNet(nn.Module):
         with torch.autocast(pooled.device.type, enabled=False):
             return self.classify(self.dropout(pooled))
 
-    def forward(self, grey: Tensor) -> Tensor:
-        return self.logits(self.pooled(self.maps(grey)))
+    def forward(self, gray: Tensor) -> Tensor:
+        return self.logits(self.pooled(self.maps(gray)))
 
-    def describe(self, grey: Tensor) -> tuple[Tensor, Tensor]:
+    def describe(self, gray: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (n, 6) and distances from the training images (n,), in eval mode."""
-        pooled = self.pooled(self.maps(grey))
+        pooled = self.pooled(self.maps(gray))
         with torch.autocast(pooled.device.type, enabled=False):
             return self.classify(pooled), self.space.distance(pooled)
 
-    def class_maps(self, grey: Tensor) -> Tensor:
+    def class_maps(self, gray: Tensor) -> Tensor:
         """How much each place speaks for each class, (n, 6, h, w).
 
         For an average followed by linear weights, Grad-CAM (Selvaraju 2017, arXiv 1610.02391) is this weighted sum of
         the maps (section 3.1 there), so no gradient is needed.
         """
-        maps = self.maps(grey).float()
+        maps = self.maps(gray).float()
         with torch.autocast(maps.device.type, enabled=False):
             return torch.einsum("nchw,kc->nkhw", maps, self.classify.weight)

@@ -28,7 +28,7 @@ class JointHeads(NamedTuple):
     decision: Tensor  # (n) logit: COVID-19 pneumonia or not
     heat: Tensor | None = None  # (n, 1, h / 16, w / 16) what spoke for the decision, logit units, >= 0
     sides: tuple[Tensor, ...] = ()  # any-lesion logits (n, 1, h', w') for deep supervision, in training only
-    reconstruction: Tensor | None = None  # (n, 2, h / 2, w / 2) the input's grey values 0..1
+    reconstruction: Tensor | None = None  # (n, 2, h / 2, w / 2) the input's gray values 0..1
 
     def probabilities(self) -> Tensor:
         """As Heads.probabilities."""

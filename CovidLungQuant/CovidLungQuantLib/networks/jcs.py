@@ -178,16 +178,16 @@ class JCSNet(nn.Module):
         self.lung = nn.Conv2d(12, 1, 1)
 
     def forward(self, x: Tensor, lengths: list[int] | None = None) -> JointHeads:
-        """x: (n, 2, h, w), grey 0..1 in the lung and the soft-tissue window; lengths are not used: slice by slice."""
-        centred = 2 * x - 1
-        known = self.classifier.features(centred[:, :1])
-        masks, sides = self._segment(centred, known)
+        """x: (n, 2, h, w), gray 0..1 in the lung and the soft-tissue window; lengths are not used: slice by slice."""
+        centerd = 2 * x - 1
+        known = self.classifier.features(centerd[:, :1])
+        masks, sides = self._segment(centerd, known)
         weights = lung_weights(masks.lung, known[16].shape[-2:])
         decision, heat = self.classifier(known, weights)
         return JointHeads(masks, decision, heat, sides if self.training else ())
 
-    def _segment(self, centred: Tensor, known: dict[int, Tensor]) -> tuple[Heads, tuple[Tensor, ...]]:
-        x, features = centred, []
+    def _segment(self, centerd: Tensor, known: dict[int, Tensor]) -> tuple[Heads, tuple[Tensor, ...]]:
+        x, features = centerd, []
         for stride, down, fuse, enhance in zip(STAGES, self.down, self.fuse, self.enhance, strict=True):
             x = fuse(torch.cat([down(x), known[stride]], 1))
             features.append(enhance(x))
@@ -197,7 +197,7 @@ class JCSNet(nn.Module):
             x = self.decode[n](x, features[n])
             sides.append(self.sides[n](x))
         x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
-        x = self.last(torch.cat([x, centred.to(x.dtype)], 1))
+        x = self.last(torch.cat([x, centerd.to(x.dtype)], 1))
         return Heads(self.attention(x), self.kind(x), self.lung(x)), tuple(sides)
 
     @torch.inference_mode()

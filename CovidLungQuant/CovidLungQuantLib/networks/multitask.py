@@ -33,10 +33,10 @@ class MultiTaskNet(nn.Module):
 
     def __init__(self, deep: int = 128, code: int = 32, dropout: float = 0.5):
         super().__init__()
-        self.colour = nn.Conv2d(2, 3, 1)
-        with torch.no_grad():  # the lung window as three equal colours, as the ImageNet weights expect
-            self.colour.weight.zero_()[:, 0] = 1
-            self.colour.bias.zero_()
+        self.color = nn.Conv2d(2, 3, 1)
+        with torch.no_grad():  # the lung window as three equal colors, as the ImageNet weights expect
+            self.color.weight.zero_()[:, 0] = 1
+            self.color.bias.zero_()
         self.encoder = EfficientNetLite0(ENCODER_BLOCKS)
         c = self.encoder.channels
         self.deepest = nn.Sequential(conv(c[16], deep, stride=2), conv(deep, deep))
@@ -51,27 +51,27 @@ class MultiTaskNet(nn.Module):
         self.code = conv(deep, code, 1)
         widths = (code, 32, 32, 24, 16)
         self.redraw = nn.ModuleList(conv(a, b) for a, b in zip(widths, widths[1:], strict=False))
-        self.grey = nn.Conv2d(widths[-1], 2, 1)
+        self.gray = nn.Conv2d(widths[-1], 2, 1)
         self.decide = nn.Sequential(
             nn.Linear(c[16] + deep, 128), nn.ReLU(), nn.Dropout(dropout),
             nn.Linear(128, 64), nn.ReLU(), nn.Dropout(dropout), nn.Linear(64, 1),
         )  # fmt: skip
 
     def forward(self, x: Tensor, lengths: list[int] | None = None) -> JointHeads:
-        """x: (n, 2, h, w), grey 0..1 in the lung and the soft-tissue window; lengths are not used: slice by slice."""
-        centred = 2 * x - 1
-        features = self.encoder(self.colour(centred))
+        """x: (n, 2, h, w), gray 0..1 in the lung and the soft-tissue window; lengths are not used: slice by slice."""
+        centerd = 2 * x - 1
+        features = self.encoder(self.color(centerd))
         deepest = self.deepest(features[16])
-        masks = self._segment(features, deepest, centred)
+        masks = self._segment(features, deepest, centerd)
         weights = lung_weights(masks.lung, features[16].shape[-2:])
         return JointHeads(masks, self._decide(features[16], deepest, weights), reconstruction=self._redraw(deepest))
 
-    def _segment(self, features: dict[int, Tensor], deepest: Tensor, centred: Tensor) -> Heads:
+    def _segment(self, features: dict[int, Tensor], deepest: Tensor, centerd: Tensor) -> Heads:
         x = self.up16(deepest, features[16])
         x = self.up8(x, features[8])
         x = self.up4(x, features[4])
         x = self.up2(x, features[2])
-        x = self.up1(x, centred.to(x.dtype))
+        x = self.up1(x, centerd.to(x.dtype))
         return Heads(self.attention(x), self.kind(x), self.lung(x))
 
     def _decide(self, fine: Tensor, deepest: Tensor, weights: Tensor) -> Tensor:
@@ -81,11 +81,11 @@ class MultiTaskNet(nn.Module):
         return self.decide((both * weights).sum((2, 3)) / weights.sum((2, 3)))[:, 0]
 
     def _redraw(self, deepest: Tensor) -> Tensor:
-        """The input's grey values at half its size, from the deepest features alone."""
+        """The input's gray values at half its size, from the deepest features alone."""
         x = self.code(deepest)
         for layer in self.redraw:
             x = layer(F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False))
-        return self.grey(x).sigmoid()
+        return self.gray(x).sigmoid()
 
     @torch.inference_mode()
     def stream(self, slices: Iterable[Tensor], encode=None) -> Iterator[JointHeads]:

@@ -10,7 +10,7 @@ import vtk
 def write_overlay(array: np.ndarray, volume_node, name: str, color_node_id: str, node=None, top: float = 1.0):
     """A vtkMRMLScalarVolumeNode of values 0..top [k, j, i] on the grid of ``volume_node``.
 
-    node: is refilled when given. color_node_id: such as "vtkMRMLColorTableNodeFileColdToHotRainbow.txt"; a colour
+    node: is refilled when given. color_node_id: such as "vtkMRMLColorTableNodeFileColdToHotRainbow.txt"; a color
     that is not there is left out.
     Raises ValueError when the array does not have the volume's shape.
     """

@@ -6,7 +6,7 @@ its voxels. A segment whose voxels no longer match it was edited; one without a 
 
 Writing again into the same segmentation:
 
-- Nothing of it was edited or deleted: its segments get the new voxels and keep their IDs, names, colours and display
+- Nothing of it was edited or deleted: its segments get the new voxels and keep their IDs, names, colors and display
   settings. Segments that a person added stay as they are.
 - Anything was edited or deleted, or it belongs to another volume: it stays as it is, whole, and the result becomes a
   new segmentation beside it. One segmentation thus always holds one coherent state, which can be measured.
@@ -132,7 +132,7 @@ def read_labels(segmentation, volume_node, classes: Sequence[SegmentClass]) -> n
 
     Segments count by class, whoever made them: by the tag written here or, without it, by terminology (type, and
     modifier where the class has one). Where segments overlap, the later class in ``classes`` wins. Voxels outside the
-    volume are left out. A segment in another geometry or under another transform is resampled (nearest neighbour).
+    volume are left out. A segment in another geometry or under another transform is resampled (nearest neighbor).
     """
     labels = np.zeros(volume_node.GetImageData().GetDimensions()[::-1], np.uint8)
     for label in classes:

@@ -24,7 +24,7 @@ def show_volume(volume_node) -> None:
 
 
 def jump_to(scene, ras) -> None:
-    """Centre all slice views on a point (RAS, mm)."""
+    """Center all slice views on a point (RAS, mm)."""
     for node in slicer.util.getNodesByClass("vtkMRMLSliceNode", scene):
         node.JumpSliceByCentering(*ras)
 

@@ -62,13 +62,13 @@ def _require_scalar_volume(node) -> None:
     if node is None:
         raise UnusableInput("No volume is chosen.")
     if not isinstance(node, slicer.vtkMRMLScalarVolumeNode) or isinstance(node, slicer.vtkMRMLLabelMapVolumeNode):
-        raise UnusableInput("A scalar volume is needed, not a label map, a colour image or another kind of data.")
+        raise UnusableInput("A scalar volume is needed, not a label map, a color image or another kind of data.")
     image = node.GetImageData()
     if image is None or image.GetNumberOfPoints() == 0 or image.GetPointData().GetScalars() is None:
         raise UnusableInput("The volume holds no image.")
     components = image.GetNumberOfScalarComponents()
     if components != 1:
-        raise UnusableInput(f"The volume has {components} values per voxel (a colour image?), but one is needed.")
+        raise UnusableInput(f"The volume has {components} values per voxel (a color image?), but one is needed.")
 
 
 def _voxels(node) -> np.ndarray:

@@ -16,7 +16,7 @@ from StrokeSynthLib.mask_boxes import CELLS
 
 LATENT = 128
 PENALTY = 10.0
-CONDITIONS = 7  # centre (3, mm), logarithms of the sides (3, mm) and of the volume (ml)
+CONDITIONS = 7  # center (3, mm), logarithms of the sides (3, mm) and of the volume (ml)
 
 # What brings the conditions to numbers around 0 of about size 1: the head's and a lesion's usual measures.
 _MIDDLE = (35.0, 15.0, 15.0, 3.6, 3.8, 3.6, 2.0)
@@ -24,21 +24,21 @@ _SCALE = (25.0, 40.0, 30.0, 0.8, 0.8, 0.8, 2.0)
 _HEAD_MM = 80.0
 
 
-def normalised(conditions: Tensor) -> Tensor:
+def normalized(conditions: Tensor) -> Tensor:
     """(n, 7) conditions as the networks see them."""
     middle, scale = (torch.tensor(v, dtype=conditions.dtype, device=conditions.device) for v in (_MIDDLE, _SCALE))
     return (conditions - middle) / scale
 
 
 def positions(conditions: Tensor, cells: int) -> Tensor:
-    """(n, 3, cells, cells, cells): where each cell's centre lies along L, P and S, in units of 80 mm.
+    """(n, 3, cells, cells, cells): where each cell's center lies along L, P and S, in units of 80 mm.
 
     The last three axes are S, P, L, as in every array of this project.
     """
     steps = (torch.arange(cells, dtype=conditions.dtype, device=conditions.device) + 0.5) / cells - 0.5
     ramps = torch.stack(torch.meshgrid(steps, steps, steps, indexing="ij")[::-1])  # L, P, S
-    centres, sides = conditions[:, :3], conditions[:, 3:6].exp()
-    return (centres[:, :, None, None, None] + sides[:, :, None, None, None] * ramps) / _HEAD_MM
+    centers, sides = conditions[:, :3], conditions[:, 3:6].exp()
+    return (centers[:, :, None, None, None] + sides[:, :, None, None, None] * ramps) / _HEAD_MM
 
 
 class Grow(nn.Module):
@@ -65,7 +65,7 @@ class MaskGenerator(nn.Module):
 
     def forward(self, latent: Tensor, conditions: Tensor) -> Tensor:
         """latent: (n, 128), standard normal; conditions: (n, 7) -> (n, 1, 32, 32, 32) in 0..1."""
-        x = self.first(torch.cat([latent, normalised(conditions)], 1)).relu().unflatten(1, (-1, 4, 4, 4))
+        x = self.first(torch.cat([latent, normalized(conditions)], 1)).relu().unflatten(1, (-1, 4, 4, 4))
         for grow in self.grow:
             x = grow(x, conditions)
         return self.last(torch.cat([x, positions(conditions, CELLS).to(x.dtype)], 1)).float().sigmoid()
@@ -96,7 +96,7 @@ class MaskCritic(nn.Module):
     def forward(self, masks: Tensor, conditions: Tensor) -> Tensor:
         """masks: (n, 1, 32, 32, 32); conditions: (n, 7) -> (n,)."""
         features = self.layers(torch.cat([masks, positions(conditions, CELLS)], 1)).float()
-        told = (features * self.projection(normalised(conditions)).float()).sum(1) / features.shape[1] ** 0.5
+        told = (features * self.projection(normalized(conditions)).float()).sum(1) / features.shape[1] ** 0.5
         return self.last(features)[:, 0].float() + told
 
 

@@ -2,7 +2,7 @@
 
 A generator is called with labels (n, LABEL_COUNT, h, w; one-hot float), noise (n, 1, h, w; standard normal) and style
 (n, STYLE; standard normal), and gives an image (n, 1, h, w) in -1..1. h and w are multiples of MULTIPLE. Noise that is
-one slice of a field in space gives neighbouring slices the same texture; one style serves a whole volume.
+one slice of a field in space gives neighboring slices the same texture; one style serves a whole volume.
 """
 
 from StrokeSynthLib.translators_list import MULTIPLE, STYLE

@@ -60,7 +60,7 @@ class CycleGANGenerator(nn.Module):
         return self.net(torch.cat([labels, noise], 1)).tanh()
 
 
-class Labeller(nn.Module):
+class Labeler(nn.Module):
     """Image (n, 1, h, w) to logits of the labels (n, LABEL_COUNT, h, w): the way back."""
 
     def __init__(self, width: int = 16, blocks: int = 4):
