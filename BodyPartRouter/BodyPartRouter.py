@@ -137,9 +137,9 @@ class BodyPartRouterWidget(ScriptedLoadableModuleWidget):
 class BodyPartRouterLogic(ScriptedLoadableModuleLogic):
     """Files or a volume node in, what they show and where they go out; images and heat maps as nodes.
 
-    Every error is a ValueError whose message is a sentence for the user, but for LesionKitLib.errors.MissingResource
+    Every error is a ValueError whose message is a sentence for the user, but for LesionKitLib.run.errors.MissingResource
     (no weights or no PyTorch: something can be installed) and Cancelled. No file of the user's is changed but for those
-    that rules move. loadClassifier(network, device): by default BodyPartRouterLib.classifier.load_classifier.
+    that rules move. loadClassifier(network, device): by default BodyPartRouterLib.classification.classifier.load_classifier.
     """
 
     FILE_ATTRIBUTE = "LesionKit.Router.File"  # of a volume that was shown: its file
@@ -153,14 +153,14 @@ class BodyPartRouterLogic(ScriptedLoadableModuleLogic):
         self._thumbnails = None  # a temporary folder
 
     def process(self, inputs, network="efficientnet-lite0", device="auto", progress=None) -> list:
-        """Examine files, or all files in folders: a list of BodyPartRouterLib.routing.examine.Examined."""
-        from LesionKitLib.progress import Progress
+        """Examine files, or all files in folders: a list of BodyPartRouterLib.routing.examination.Examined."""
+        from LesionKitLib.run.progress import Progress
 
         return self.prepareFiles(inputs, network, device)(progress or Progress())
 
     def prepareFiles(self, inputs, network="efficientnet-lite0", device="auto"):
         """The examination as a function of a Progress, which touches no node and may run on another thread."""
-        from BodyPartRouterLib.routing.examine import examine, find_files
+        from BodyPartRouterLib.routing.examination import examine, find_files
 
         paths = find_files(inputs)
 
@@ -172,7 +172,7 @@ class BodyPartRouterLogic(ScriptedLoadableModuleLogic):
 
     def prepareVolume(self, volumeNode, network="efficientnet-lite0", device="auto"):
         """As prepareFiles, of an image in the scene: its file where there is one, otherwise its pixels."""
-        from BodyPartRouterLib.routing.examine import examine_pixels
+        from BodyPartRouterLib.routing.examination import examine_pixels
 
         path = self.fileOf(volumeNode)
         if path is not None:
@@ -197,8 +197,8 @@ class BodyPartRouterLogic(ScriptedLoadableModuleLogic):
         """An Xray of the node's own pixels, black to white over their range."""
         import numpy as np
 
-        from BodyPartRouterLib.xray import Xray
-        from LesionKitLib.errors import UnusableInput
+        from BodyPartRouterLib.reading.xray import Xray
+        from LesionKitLib.run.errors import UnusableInput
 
         if volumeNode is None or volumeNode.GetImageData() is None:
             raise UnusableInput(_("The volume holds no image."))
@@ -245,7 +245,7 @@ class BodyPartRouterLogic(ScriptedLoadableModuleLogic):
     def _planOne(self, examined, rules):
         from dataclasses import replace
 
-        from BodyPartRouterLib.routing.headervalues import read_values
+        from BodyPartRouterLib.routing.header_values import read_values
         from BodyPartRouterLib.routing.run import plan_one
 
         wanted = rules.keywords - set(examined.values)
@@ -304,7 +304,7 @@ class BodyPartRouterLogic(ScriptedLoadableModuleLogic):
         """Load what another module needs: the whole series of a CT or MR, otherwise the image."""
         if module not in ("CovidLungQuant", "StrokeSynth"):
             return self.show(examined)
-        from LesionKitLib.imageio import read_volume
+        from LesionKitLib.io.images import read_volume
 
         volume = read_volume(examined.path)
         return slicer.util.addVolumeFromArray(volume.array, volume.ijk_to_ras, examined.path.stem)
@@ -324,7 +324,7 @@ class BodyPartRouterLogic(ScriptedLoadableModuleLogic):
         return node
 
     def _xray(self, examined):
-        from BodyPartRouterLib.xray import read_xray
+        from BodyPartRouterLib.reading.xray import read_xray
 
         if not examined.in_memory:
             return read_xray(examined.path)
@@ -340,7 +340,7 @@ class BodyPartRouterLogic(ScriptedLoadableModuleLogic):
         if key not in self._classifiers:
             progress.report("loading the network", 0.0)
             if self._loadClassifier is None:
-                from BodyPartRouterLib.classifier import load_classifier
+                from BodyPartRouterLib.classification.classifier import load_classifier
 
                 self._loadClassifier = load_classifier
             self._classifiers[key] = self._loadClassifier(network, device)
@@ -411,8 +411,8 @@ class StandInClassifier:
     network, name, version = "light", "stand-in", "0"
 
     def predict(self, xrays, progress=None):
+        from BodyPartRouterLib.classification.prediction import Prediction
         from BodyPartRouterLib.labels import CLASSES
-        from BodyPartRouterLib.prediction import Prediction
 
         return [Prediction("spine", 1.0, {name: float(name == "spine") for name in CLASSES}, False) for _x in xrays]
 

@@ -88,7 +88,7 @@ def registerSampleData():
 
 def makeSamplePhantom(_source=None) -> vtkMRMLScalarVolumeNode:
     """The chest phantom as a volume in the scene, shown with a lung window. Takes some seconds."""
-    from CovidLungQuantLib.phantom import make_phantom
+    from CovidLungQuantLib.phantoms.chest import make_phantom
     from LesionKitLib.mrml.views import show_ct
 
     with slicer.util.tryWithErrorDisplay(_("The phantom could not be made."), waitCursor=True):
@@ -103,7 +103,7 @@ class CovidLungQuantParameterNode:
     """The user's choices, saved with the scene.
 
     inputVolume: the CT. outputSegmentation: where the result is, or goes; None makes a new one. network, device: see
-    CovidLungQuantLib.networks_list and LesionKitLib.inference. maskToLungs: whether the editor paints only inside.
+    CovidLungQuantLib.networks.registry and LesionKitLib.models.inference. maskToLungs: whether the editor paints only inside.
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
@@ -198,9 +198,9 @@ class CovidLungQuantWidget(ScriptedLoadableModuleWidget):
 class CovidLungQuantLogic(ScriptedLoadableModuleLogic):
     """Volume node in, segmentation node, table and chart out.
 
-    Every error is a ValueError whose message is a sentence for the user, but for LesionKitLib.errors.MissingResource
+    Every error is a ValueError whose message is a sentence for the user, but for LesionKitLib.run.errors.MissingResource
     (no weights or no PyTorch: something can be installed) and Cancelled.
-    analyze: the pipeline, by default CovidLungQuantLib.pipeline.analyze.
+    analyze: the pipeline, by default CovidLungQuantLib.segmentation.pipeline.analyze.
     """
 
     # node references from the segmentation to what belongs to it
@@ -228,7 +228,7 @@ class CovidLungQuantLogic(ScriptedLoadableModuleLogic):
 
         segmentation: an earlier result to renew. It is returned renewed if nobody has edited it; otherwise it stays as
         it is and the result is a new segmentation beside it (LesionKitLib.mrml.segmentations). None: a new one.
-        progress: LesionKitLib.progress.Progress. Nothing in the scene changes unless the analysis succeeds.
+        progress: LesionKitLib.run.progress.Progress. Nothing in the scene changes unless the analysis succeeds.
         """
         result = self.prepare(inputVolume, network, device)(progress)
         return self.showResult(result, inputVolume, segmentation)
@@ -236,7 +236,7 @@ class CovidLungQuantLogic(ScriptedLoadableModuleLogic):
     def prepare(self, inputVolume: vtkMRMLScalarVolumeNode, network: str = "convlstm", device: str = "auto"):
         """The analysis as a function of a Progress, which touches no node and may run on another thread."""
         if self._analyze is None:
-            from CovidLungQuantLib.pipeline import analyze
+            from CovidLungQuantLib.segmentation.pipeline import analyze
 
             self._analyze = analyze
         pipeline, volume = self._analyze, self.volumeFor(inputVolume)
@@ -255,8 +255,8 @@ class CovidLungQuantLogic(ScriptedLoadableModuleLogic):
         import json
 
         from CovidLungQuantLib.labels import LESIONS, LUNGS
-        from LesionKitLib.mrml.hierarchy import place_beside
         from LesionKitLib.mrml.segmentations import Layer, write_segmentation
+        from LesionKitLib.mrml.subject_hierarchy import place_beside
 
         layers = [Layer(result.lungs, LUNGS, filled=False), Layer(result.lesions, LESIONS)]
         algorithm = f"LesionKit {result.network} {result.version}"
@@ -278,7 +278,7 @@ class CovidLungQuantLogic(ScriptedLoadableModuleLogic):
         several lesion segments counts once, as the last of ground-glass opacity, consolidation, effusion. Lesion drawn
         outside the lungs counts as lung too. Raises ValueError when there is no lung.
         """
-        from CovidLungQuantLib.measurements import measure
+        from CovidLungQuantLib.measurement.measurements import measure
 
         measurements = measure(*self.labelsFor(segmentation, inputVolume))
         self.showMeasurements(measurements, segmentation, inputVolume)
@@ -288,8 +288,8 @@ class CovidLungQuantLogic(ScriptedLoadableModuleLogic):
         """(Volume, lungs, lesions) as measured: HU within the pipeline's limits, lesions inside the lungs."""
         import numpy as np
 
-        from CovidLungQuantLib.input_check import HU_LIMITS
         from CovidLungQuantLib.labels import LESIONS, LUNGS, lungs_with_lesions
+        from CovidLungQuantLib.segmentation.input_check import HU_LIMITS
         from LesionKitLib.mrml.segmentations import read_labels, refresh_algorithm_types
 
         if segmentation is None:
@@ -306,11 +306,11 @@ class CovidLungQuantLogic(ScriptedLoadableModuleLogic):
         return volume, lungs_with_lesions(lungs, lesions, volume.spacing), lesions
 
     def exportFiles(self, segmentation: vtkMRMLSegmentationNode, folder: str, kinds) -> list[str]:
-        """Write what the segments hold now; kinds as in CovidLungQuantLib.export.KINDS. Returns the files' names."""
-        from CovidLungQuantLib.export import export_files
+        """Write what the segments hold now; kinds as in CovidLungQuantLib.results.export.KINDS. Returns the files' names."""
         from CovidLungQuantLib.labels import LESIONS, LUNGS
+        from CovidLungQuantLib.results.export import export_files
         from LesionKitLib.mrml.editing import editing_summary
-        from LesionKitLib.mrml.exported import exported_tags
+        from LesionKitLib.mrml.segment_tags import exported_tags
 
         editing = editing_summary(segmentation)
         tags = {label.key: exported_tags(segmentation, label) for label in (*LUNGS, *LESIONS)}
@@ -320,9 +320,9 @@ class CovidLungQuantLogic(ScriptedLoadableModuleLogic):
         """A CovidResult of what the segments hold now, edited or not."""
         import json
 
-        from CovidLungQuantLib.findings import list_findings
-        from CovidLungQuantLib.measurements import measure
-        from CovidLungQuantLib.result import CovidResult
+        from CovidLungQuantLib.measurement.findings import list_findings
+        from CovidLungQuantLib.measurement.measurements import measure
+        from CovidLungQuantLib.results.result import CovidResult
 
         inputVolume = self.volumeOf(segmentation)
         if inputVolume is None:
@@ -344,14 +344,14 @@ class CovidLungQuantLogic(ScriptedLoadableModuleLogic):
         )
 
     def decisionFor(self, segmentation: vtkMRMLSegmentationNode) -> dict | None:
-        """What the run decided (CovidLungQuantLib.decision.decide), or None."""
+        """What the run decided (CovidLungQuantLib.classification.decision.decide), or None."""
         import json
 
         decision = json.loads(segmentation.GetAttribute(self.RUN_ATTRIBUTE) or "{}").get("decision")
         return decision if decision and decision.get("covid_probability") is not None else None
 
     def findingsFor(self, segmentation: vtkMRMLSegmentationNode) -> list[dict]:
-        """The lesions one by one as last looked for: rows of CovidLungQuantLib.findings.Finding."""
+        """The lesions one by one as last looked for: rows of CovidLungQuantLib.measurement.findings.Finding."""
         import json
 
         return json.loads(segmentation.GetAttribute(self.FINDINGS_ATTRIBUTE) or "[]")
@@ -360,7 +360,7 @@ class CovidLungQuantLogic(ScriptedLoadableModuleLogic):
         """Look for the lesions that the segments hold now, edited or not, and remember them."""
         import json
 
-        from CovidLungQuantLib.findings import list_findings
+        from CovidLungQuantLib.measurement.findings import list_findings
 
         inputVolume = self.volumeOf(segmentation)
         if inputVolume is None:
@@ -375,9 +375,9 @@ class CovidLungQuantLogic(ScriptedLoadableModuleLogic):
         truth: a segmentation with lesion segments, such as an expert's or a phantom's, on the same CT.
         """
         from CovidLungQuantLib.labels import LESIONS
-        from CovidLungQuantLib.teaching import OUTCOMES, compare, summary
-        from LesionKitLib.mrml.hierarchy import place_beside
+        from CovidLungQuantLib.measurement.agreement import OUTCOMES, compare, summary
         from LesionKitLib.mrml.segmentations import Layer, read_labels, write_segmentation
+        from LesionKitLib.mrml.subject_hierarchy import place_beside
 
         inputVolume = self.volumeOf(segmentation)
         if inputVolume is None:
@@ -413,7 +413,7 @@ class CovidLungQuantLogic(ScriptedLoadableModuleLogic):
         """The network's heat map as a volume, or None where the network gives none."""
         return segmentation.GetNodeReference(self.HEATMAP_ROLE)
 
-    # what LesionKitLib.mrml.live asks for, to measure while a person edits
+    # what LesionKitLib.mrml.live_measurements asks for, to measure while a person edits
 
     def liveGroups(self) -> tuple:
         """Classes that exclude each other: the lungs, and the lesions inside them."""
@@ -423,13 +423,13 @@ class CovidLungQuantLogic(ScriptedLoadableModuleLogic):
 
     def newLiveCounts(self, inputVolume: vtkMRMLScalarVolumeNode, original: tuple | None):
         """Counts of this CT that are kept up to date; original: (lungs, lesions) of the network, or None."""
-        from CovidLungQuantLib.live_counts import LiveCounts
+        from CovidLungQuantLib.measurement.live import LiveCounts
 
         return LiveCounts(self.volumeFor(inputVolume), original)
 
     def givenBack(self, before: tuple, now: tuple):
         """Lung that painting lesion over it has removed; Slicer's editor overwrites other segments."""
-        from CovidLungQuantLib.live_counts import overwritten_lung
+        from CovidLungQuantLib.measurement.live import overwritten_lung
 
         return overwritten_lung(before, now)
 
@@ -443,8 +443,8 @@ class CovidLungQuantLogic(ScriptedLoadableModuleLogic):
 
     def showMeasurements(self, measurements: dict, segmentation, inputVolume) -> None:
         """Refill the segmentation's table and chart, or make them."""
-        from CovidLungQuantLib.measurements import to_rows
-        from CovidLungQuantLib.shown_rows import BARS, third_bars
+        from CovidLungQuantLib.measurement.measurements import to_rows
+        from CovidLungQuantLib.results.table_rows import BARS, third_bars
         from LesionKitLib.mrml.charts import write_bar_chart
         from LesionKitLib.mrml.tables import write_table
 
@@ -459,8 +459,8 @@ class CovidLungQuantLogic(ScriptedLoadableModuleLogic):
         self._keep(segmentation, self.CHART_ROLE, chart)
 
     def showComparison(self, rows: list[dict], segmentation, inputVolume) -> None:
-        """Refill the table that compares AI with corrected, or make it. rows: of CovidLungQuantLib.live_counts."""
-        from CovidLungQuantLib.shown_rows import comparison_table
+        """Refill the table that compares AI with corrected, or make it. rows: of CovidLungQuantLib.measurement.live."""
+        from CovidLungQuantLib.results.table_rows import comparison_table
         from LesionKitLib.mrml.tables import write_table
 
         header, cells = comparison_table(rows)
@@ -484,7 +484,7 @@ class CovidLungQuantLogic(ScriptedLoadableModuleLogic):
 
     def _keep(self, segmentation, role, node, inputVolume=None) -> None:
         """Remember what belongs to the segmentation; in the subject hierarchy beside the volume, if one is given."""
-        from LesionKitLib.mrml.hierarchy import place_beside
+        from LesionKitLib.mrml.subject_hierarchy import place_beside
 
         if segmentation.GetNodeReference(role) is not node:
             segmentation.SetNodeReferenceID(role, node.GetID())
@@ -551,7 +551,7 @@ class CovidLungQuantTest(ScriptedLoadableModuleTest):
 
     def makePhantom(self):
         """A coarse phantom, and its CT in the scene."""
-        from CovidLungQuantLib.phantom import make_phantom
+        from CovidLungQuantLib.phantoms.chest import make_phantom
 
         self.delayDisplay("Making a phantom")
         phantom = make_phantom(seed=1, spacing=(3.0, 3.0, 5.0))
@@ -560,14 +560,14 @@ class CovidLungQuantTest(ScriptedLoadableModuleTest):
 
     def pipelineFor(self, phantom):
         """None for the bundled network; where PyTorch is not installed, one that answers with the phantom's truth."""
-        from LesionKitLib.requirements import missing_packages
+        from LesionKitLib.run.requirements import missing_packages
 
         if type(self).analyze is not None or not missing_packages():
             return type(self).analyze
 
         def answer(volume, network="convlstm", device="auto", progress=None):
-            from CovidLungQuantLib.measurements import measure
-            from CovidLungQuantLib.result import CovidResult
+            from CovidLungQuantLib.measurement.measurements import measure
+            from CovidLungQuantLib.results.result import CovidResult
 
             measurements = measure(volume, phantom.lungs, phantom.lesions)
             return CovidResult(volume, phantom.lungs, phantom.lesions, network, "0", "none", {}, measurements)

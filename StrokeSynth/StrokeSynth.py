@@ -164,7 +164,7 @@ class StrokeSynthWidget(ScriptedLoadableModuleWidget):
 class StrokeSynthLogic(ScriptedLoadableModuleLogic):
     """Volume node in, segmentation and table out; label map in, image and segmentation out; databases as folders.
 
-    Every error is a ValueError whose message is a sentence for the user, but for LesionKitLib.errors.MissingResource
+    Every error is a ValueError whose message is a sentence for the user, but for LesionKitLib.run.errors.MissingResource
     (no weights or no PyTorch: something can be installed) and Cancelled.
     segment, synthesize: the pipelines, by default those of StrokeSynthLib.
     """
@@ -194,7 +194,7 @@ class StrokeSynthLogic(ScriptedLoadableModuleLogic):
         segmentation: an earlier result to renew. It is returned renewed if nobody has edited it; otherwise it stays as
         it is and the result is a new segmentation beside it. Nothing in the scene changes unless the analysis succeeds.
         """
-        from LesionKitLib.progress import Progress
+        from LesionKitLib.run.progress import Progress
 
         result = self.prepare(inputVolume, device)(progress or Progress())
         return self.showResult(result, inputVolume, segmentation)
@@ -202,7 +202,7 @@ class StrokeSynthLogic(ScriptedLoadableModuleLogic):
     def prepare(self, inputVolume: vtkMRMLScalarVolumeNode, device: str = "auto"):
         """The analysis as a function of a Progress, which touches no node and may run on another thread."""
         if self._segment is None:
-            from StrokeSynthLib.pipeline import segment_stroke
+            from StrokeSynthLib.segmentation.pipeline import segment_stroke
 
             self._segment = segment_stroke
         pipeline, volume = self._segment, self.volumeFor(inputVolume)
@@ -222,8 +222,8 @@ class StrokeSynthLogic(ScriptedLoadableModuleLogic):
 
         import numpy as np
 
-        from LesionKitLib.mrml.hierarchy import place_beside
         from LesionKitLib.mrml.segmentations import Layer, write_segmentation
+        from LesionKitLib.mrml.subject_hierarchy import place_beside
         from StrokeSynthLib.labels import BRAIN, LESION, TISSUES
 
         lesion = np.where(result.lesion > 0, LESION.value, 0).astype(np.uint8)
@@ -244,7 +244,7 @@ class StrokeSynthLogic(ScriptedLoadableModuleLogic):
     def measure(self, segmentation: vtkMRMLSegmentationNode, inputVolume: vtkMRMLScalarVolumeNode) -> dict:
         """Measure what the segments hold now, edited or not, and refill the table; returns the measurements."""
         from LesionKitLib.mrml.segmentations import read_labels, refresh_algorithm_types
-        from StrokeSynthLib.measurements import measure
+        from StrokeSynthLib.measurement.measurements import measure
 
         if segmentation is None:
             raise ValueError(_("No segmentation is chosen."))
@@ -266,7 +266,7 @@ class StrokeSynthLogic(ScriptedLoadableModuleLogic):
         """The table that compares the network's result with what the segments hold now, or None."""
         return segmentation.GetNodeReference(self.COMPARISON_ROLE)
 
-    # what LesionKitLib.mrml.live asks for, to measure while a person edits
+    # what LesionKitLib.mrml.live_measurements asks for, to measure while a person edits
 
     def liveGroups(self) -> tuple:
         """The brain, and the lesion inside it."""
@@ -276,7 +276,7 @@ class StrokeSynthLogic(ScriptedLoadableModuleLogic):
 
     def newLiveCounts(self, inputVolume: vtkMRMLScalarVolumeNode, original: tuple | None):
         """Counts of this image that are kept up to date; original: (brain, lesion) of the network, or None."""
-        from StrokeSynthLib.live_counts import LiveCounts
+        from StrokeSynthLib.measurement.live import LiveCounts
 
         return LiveCounts(self.volumeFor(inputVolume), self._toImageOf(inputVolume), original)
 
@@ -297,7 +297,7 @@ class StrokeSynthLogic(ScriptedLoadableModuleLogic):
     def showMeasurements(self, measurements: dict, segmentation, inputVolume) -> None:
         """Refill the segmentation's table, or make it."""
         from LesionKitLib.mrml.tables import write_table
-        from StrokeSynthLib.measurements import to_rows
+        from StrokeSynthLib.measurement.measurements import to_rows
 
         _names, rows = to_rows(measurements)
         header = ["Piece", "Volume (ml)", "Side", "x (mm)", "y (mm)", "z (mm)"]
@@ -310,7 +310,7 @@ class StrokeSynthLogic(ScriptedLoadableModuleLogic):
     def showComparison(self, rows: list[dict], segmentation, inputVolume) -> None:
         """Refill the table that compares AI with corrected, or make it."""
         from LesionKitLib.mrml.tables import write_table
-        from StrokeSynthLib.live_counts import comparison_table
+        from StrokeSynthLib.measurement.live import comparison_table
 
         header, cells = comparison_table(rows)
         name = f"{segmentation.GetName()} AI and corrected"
@@ -321,7 +321,7 @@ class StrokeSynthLogic(ScriptedLoadableModuleLogic):
 
     def synthesize(self, labelsNode=None, lesion="gan", progress=None, **choices):
         """An image with its segmentation in the scene; see prepareSynthesis. Returns the volume node."""
-        from LesionKitLib.progress import Progress
+        from LesionKitLib.run.progress import Progress
 
         return self.showSynthesis(self.prepareSynthesis(labelsNode, lesion, **choices)(progress or Progress()))
 
@@ -341,7 +341,7 @@ class StrokeSynthLogic(ScriptedLoadableModuleLogic):
         segments (all, or those of the lesion's class where there are any) are drawn in.
         """
         if self._synthesize is None:
-            from StrokeSynthLib.synthesis import synthesize
+            from StrokeSynthLib.synthesis.synthesis import synthesize
 
             self._synthesize = synthesize
         pipeline = self._synthesize
@@ -354,9 +354,9 @@ class StrokeSynthLogic(ScriptedLoadableModuleLogic):
 
     def labelsFrom(self, node: vtkMRMLVolumeNode):
         """A Volume of a label map node, or of a scalar volume that holds labels."""
-        from LesionKitLib.errors import UnusableInput
+        from LesionKitLib.imaging.volume import Volume
         from LesionKitLib.mrml.volumes import local_ijk_to_ras
-        from LesionKitLib.volume import Volume
+        from LesionKitLib.run.errors import UnusableInput
 
         if node.GetImageData() is None or node.GetImageData().GetNumberOfScalarComponents() != 1:
             raise UnusableInput(_("The label map holds no labels."))
@@ -364,7 +364,7 @@ class StrokeSynthLogic(ScriptedLoadableModuleLogic):
 
     def templateNode(self):
         """The bundled template's labels as a label map in the scene, to draw a lesion on; the same node every time."""
-        from StrokeSynthLib.template import load_template
+        from StrokeSynthLib.segmentation.template import load_template
 
         name = "StrokeSynth template labels"
         node = slicer.mrmlScene.GetFirstNodeByName(name)
@@ -372,8 +372,8 @@ class StrokeSynthLogic(ScriptedLoadableModuleLogic):
 
     def labelMapOf(self, segmentation: vtkMRMLSegmentationNode) -> vtkMRMLVolumeNode:
         """A label map of a result's tissues and lesion as they are now, to synthesize from; a new node every time."""
-        from LesionKitLib.mrml.hierarchy import place_beside
         from LesionKitLib.mrml.segmentations import read_labels
+        from LesionKitLib.mrml.subject_hierarchy import place_beside
         from StrokeSynthLib.labels import LABELS
 
         volume = self.volumeOf(segmentation)
@@ -434,8 +434,8 @@ class StrokeSynthLogic(ScriptedLoadableModuleLogic):
 
         import numpy as np
 
-        from LesionKitLib.mrml.hierarchy import place_beside
         from LesionKitLib.mrml.segmentations import Layer, write_segmentation
+        from LesionKitLib.mrml.subject_hierarchy import place_beside
         from LesionKitLib.mrml.views import show_ct
         from StrokeSynthLib.labels import LESION, TISSUES
 
@@ -493,7 +493,7 @@ class StrokeSynthLogic(ScriptedLoadableModuleLogic):
 
     def prepareDatabase(self, folder: str, cases: int, translator: str, seed: int, volumeMl, side: str, device: str):
         """Making a database as a function of a Progress; touches no node."""
-        from StrokeSynthLib.database import DatabaseSetting, make_database
+        from StrokeSynthLib.synthesis.database import DatabaseSetting, make_database
 
         setting = DatabaseSetting(seed, translator, tuple(volumeMl), side)
         more = {} if self._synthesize is None else {"make": self._synthesize}
@@ -506,7 +506,7 @@ class StrokeSynthLogic(ScriptedLoadableModuleLogic):
 
         from LesionKitLib.mrml.charts import write_bar_chart
         from LesionKitLib.mrml.tables import write_table
-        from StrokeSynthLib.experiment_summary import COLORS, JSON, arm_title, table_for_people
+        from LesionKitResearch.experiments.stroke_summary import COLORS, JSON, arm_title, table_for_people
 
         try:
             rows = json.loads((Path(folder) / JSON).read_text(encoding="utf-8"))["rows"]
@@ -553,7 +553,7 @@ class StrokeSynthLogic(ScriptedLoadableModuleLogic):
 
     def _keep(self, segmentation, role, node, inputVolume) -> None:
         """Remember what belongs to the segmentation; in the subject hierarchy beside the volume."""
-        from LesionKitLib.mrml.hierarchy import place_beside
+        from LesionKitLib.mrml.subject_hierarchy import place_beside
 
         if segmentation.GetNodeReference(role) is not node:
             segmentation.SetNodeReferenceID(role, node.GetID())
@@ -617,9 +617,9 @@ class StrokeSynthTest(ScriptedLoadableModuleTest):
     def test_a_synthesized_brain_comes_with_its_segmentation(self):
         import numpy as np
 
-        from LesionKitLib.volume import Volume, affine
+        from LesionKitLib.imaging.volume import Volume, affine
         from StrokeSynthLib.labels import LESION, WHITE
-        from StrokeSynthLib.synthesis import Synthesis
+        from StrokeSynthLib.synthesis.synthesis import Synthesis
 
         labels = np.zeros((10, 12, 14), np.uint8)
         labels[2:8, 2:10, 2:12] = WHITE.value

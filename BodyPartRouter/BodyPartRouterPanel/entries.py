@@ -16,7 +16,7 @@ class Entry:
     def examined(self, threshold: float):
         """With the person's class, or held below the panel's threshold."""
         from BodyPartRouterLib.routing.corrections import corrected
-        from BodyPartRouterLib.routing.examine import with_threshold
+        from BodyPartRouterLib.routing.examination import with_threshold
 
         return corrected(self.raw, self.label) if self.label else with_threshold(self.raw, threshold)
 

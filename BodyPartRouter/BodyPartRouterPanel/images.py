@@ -8,7 +8,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from LesionKitPanel.apply import ApplySection
-from LesionKitPanel.common import slot
+from LesionKitPanel.slots import slot
 
 LOADED, FOLDER, DATABASE = "loaded", "folder", "database"
 SERIES_TYPE = 3  # ctkDICOMModel::SeriesType
@@ -83,7 +83,7 @@ class ImagesSection:
         if self.apply.running:
             self.apply.cancel()
             return
-        from LesionKitLib.requirements import ROUTER_PACKAGES
+        from LesionKitLib.run.requirements import ROUTER_PACKAGES
 
         if not self.apply.packagesAreThere(ROUTER_PACKAGES):
             return

@@ -8,7 +8,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from LesionKitPanel.common import slot
+from LesionKitPanel.slots import slot
 
 NEEDS_A_PERSON = (200, 90, 0)  # red, green, blue
 MISMATCH = (190, 0, 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from slicer.i18n import tr as _
 
 from LesionKitPanel.apply import ApplySection
-from LesionKitPanel.common import slot
+from LesionKitPanel.slots import slot
 
 
 class RouteSection:

@@ -112,7 +112,7 @@ class EditSection(EditorSection):
 
     def _places(self) -> list:
         if self._lesions is None:
-            from CovidLungQuantLib.lesion_list import list_lesions
+            from CovidLungQuantLib.measurement.lesion_list import list_lesions
 
             volume, _lungs, lesions = self.logic.labelsFor(self._segmentation, self.logic.volumeOf(self._segmentation))
             self._lesions = list_lesions(volume, lesions)

@@ -77,7 +77,7 @@ class ResultsSection(VTKObservationMixin):
     # numbers ----------------------------------------------------------------------------------------------------------
 
     def _follow_edits(self) -> None:
-        from LesionKitLib.mrml.live import LiveMeasurement
+        from LesionKitLib.mrml.live_measurements import LiveMeasurement
 
         volume = self.logic.volumeOf(self._segmentation)
         if volume is None:
@@ -91,7 +91,7 @@ class ResultsSection(VTKObservationMixin):
 
     @slot
     def _show_counts(self, counts) -> None:
-        """counts: a LiveTable of LesionKitLib.mrml.live, which the logic has put into tables and chart already."""
+        """counts: a LiveTable of LesionKitLib.mrml.live_measurements, which the logic has put into tables and chart already."""
         if counts.measurements is None:
             self._show_reason(counts.message)
         else:

@@ -71,7 +71,7 @@ class RunSection:
     @slot
     def applyOrCancel(self, volume, segmentation, network: str, device: str) -> None:
         """Start the analysis of the volume, or cancel the one that is running."""
-        from LesionKitLib.requirements import PACKAGES
+        from LesionKitLib.run.requirements import PACKAGES
 
         if self.apply.running:
             self.apply.cancel()

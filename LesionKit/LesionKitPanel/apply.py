@@ -5,9 +5,9 @@ from __future__ import annotations
 import slicer
 from slicer.i18n import tr as _
 
-from LesionKitLib.background import BackgroundRunner
+from LesionKitLib.run.background import BackgroundRunner
 
-from .common import qtTimer
+from .slots import qtTimer
 
 CLOSE_WAIT_S = 5.0  # how long the application's exit waits for the work
 
@@ -76,7 +76,7 @@ class ApplySection:
 
     def packagesAreThere(self, packages) -> bool:
         """Install what is missing, after one question that names it all; False when the user does not want it."""
-        from LesionKitLib import requirements
+        from LesionKitLib.run import requirements
 
         missing = requirements.missing_packages(packages)
         if not missing:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import slicer
 from slicer.i18n import tr as _
 
-from .common import slot
+from .slots import slot
 
 
 class EditorSection:
@@ -55,7 +55,7 @@ class EditorSection:
 
     def showState(self) -> None:
         """Number of edits, and whether a person has reviewed the result."""
-        from LesionKitLib.mrml.exported import editing_state
+        from LesionKitLib.mrml.segment_tags import editing_state
 
         if self._segmentation is None:
             return
@@ -108,7 +108,7 @@ class EditorSection:
     @slot
     def _on_reviewed(self, checked=False) -> None:
         from LesionKitLib.mrml.editing import set_reviewed
-        from LesionKitLib.mrml.exported import edited_segments
+        from LesionKitLib.mrml.segment_tags import edited_segments
 
         if self._segmentation is not None:
             for segment_id in edited_segments(self._segmentation):

@@ -39,7 +39,7 @@ class SceneParameters(VTKObservationMixin):
 
     def take_up(self) -> None:
         """The scene's own choices; the first image of the scene where none is chosen."""
-        from LesionKitLib.mrml.keep import wrapped
+        from LesionKitLib.mrml.parameter_wrappers import wrapped
 
         node = self._widget.logic.getParameterNode()
         for name, values in self._choices.items():

@@ -12,8 +12,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from LesionKitLib.errors import UnusableInput
-from LesionKitLib.segment_class import ANATOMICAL_STRUCTURE, MORPHOLOGICALLY_ABNORMAL_STRUCTURE, Code, SegmentClass
+from LesionKitLib.imaging.segment_class import (
+    ANATOMICAL_STRUCTURE,
+    MORPHOLOGICALLY_ABNORMAL_STRUCTURE,
+    Code,
+    SegmentClass,
+)
+from LesionKitLib.run.errors import UnusableInput
 
 BRAIN_CODE: Code = ("SCT", "12738006", "Brain")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from slicer.i18n import tr as _
 
 from LesionKitPanel.apply import ApplySection
-from LesionKitPanel.common import slot
+from LesionKitPanel.slots import slot
 
 from .synthesize import volume_range
 
@@ -54,7 +54,7 @@ class DatabaseSection:
         if self.apply.running:
             self.apply.cancel()
             return
-        from LesionKitLib.requirements import PACKAGES
+        from LesionKitLib.run.requirements import PACKAGES
 
         if not self.apply.packagesAreThere(PACKAGES):
             return

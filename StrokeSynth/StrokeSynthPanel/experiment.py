@@ -5,8 +5,8 @@ from __future__ import annotations
 import slicer
 from slicer.i18n import tr as _
 
-from LesionKitPanel.common import slot
 from LesionKitPanel.plot_view import plot_view
+from LesionKitPanel.slots import slot
 
 from .results import ROW_PIXELS
 

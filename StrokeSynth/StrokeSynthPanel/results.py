@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from slicer.i18n import tr as _
 
-from LesionKitPanel.common import qtTimer, slot
+from LesionKitPanel.slots import qtTimer, slot
 
 ROW_PIXELS = 22
 
@@ -42,7 +42,7 @@ class ResultsSection:
         if volume is None:
             self._show_reason(_("The image that this segmentation belongs to is not in the scene."))
             return
-        from LesionKitLib.mrml.live import LiveMeasurement
+        from LesionKitLib.mrml.live_measurements import LiveMeasurement
 
         self._live = LiveMeasurement(self.logic, segmentation, volume, self._show_counts, qtTimer)
         self._show_nodes()
@@ -67,7 +67,7 @@ class ResultsSection:
 
     @slot
     def _show_counts(self, counts) -> None:
-        """counts: a LiveTable of LesionKitLib.mrml.live, which the logic has put into the tables already."""
+        """counts: a LiveTable of LesionKitLib.mrml.live_measurements, which the logic has put into the tables already."""
         found = counts.measurements
         if found is None:
             self._show_reason(counts.message)

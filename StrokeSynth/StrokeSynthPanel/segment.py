@@ -6,7 +6,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from LesionKitPanel.apply import ApplySection
-from LesionKitPanel.common import slot
+from LesionKitPanel.slots import slot
 
 
 class SegmentSection:
@@ -64,7 +64,7 @@ class SegmentSection:
         if self.apply.running:
             self.apply.cancel()
             return
-        from LesionKitLib.requirements import PACKAGES
+        from LesionKitLib.run.requirements import PACKAGES
 
         if not self.apply.packagesAreThere(PACKAGES):
             return

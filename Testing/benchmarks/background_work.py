@@ -15,7 +15,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "LesionKit"))
 
-from LesionKitLib.background import BackgroundRunner
+from LesionKitLib.run.background import BackgroundRunner
 
 SECONDS, REPEATS = 1.0, 5  # the best of the repeats counts: other programs only take away
 wait_with_lock = ctypes.PyDLL(None).usleep  # PyDLL, other than CDLL, keeps the lock

@@ -25,7 +25,7 @@ SPACING = (0.75, 0.75, 2.5)
 
 def make_case(path: Path) -> None:
     """A phantom on exactly SHAPE, in HU."""
-    from CovidLungQuantLib.phantom import make_phantom
+    from CovidLungQuantLib.phantoms.chest import make_phantom
 
     field = tuple(n * s for n, s in zip(SHAPE[::-1], SPACING, strict=True))
     volume = make_phantom(7, SPACING, field_mm=field).volume
@@ -34,9 +34,9 @@ def make_case(path: Path) -> None:
 
 
 def run_ours(path: Path, runs: int) -> dict:
-    from CovidLungQuantLib.pipeline import analyze
-    from LesionKitLib.inference import choose_runtime
-    from LesionKitLib.volume import Volume
+    from CovidLungQuantLib.segmentation.pipeline import analyze
+    from LesionKitLib.imaging.volume import Volume
+    from LesionKitLib.models.inference import choose_runtime
 
     with np.load(path) as data:
         volume = Volume(data["array"], data["matrix"])

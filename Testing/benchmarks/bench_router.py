@@ -45,8 +45,8 @@ def seconds(work, repeats: int, clock=time.perf_counter) -> float:
 
 
 def main() -> None:
-    from BodyPartRouterLib.classifier import NETWORKS, load_classifier
-    from BodyPartRouterLib.xray import read_xray
+    from BodyPartRouterLib.classification.classifier import NETWORKS, load_classifier
+    from BodyPartRouterLib.reading.xray import read_xray
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=3)

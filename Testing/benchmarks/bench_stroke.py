@@ -24,8 +24,8 @@ SEED = 3
 
 def run_segment() -> dict:
     """A brain with the usual grays of FLAIR and a bright ball."""
-    from StrokeSynthLib.mask_evaluation import soop_labels
-    from StrokeSynthLib.pipeline import segment_stroke
+    from LesionKitResearch.evaluation.stroke_masks import soop_labels
+    from StrokeSynthLib.segmentation.pipeline import segment_stroke
 
     labels = soop_labels()
     k, j, i = np.indices(labels.array.shape)
@@ -37,15 +37,15 @@ def run_segment() -> dict:
 
 
 def run_synthesize(translator: str) -> dict:
-    from StrokeSynthLib.mask_evaluation import soop_labels
-    from StrokeSynthLib.synthesis import synthesize
+    from LesionKitResearch.evaluation.stroke_masks import soop_labels
+    from StrokeSynthLib.synthesis.synthesis import synthesize
 
     labels = soop_labels()
     return timed(lambda: synthesize(labels, "gan", translator, SEED, (10.0, 60.0)))
 
 
 def timed(work) -> dict:
-    from LesionKitLib.inference import choose_runtime
+    from LesionKitLib.models.inference import choose_runtime
 
     work()
     start, cpu_start = time.perf_counter(), time.process_time()
@@ -63,8 +63,8 @@ def in_process(task: str) -> dict:
 
 
 def installed_translators() -> list[str]:
-    from LesionKitLib.catalogue import list_models
-    from StrokeSynthLib.translators_list import TRANSLATORS
+    from LesionKitLib.models.registry import list_models
+    from StrokeSynthLib.networks.registry import TRANSLATORS
 
     names = {model.name for model in list_models()}
     return [name for name in TRANSLATORS if {f"stroke-{name}", "stroke-mask-gan"} <= names]

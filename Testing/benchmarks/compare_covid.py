@@ -51,9 +51,9 @@ def cost(networks: list) -> dict[str, float]:
 
 def row_of(name: str, data: Path) -> dict:
     """The figures of one choice of network."""
-    from CovidLungQuantLib.classification import evaluate_decisions
-    from CovidLungQuantLib.evaluation import evaluate_slices
-    from CovidLungQuantLib.networks_list import deciding_members, load_network, members
+    from CovidLungQuantLib.networks.registry import deciding_members, load_network, members
+    from LesionKitResearch.evaluation.covid import evaluate_slices
+    from LesionKitResearch.evaluation.covid_classification import evaluate_decisions
 
     masks = evaluate_slices(data / "sirm100", "val", name, "cpu")["metrics"]
     row = {"network": name, **{c: masks[c]["dice"] for c in CLASSES}, "area_r": masks["infection"]["r"]}
@@ -65,8 +65,8 @@ def row_of(name: str, data: Path) -> dict:
 
 def fold_rows(folds: Path, steps: int) -> list[dict]:
     """The ConvLSTM network of the first fold, and its peer trained on the same fold; steps: 0 for the same time."""
-    from CovidLungQuantLib.cross_validation import RESULT
-    from CovidLungQuantLib.networks_list import load_network
+    from CovidLungQuantLib.networks.registry import load_network
+    from LesionKitResearch.experiments.cross_validation import RESULT
 
     document = json.loads((folds / RESULT).read_text(encoding="utf-8"))
     own, first = load_network("convlstm")[1], document["per_fold"][0]
@@ -77,7 +77,7 @@ def fold_rows(folds: Path, steps: int) -> list[dict]:
 
 def trained_peer(folds: Path, own, document: dict, steps: int) -> dict:
     """The peer's row. document: says steps and seed of the cross-validation; own: its network."""
-    from CovidLungQuantLib.training import Mixture, covid_sources
+    from LesionKitResearch.training.covid import Mixture, covid_sources
 
     sources = covid_sources(folds / "fold0" / "data", Mixture(), document["seed"])
     seconds = seconds_of_a_step(own, sources, of_sequences=True), seconds_of_a_step(build_peer(), sources)
@@ -115,7 +115,7 @@ def channels_last(image):
 
 def loss_of(network, drawn):
     """The segmentation loss of a batch of slices."""
-    from CovidLungQuantLib.networks.losses import segmentation_loss
+    from LesionKitResearch.losses.covid import segmentation_loss
 
     batch, _ = drawn
     return segmentation_loss(
@@ -128,8 +128,8 @@ def seconds_of_a_step(network, sources: dict, of_sequences: bool = False, count:
     import numpy as np
     import torch
 
-    from CovidLungQuantLib.networks.losses import segmentation_loss
-    from CovidLungQuantLib.training import Mixture, draw_batch
+    from LesionKitResearch.losses.covid import segmentation_loss
+    from LesionKitResearch.training.covid import Mixture, draw_batch
 
     network = copy.deepcopy(network).train().to(memory_format=torch.channels_last)
     for parameter in network.parameters():
@@ -151,11 +151,11 @@ def peer_row(data: Path, sources: dict, folder: Path, steps: int) -> dict:
     """The peer, trained by the same loop and scored on the fold's held-out slices."""
     import torch
 
-    from CovidLungQuantLib.datasets import labeled_slices
-    from CovidLungQuantLib.evaluation import metrics_of, score_slices
-    from CovidLungQuantLib.slicewise import picture_segmenter
-    from CovidLungQuantLib.training import Mixture, draw_batch
-    from LesionKitLib.training import TrainingPlan, fit
+    from CovidLungQuantLib.segmentation.slice_prediction import picture_segmenter
+    from LesionKitResearch.datasets.covid import labeled_slices
+    from LesionKitResearch.evaluation.covid import metrics_of, score_slices
+    from LesionKitResearch.training.covid import Mixture, draw_batch
+    from LesionKitResearch.training.loop import TrainingPlan, fit
 
     model = build_peer().to(memory_format=torch.channels_last)
     plan = TrainingPlan(steps=steps, warmup=min(100, steps // 10), save_every=25)
@@ -191,7 +191,7 @@ def _figure(value: dict | None) -> str:
 
 
 def main() -> None:
-    from CovidLungQuantLib.networks_list import CHOICES
+    from CovidLungQuantLib.networks.registry import CHOICES
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)

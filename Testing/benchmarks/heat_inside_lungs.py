@@ -36,7 +36,7 @@ def draw(result, path: str) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    from LesionKitLib.volume import reorient_to_lps
+    from LesionKitLib.imaging.volume import reorient_to_lps
 
     image = reorient_to_lps(result.volume)[0].array
     heat = reorient_to_lps(result.volume.with_array(result.heatmap))[0].array
@@ -57,8 +57,8 @@ def draw(result, path: str) -> None:
 
 
 def main() -> None:
-    from CovidLungQuantLib.pipeline import analyze
-    from LesionKitLib.imageio import read_volume
+    from CovidLungQuantLib.segmentation.pipeline import analyze
+    from LesionKitLib.io.images import read_volume
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("ct")

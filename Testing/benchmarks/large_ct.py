@@ -25,7 +25,7 @@ def make_large_ct(path: Path, slices: int) -> int:
     """Writes a CT in HU of about so many slices of SIDE x SIDE; returns its bytes."""
     import SimpleITK as sitk
 
-    from CovidLungQuantLib.phantom import make_phantom
+    from CovidLungQuantLib.phantoms.chest import make_phantom
 
     chest = make_phantom(SEED, SPACING).volume.array
     missing = [(0, 0), *((0, max(0, SIDE - size)) for size in chest.shape[1:])]

@@ -21,10 +21,10 @@ start()
 import slicer  # noqa: E402
 from test_mrml_live import Timers, stroke  # noqa: E402
 
-from CovidLungQuantLib.measurements import measure  # noqa: E402
-from CovidLungQuantLib.phantom import make_phantom  # noqa: E402
-from CovidLungQuantLib.result import CovidResult  # noqa: E402
-from LesionKitLib.mrml.live import DEBOUNCE_MS, LiveMeasurement  # noqa: E402
+from CovidLungQuantLib.measurement.measurements import measure  # noqa: E402
+from CovidLungQuantLib.phantoms.chest import make_phantom  # noqa: E402
+from CovidLungQuantLib.results.result import CovidResult  # noqa: E402
+from LesionKitLib.mrml.live_measurements import DEBOUNCE_MS, LiveMeasurement  # noqa: E402
 
 SHAPE = (120, 512, 512)
 STROKES = {  # name -> (segment, mode, radii in voxels along k, j, i)

@@ -9,7 +9,7 @@ import pytest
 from scene_helpers import MODULE_FILE, Chest, FakeAnalyze
 from slicer_host.headless import load_module, start
 
-from LesionKitLib.volume import affine
+from LesionKitLib.imaging.volume import affine
 
 
 def pytest_collection_modifyitems(items):

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import numpy as np
 import slicer
 
-from CovidLungQuantLib.measurements import measure
-from CovidLungQuantLib.result import CovidResult
+from CovidLungQuantLib.measurement.measurements import measure
+from CovidLungQuantLib.results.result import CovidResult
 
 MODULE_FILE = Path(__file__).parents[2] / "CovidLungQuant" / "CovidLungQuant.py"
 

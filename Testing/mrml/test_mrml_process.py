@@ -13,12 +13,12 @@ import slicer
 from scene_helpers import MODULE_FILE, FakeAnalyze, mask_of
 
 from CovidLungQuantLib.labels import LESIONS, LUNGS
-from CovidLungQuantLib.measurements import to_rows
-from CovidLungQuantLib.phantom import make_phantom
-from LesionKitLib.errors import Cancelled, UnusableInput
+from CovidLungQuantLib.measurement.measurements import to_rows
+from CovidLungQuantLib.phantoms.chest import make_phantom
+from LesionKitLib.imaging.volume import LPS_IN_RAS, affine
 from LesionKitLib.mrml.segmentations import get_tag, terminology_entry
 from LesionKitLib.mrml.tables import read_table
-from LesionKitLib.volume import LPS_IN_RAS, affine
+from LesionKitLib.run.errors import Cancelled, UnusableInput
 
 ROOT = Path(__file__).parents[2]
 ANGLE = np.radians(25)
@@ -239,6 +239,8 @@ def test_a_result_of_another_shape_is_refused(chest, logic, analyze, scene):
 
 def test_the_modules_self_test_passes_on_a_phantom(module, scene, monkeypatch):
     phantom = make_phantom(seed=1, spacing=(3.0, 3.0, 5.0))
-    monkeypatch.setattr("CovidLungQuantLib.phantom.make_phantom", lambda **_: phantom)  # making it again takes seconds
+    monkeypatch.setattr(
+        "CovidLungQuantLib.phantoms.chest.make_phantom", lambda **_: phantom
+    )  # making it again takes seconds
     monkeypatch.setattr(module.CovidLungQuantTest, "analyze", FakeAnalyze(phantom))
     module.CovidLungQuantTest().runTest()

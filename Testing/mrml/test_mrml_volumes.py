@@ -7,9 +7,9 @@ import pytest
 import slicer
 import vtk
 
-from LesionKitLib.errors import UnusableInput
+from LesionKitLib.imaging.volume import LPS_IN_RAS, affine
 from LesionKitLib.mrml.volumes import volume_from_node
-from LesionKitLib.volume import LPS_IN_RAS, affine
+from LesionKitLib.run.errors import UnusableInput
 
 ANGLE = np.radians(20)
 OBLIQUE = np.array([[np.cos(ANGLE), -np.sin(ANGLE), 0], [np.sin(ANGLE), np.cos(ANGLE), 0], [0, 0, 1]])

@@ -11,8 +11,8 @@ import slicer
 from router_fixtures import BrightnessClassifier, picture, write_xray
 from slicer_host.headless import load_module
 
-from LesionKitLib.errors import Cancelled, UnusableInput
-from LesionKitLib.progress import Progress
+from LesionKitLib.run.errors import Cancelled, UnusableInput
+from LesionKitLib.run.progress import Progress
 
 MODULE_FILE = Path(__file__).parents[2] / "BodyPartRouter" / "BodyPartRouter.py"
 
@@ -86,7 +86,7 @@ def test_an_image_is_shown_once_with_its_heat_map_on_the_same_grid(logic, tmp_pa
 
 
 def test_a_heat_map_needs_a_network_that_has_run(logic, tmp_path):
-    from BodyPartRouterLib.routing.examine import Examined
+    from BodyPartRouterLib.routing.examination import Examined
 
     with pytest.raises(ValueError, match="Classify"):
         logic.showHeatmap(Examined(write_xray(tmp_path / "a.dcm")))

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import slicer
 
-from CovidLungQuantLib.findings import list_findings
-from CovidLungQuantLib.measurements import measure
-from CovidLungQuantLib.result import CovidResult
-from LesionKitLib import requirements
-from LesionKitLib.volume import affine
+from CovidLungQuantLib.measurement.findings import list_findings
+from CovidLungQuantLib.measurement.measurements import measure
+from CovidLungQuantLib.results.result import CovidResult
+from LesionKitLib.imaging.volume import affine
+from LesionKitLib.run import requirements
 
 
 class WaitingPipeline:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import slicer
 
-from CovidLungQuantLib.phantom import make_phantom
-from LesionKitLib.imageio import read_seg_nrrd, read_volume
+from CovidLungQuantLib.phantoms.chest import make_phantom
+from LesionKitLib.io.images import read_seg_nrrd, read_volume
 
 pytest_plugins = "covid_panel"
 
@@ -181,13 +181,13 @@ def test_reloading_during_a_run_ends_the_run(panel):
 
 
 def test_the_phantom_is_offered_as_sample_data(panel, monkeypatch):
-    from CovidLungQuantLib import phantom
+    from CovidLungQuantLib.phantoms import chest
 
     source = slicer.modules.sampleDataSources["LesionKit"][-1]  # one for each loading, in the host
     assert source.sampleName == "ChestPhantom"
     with open(source.thumbnailFileName, "rb") as file:
         assert file.read(4) == b"\x89PNG"
-    monkeypatch.setattr(phantom, "make_phantom", lambda **options: make_phantom(**options | {"spacing": (6, 6, 12)}))
+    monkeypatch.setattr(chest, "make_phantom", lambda **options: make_phantom(**options | {"spacing": (6, 6, 12)}))
     node = source.customDownloader(source)
     assert slicer.util.arrayFromVolume(node).min() < -900
     assert node.GetScalarVolumeDisplayNode().GetLevel() == -600
@@ -211,7 +211,7 @@ def test_help_and_icon_are_there(panel):
 
 
 def test_the_self_test_runs(panel, monkeypatch):
-    from LesionKitLib import requirements
+    from LesionKitLib.run import requirements
 
     monkeypatch.setattr(requirements, "missing_packages", lambda *_: [requirements.TORCH])
     asked = []

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import slicer
 
-from CovidLungQuantLib.decision import RULE
+from CovidLungQuantLib.classification.decision import RULE
 
 pytest_plugins = "covid_panel"
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import slicer
 
-from CovidLungQuantLib import networks_list
-from LesionKitLib import inference, requirements
-from LesionKitLib.errors import UnusableInput
+from CovidLungQuantLib.networks import registry
+from LesionKitLib.models import inference
+from LesionKitLib.run import requirements
+from LesionKitLib.run.errors import UnusableInput
 
 pytest_plugins = "covid_panel"
 ROOT = Path(__file__).parents[2]
@@ -54,7 +55,7 @@ def test_the_ui_file_describes_every_class_that_is_not_qt_s():
 
 def test_the_choices_are_those_of_the_libraries(panel):
     module = panel.loaded.module
-    assert tuple(module.NETWORKS) == networks_list.CHOICES
+    assert tuple(module.NETWORKS) == registry.CHOICES
     assert tuple(module.DEVICES) == inference.DEVICES
 
 

@@ -15,8 +15,9 @@ import pytest
 import slicer
 from router_fixtures import BrightnessClassifier, picture, write_xray
 
-from BodyPartRouterLib.classifier import NETWORKS
-from LesionKitLib import inference, requirements
+from BodyPartRouterLib.classification.classifier import NETWORKS
+from LesionKitLib.models import inference
+from LesionKitLib.run import requirements
 
 ROOT = Path(__file__).parents[2]
 UI_FILE = ROOT / "BodyPartRouter" / "Resources" / "UI" / "BodyPartRouter.ui"
@@ -401,7 +402,7 @@ def test_an_image_is_opened_in_the_module_that_its_rule_names(panel, monkeypatch
 def test_a_chest_ct_is_opened_as_a_whole_series(panel):
     from dicom_fixtures import write_series
 
-    from BodyPartRouterLib.routing.examine import Examined
+    from BodyPartRouterLib.routing.examination import Examined
 
     paths = write_series(panel.folder / "ct")
     node = panel.widget.logic.openIn(Examined(paths[3]), "CovidLungQuant")

@@ -12,17 +12,18 @@ import numpy as np
 import pytest
 import slicer
 
-from LesionKitLib import inference, requirements
-from LesionKitLib.errors import UnusableInput
+from LesionKitLib.imaging.volume import Volume, affine
+from LesionKitLib.models import inference
 from LesionKitLib.mrml.segmentations import ALGORITHM_TYPE_TAG, get_tag
 from LesionKitLib.mrml.tables import read_table
-from LesionKitLib.volume import Volume, affine
+from LesionKitLib.run import requirements
+from LesionKitLib.run.errors import UnusableInput
 from StrokeSynthLib.labels import LESION, WHITE
-from StrokeSynthLib.mask_sampling import SIDES
-from StrokeSynthLib.measurements import measure
-from StrokeSynthLib.result import StrokeResult
-from StrokeSynthLib.synthesis import Synthesis
-from StrokeSynthLib.translators_list import TRANSLATORS
+from StrokeSynthLib.measurement.measurements import measure
+from StrokeSynthLib.networks.registry import TRANSLATORS
+from StrokeSynthLib.results.result import StrokeResult
+from StrokeSynthLib.synthesis.mask_sampling import SIDES
+from StrokeSynthLib.synthesis.synthesis import Synthesis
 
 ROOT = Path(__file__).parents[2]
 UI_FILE = ROOT / "StrokeSynth" / "Resources" / "UI" / "StrokeSynth.ui"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from chest_fixtures import ThresholdNetwork
 
-from LesionKitLib import catalogue
+from LesionKitLib.models import registry
 
 
 @pytest.fixture(scope="session")
@@ -13,14 +13,14 @@ def random_model(tmp_path_factory):
     """A folder of models holding all networks of CovidLungQuant, small and with random weights."""
     import torch
 
-    from CovidLungQuantLib.decision import Calibration
-    from CovidLungQuantLib.joint_recipe import describe_joint
-    from CovidLungQuantLib.joint_training import PLANS, JointMixture
+    from CovidLungQuantLib.classification.decision import Calibration
     from CovidLungQuantLib.networks.convlstm import ConvLSTMNet
     from CovidLungQuantLib.networks.jcs import JCSNet
     from CovidLungQuantLib.networks.multitask import MultiTaskNet
-    from CovidLungQuantLib.recipe import describe
-    from CovidLungQuantLib.training import PLAN, Mixture
+    from LesionKitResearch.training.covid import PLAN, Mixture
+    from LesionKitResearch.training.covid_joint import PLANS, JointMixture
+    from LesionKitResearch.training.covid_joint_recipe import describe_joint
+    from LesionKitResearch.training.covid_recipe import describe
 
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("models")
@@ -38,30 +38,30 @@ def random_model(tmp_path_factory):
             describe_joint("multitask", PLANS["multitask"], JointMixture(), {}, calibration),
         ),
     ):
-        catalogue.save_model(kind(**arguments), {**card, "arguments": arguments}, folder / card["name"])
+        registry.save_model(kind(**arguments), {**card, "arguments": arguments}, folder / card["name"])
     return folder
 
 
 @pytest.fixture
 def fake_model(random_model, monkeypatch):
     """The catalogue finds the random model and nothing else. Gives the folder of models."""
-    monkeypatch.setenv(catalogue.OWN_MODELS, str(random_model))
-    monkeypatch.setattr(catalogue, "MODULE_LIBRARIES", ())
+    monkeypatch.setenv(registry.OWN_MODELS, str(random_model))
+    monkeypatch.setattr(registry, "MODULE_LIBRARIES", ())
     return random_model
 
 
 @pytest.fixture
 def no_models(tmp_path, monkeypatch):
     """The catalogue finds nothing."""
-    monkeypatch.delenv(catalogue.OWN_MODELS, raising=False)
-    monkeypatch.setattr(catalogue, "MODULE_LIBRARIES", ())
+    monkeypatch.delenv(registry.OWN_MODELS, raising=False)
+    monkeypatch.setattr(registry, "MODULE_LIBRARIES", ())
 
 
 @pytest.fixture
 def threshold_network(fake_model, monkeypatch):
     """The pipeline runs on a stand-in that segments the chest of boxes without error."""
-    from CovidLungQuantLib import pipeline
+    from CovidLungQuantLib.segmentation import pipeline
 
     network = ThresholdNetwork()
-    monkeypatch.setattr(pipeline, "load_network", lambda name: (catalogue.find_model("covid-convlstm"), network))
+    monkeypatch.setattr(pipeline, "load_network", lambda name: (registry.find_model("covid-convlstm"), network))
     return network

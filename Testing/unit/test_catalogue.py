@@ -9,10 +9,10 @@ import pickle
 import pytest
 import torch
 
-from LesionKitLib import catalogue
-from LesionKitLib.errors import MissingResource
+from LesionKitLib.models import registry
+from LesionKitLib.run.errors import MissingResource
 
-CARD = dict.fromkeys(catalogue.REQUIRED_FIELDS, "something") | {"name": "small", "version": "1.2.3"}
+CARD = dict.fromkeys(registry.REQUIRED_FIELDS, "something") | {"name": "small", "version": "1.2.3"}
 
 
 def network(width: int = 4) -> torch.nn.Module:
@@ -23,15 +23,15 @@ def network(width: int = 4) -> torch.nn.Module:
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """The user's own folder of models; nothing is bundled."""
-    monkeypatch.setenv(catalogue.OWN_MODELS, str(tmp_path / "own"))
-    monkeypatch.setattr(catalogue, "MODULE_LIBRARIES", ())
+    monkeypatch.setenv(registry.OWN_MODELS, str(tmp_path / "own"))
+    monkeypatch.setattr(registry, "MODULE_LIBRARIES", ())
     (tmp_path / "own").mkdir()
     return tmp_path / "own"
 
 
 @pytest.fixture
 def model(folder):
-    return catalogue.save_model(network(), CARD, folder / "small")
+    return registry.save_model(network(), CARD, folder / "small")
 
 
 def refusal(call, *arguments) -> str:
@@ -43,52 +43,52 @@ def refusal(call, *arguments) -> str:
 
 
 def test_a_saved_model_is_found_and_loads_to_half_precision_of_what_was_saved(model):
-    found = catalogue.find_model("small")
+    found = registry.find_model("small")
     assert (found.name, found.version, found.folder) == ("small", "1.2.3", model.folder)
     loaded = network()
     torch.nn.init.zeros_(loaded[0].weight)
-    catalogue.load_weights(found, loaded)
+    registry.load_weights(found, loaded)
     torch.testing.assert_close(loaded[0].weight, network()[0].weight, atol=1e-3, rtol=1e-3)
     assert loaded[0].weight.dtype == torch.float32 and loaded[1].num_batches_tracked.dtype == torch.int64
 
 
 def test_saving_leaves_the_weights_and_the_card_and_nothing_else(model):
     assert sorted(os.listdir(model.folder)) == ["card.json", "model.safetensors"]
-    assert model.card["sha256"] == catalogue.sha256_of(model.weights_path)
+    assert model.card["sha256"] == registry.sha256_of(model.weights_path)
 
 
 def test_a_model_that_is_not_there_is_named(folder):
-    assert "'covid-convlstm' is not installed" in refusal(catalogue.find_model, "covid-convlstm")
+    assert "'covid-convlstm' is not installed" in refusal(registry.find_model, "covid-convlstm")
 
 
 def test_altered_weights_are_refused(model):
     data = bytearray(model.weights_path.read_bytes())
     data[-1] ^= 1
     model.weights_path.write_bytes(data)
-    assert "'small' are damaged or altered (sha256 differs)" in refusal(catalogue.verify, model)
-    assert "sha256" in refusal(catalogue.load_weights, model, network())
+    assert "'small' are damaged or altered (sha256 differs)" in refusal(registry.verify, model)
+    assert "sha256" in refusal(registry.load_weights, model, network())
 
 
 def test_missing_weights_are_named(model):
     model.weights_path.unlink()
-    assert "weights of the model 'small' are missing" in refusal(catalogue.verify, model)
+    assert "weights of the model 'small' are missing" in refusal(registry.verify, model)
 
 
-@pytest.mark.parametrize("field", catalogue.REQUIRED_FIELDS)
+@pytest.mark.parametrize("field", registry.REQUIRED_FIELDS)
 def test_a_card_that_lacks_a_field_is_refused_by_the_fields_name(model, field):
     card = {k: v for k, v in model.card.items() if k != field}
     (model.folder / "card.json").write_text(json.dumps(card))
-    assert f"'small' lacks {field}." in refusal(catalogue.list_models)
+    assert f"'small' lacks {field}." in refusal(registry.list_models)
 
 
 @pytest.mark.parametrize("text", ["", "{", "\x00\xff", "[1, 2"])
 def test_a_card_that_cannot_be_read_is_refused(model, text):
     (model.folder / "card.json").write_text(text)
-    assert "card of the model 'small' cannot be read" in refusal(catalogue.list_models)
+    assert "card of the model 'small' cannot be read" in refusal(registry.list_models)
 
 
 def test_weights_of_another_network_are_refused(model):
-    assert "do not fit its network" in refusal(catalogue.load_weights, model, network(5))
+    assert "do not fit its network" in refusal(registry.load_weights, model, network(5))
 
 
 class Bomb:
@@ -105,44 +105,44 @@ def test_a_pickle_in_place_of_weights_is_never_opened(model, tmp_path):
     """Not even when the card vouches for it."""
     trace = tmp_path / "executed"
     model.weights_path.write_bytes(pickle.dumps(Bomb(trace)))
-    card = {**model.card, "sha256": catalogue.sha256_of(model.weights_path)}
+    card = {**model.card, "sha256": registry.sha256_of(model.weights_path)}
     (model.folder / "card.json").write_text(json.dumps(card))
-    assert "cannot be read" in refusal(catalogue.load_weights, catalogue.find_model("small"), network())
+    assert "cannot be read" in refusal(registry.load_weights, registry.find_model("small"), network())
     assert not trace.exists()
 
 
 def test_the_users_own_model_wins_over_the_bundled_one(folder, tmp_path, monkeypatch):
     bundled = tmp_path / "SomeLib"
-    monkeypatch.setattr(catalogue, "MODULE_LIBRARIES", ("some_lesion_lib",))
+    monkeypatch.setattr(registry, "MODULE_LIBRARIES", ("some_lesion_lib",))
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "some_lesion_lib").mkdir()
     (tmp_path / "some_lesion_lib" / "__init__.py").touch()
     bundled = tmp_path / "Resources" / "Models"
-    catalogue.save_model(network(), {**CARD, "version": "bundled"}, bundled / "small")
-    catalogue.save_model(network(), {**CARD, "name": "other"}, bundled / "other")
-    assert catalogue.find_model("small").version == "bundled"
-    catalogue.save_model(network(), {**CARD, "version": "own"}, folder / "mine")
-    assert catalogue.find_model("small").version == "own"
-    assert sorted(m.name for m in catalogue.list_models()) == ["other", "small"]
+    registry.save_model(network(), {**CARD, "version": "bundled"}, bundled / "small")
+    registry.save_model(network(), {**CARD, "name": "other"}, bundled / "other")
+    assert registry.find_model("small").version == "bundled"
+    registry.save_model(network(), {**CARD, "version": "own"}, folder / "mine")
+    assert registry.find_model("small").version == "own"
+    assert sorted(m.name for m in registry.list_models()) == ["other", "small"]
 
 
 def test_of_several_own_folders_the_first_wins_and_missing_ones_are_passed_over(tmp_path, monkeypatch, folder):
     second = tmp_path / "second"
-    monkeypatch.setenv(catalogue.OWN_MODELS, os.pathsep.join([str(tmp_path / "gone"), str(folder), str(second)]))
-    catalogue.save_model(network(), {**CARD, "version": "2"}, second / "small")
-    assert catalogue.find_model("small").version == "2"
-    catalogue.save_model(network(), {**CARD, "version": "1"}, folder / "small")
-    assert catalogue.find_model("small").version == "1"
+    monkeypatch.setenv(registry.OWN_MODELS, os.pathsep.join([str(tmp_path / "gone"), str(folder), str(second)]))
+    registry.save_model(network(), {**CARD, "version": "2"}, second / "small")
+    assert registry.find_model("small").version == "2"
+    registry.save_model(network(), {**CARD, "version": "1"}, folder / "small")
+    assert registry.find_model("small").version == "1"
 
 
 def test_a_loaded_network_stays_loaded_until_its_weights_change(fake_model):
-    from CovidLungQuantLib.networks_list import load_network
+    from CovidLungQuantLib.networks.registry import load_network
 
     first, again = load_network("convlstm")[1], load_network("convlstm")[1]
     assert first is again and not first.training
 
 
 def test_the_card_of_the_recipe_is_complete(fake_model):
-    card = catalogue.find_model("covid-convlstm").card
-    assert set(catalogue.REQUIRED_FIELDS) <= set(card)
+    card = registry.find_model("covid-convlstm").card
+    assert set(registry.REQUIRED_FIELDS) <= set(card)
     assert "not a medical device" in card["intended_use"].lower()

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from chest_fixtures import AIR_LUNG, BODY, block_chest
 
-from CovidLungQuantLib.chestbox import FRAME_MULTIPLE, find_chest
-from CovidLungQuantLib.frames import MODEL_MM, MODEL_SLICE_MM
-from CovidLungQuantLib.phantom import make_phantom
-from LesionKitLib.errors import UnusableInput
-from LesionKitLib.volume import Volume, affine
+from CovidLungQuantLib.phantoms.chest import make_phantom
+from CovidLungQuantLib.segmentation.chest_box import FRAME_MULTIPLE, find_chest
+from CovidLungQuantLib.segmentation.frames import MODEL_MM, MODEL_SLICE_MM
+from LesionKitLib.imaging.volume import Volume, affine
+from LesionKitLib.run.errors import UnusableInput
 
 
 @pytest.fixture(scope="module")

@@ -8,20 +8,20 @@ import numpy as np
 import pytest
 from data_fixtures import HELD_ASIDE, SIZE, classify_folder, picture, sirm_folder
 
-from CovidLungQuantLib.classification import DecisionScore, decision_metrics, evaluate_decisions
-from CovidLungQuantLib.datasets import UNKNOWN
-from CovidLungQuantLib.decision_data import (
+from CovidLungQuantLib.segmentation.slice_prediction import decide_picture
+from LesionKitCLI.main import main
+from LesionKitLib.run.errors import UnusableInput
+from LesionKitResearch.datasets.covid import UNKNOWN
+from LesionKitResearch.datasets.covid_decisions import (
     SPLITS,
     decision_of,
     decision_pictures,
     decision_sequences,
     is_held_aside,
 )
-from CovidLungQuantLib.evaluation_figures import draw_areas, draw_decisions, limits_of_agreement
-from CovidLungQuantLib.joint_training import disguise
-from CovidLungQuantLib.slicewise import decide_picture
-from LesionKitCLI.main import main
-from LesionKitLib.errors import UnusableInput
+from LesionKitResearch.evaluation.covid_classification import DecisionScore, decision_metrics, evaluate_decisions
+from LesionKitResearch.evaluation.covid_figures import draw_areas, draw_decisions, limits_of_agreement
+from LesionKitResearch.training.covid_joint import disguise
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +135,7 @@ def test_a_network_without_a_decision_is_refused(folder, fake_model):
 
 
 def test_a_picture_gets_a_decision_and_what_spoke_for_it(fake_model):
-    from CovidLungQuantLib.networks_list import load_network
+    from CovidLungQuantLib.networks.registry import load_network
 
     found = decide_picture(load_network("jcs")[1], picture())
     assert found.heat.shape == SIZE and found.heat.min() >= 0 and found.error is None
@@ -153,7 +153,7 @@ def test_limits_of_agreement_are_those_of_bland_and_altman():
 
 
 def test_pictures_are_drawn_of_decisions_and_areas(tmp_path):
-    from CovidLungQuantLib.evaluation import Counts, ImageScore
+    from LesionKitResearch.evaluation.covid import Counts, ImageScore
 
     draw_decisions(scores([0.9, 0.6, 0.4, 0.1], [1, 1, 0, 0]), 0.5, tmp_path / "a.png")
     draw_areas([ImageScore("s", str(n), {"infection": Counts(n, n + 1, n)}) for n in range(4)], tmp_path / "b.png")

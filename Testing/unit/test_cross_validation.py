@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from data_fixtures import BURDENED, _save, _table, picture
 
-from CovidLungQuantLib.cross_validation import RESULT, cross_validate, draw_folds, fold_of_groups, make_fold
-from CovidLungQuantLib.datasets import labeled_slices
-from LesionKitLib.errors import UnusableInput
+from LesionKitLib.run.errors import UnusableInput
+from LesionKitResearch.datasets.covid import labeled_slices
+from LesionKitResearch.experiments.cross_validation import RESULT, cross_validate, draw_folds, fold_of_groups, make_fold
 
 
 @pytest.fixture

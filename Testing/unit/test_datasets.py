@@ -7,9 +7,11 @@ import pytest
 from data_fixtures import BURDENED, mosmed_folder, picture, pseudo_folder, sirm_folder, volumes_folder
 from PIL import Image
 
-from CovidLungQuantLib import datasets
-from CovidLungQuantLib.augment import random_view
-from CovidLungQuantLib.datasets import (
+from CovidLungQuantLib.segmentation.frames import FRAME, MODEL_MM, ROOM
+from LesionKitLib.run.errors import UnusableInput
+from LesionKitResearch.augmentation.covid import random_view
+from LesionKitResearch.datasets import covid
+from LesionKitResearch.datasets.covid import (
     ANY_LESION,
     UNKNOWN,
     hu_sequences,
@@ -20,10 +22,8 @@ from CovidLungQuantLib.datasets import (
     pseudo_sequences,
     sirm_sequences,
 )
-from CovidLungQuantLib.frames import FRAME, MODEL_MM, ROOM
-from CovidLungQuantLib.teacher import agreed_labels
-from CovidLungQuantLib.training import Mixture, covid_sources, draw_batch
-from LesionKitLib.errors import UnusableInput
+from LesionKitResearch.training.covid import Mixture, covid_sources, draw_batch
+from LesionKitResearch.training.pseudo_labels import agreed_labels
 
 
 def names(items) -> list[str]:
@@ -185,7 +185,7 @@ def test_volumes_come_to_the_models_pixels(tmp_path):
 
 
 def test_a_phantom_sequence_has_its_labels_and_every_eighth_is_healthy(monkeypatch):
-    from CovidLungQuantLib import phantom
+    from CovidLungQuantLib.phantoms import chest
 
     asked = []
 
@@ -195,7 +195,7 @@ def test_a_phantom_sequence_has_its_labels_and_every_eighth_is_healthy(monkeypat
         asked.append((seed, spacing, lesions))
         return block_chest((4.0, 4.0, 8.0))
 
-    monkeypatch.setattr(phantom, "make_phantom", small)
+    monkeypatch.setattr(chest, "make_phantom", small)
     for number in (0, 7, 0):
         sequence = phantom_sequence(5, number)
     assert asked[0] == asked[2] != asked[1]
@@ -266,7 +266,7 @@ def test_a_random_view_moves_picture_and_labels_together(seed):
     lesion = np.zeros((5, *ROOM), np.uint8)
     lesion[:, 90:160, 100:220] = 1
     image = np.where(lesion > 0, 220, 30).astype(np.uint8)
-    sequence = datasets.Sequence("made", image, lesion, lesion, np.ones(5, int))
+    sequence = covid.Sequence("made", image, lesion, lesion, np.ones(5, int))
     view = random_view(sequence, 3, np.random.default_rng(seed))
     gray, label = view["image"][:, 0].numpy(), view["lesion"].numpy() > 0
     assert gray.shape == label.shape == (3, *FRAME) and label.any()
@@ -278,7 +278,7 @@ def test_labels_in_a_random_view_are_never_mixed():
     lesion = np.zeros((1, *ROOM), np.uint8)
     lesion[:, 80:170, 90:230] = 3
     lesion[:, 100:150, 120:200] = UNKNOWN
-    sequence = datasets.Sequence("made", lesion, lesion, lesion, np.ones(1, int))
+    sequence = covid.Sequence("made", lesion, lesion, lesion, np.ones(1, int))
     for seed in range(5):
         view = random_view(sequence, 1, np.random.default_rng(seed))
         assert set(view["lesion"].unique().tolist()) <= {0, 3, UNKNOWN}

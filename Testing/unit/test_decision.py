@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from CovidLungQuantLib.decision import (
+from CovidLungQuantLib.classification.decision import (
     FEWEST_VOTES,
     Calibration,
     SliceAnswers,

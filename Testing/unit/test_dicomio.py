@@ -21,9 +21,9 @@ from dicom_fixtures import (
 from pydicom.dataset import Dataset
 from pydicom.uid import RLELossless
 
-from LesionKitLib.dicomio import kernel_sharpness, list_series
-from LesionKitLib.errors import UnusableInput
-from LesionKitLib.imageio import read_volume, read_volume_and_header
+from LesionKitLib.io.dicom_series import kernel_sharpness, list_series
+from LesionKitLib.io.images import read_volume, read_volume_and_header
+from LesionKitLib.run.errors import UnusableInput
 
 
 def assert_slices(volume, places=range(12), rows=64, columns=72):

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from LesionKitLib.errors import MissingResource
-from LesionKitLib.networks import efficientnet_lite
-from LesionKitLib.networks.efficientnet_lite import EfficientNetLite0, SameConv, load_imagenet_weights
+from LesionKitLib.models.encoders import efficientnet_lite
+from LesionKitLib.models.encoders.efficientnet_lite import EfficientNetLite0, SameConv, load_imagenet_weights
+from LesionKitLib.run.errors import MissingResource
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,13 @@ import torch
 from chest_fixtures import BODY, VALUES, ThresholdNetwork
 from data_fixtures import mosmed_folder, pseudo_folder, sirm_folder, volumes_folder
 
-from CovidLungQuantLib import networks_list
-from CovidLungQuantLib.datasets import LabeledSlice, labeled_slices
-from CovidLungQuantLib.evaluation import (
+from CovidLungQuantLib.networks import registry
+from CovidLungQuantLib.segmentation.frames import window
+from CovidLungQuantLib.segmentation.slice_prediction import picture_probabilities, picture_segmenter
+from LesionKitLib.run.errors import Cancelled, UnusableInput
+from LesionKitLib.run.progress import Progress
+from LesionKitResearch.datasets.covid import LabeledSlice, labeled_slices
+from LesionKitResearch.evaluation.covid import (
     CLASSES,
     by_source,
     evaluate_slices,
@@ -22,10 +26,6 @@ from CovidLungQuantLib.evaluation import (
     score_image,
     score_slices,
 )
-from CovidLungQuantLib.frames import window
-from CovidLungQuantLib.slicewise import picture_probabilities, picture_segmenter
-from LesionKitLib.errors import Cancelled, UnusableInput
-from LesionKitLib.progress import Progress
 
 
 def item(label, typed=True, source="s", patient="p") -> LabeledSlice:
@@ -122,10 +122,15 @@ def test_the_document_of_a_labeled_set_has_the_keys_that_scripts_rely_on(tmp_pat
 @pytest.mark.parametrize("make", [pseudo_folder, mosmed_folder])
 def test_sets_without_kinds_of_lesion_are_scored_as_infection(tmp_path, monkeypatch, make, fake_model):
     found = []
-    monkeypatch.setattr("CovidLungQuantLib.slicewise.picture_segmenter", lambda net, device: found.append)
+    monkeypatch.setattr(
+        "CovidLungQuantLib.segmentation.slice_prediction.picture_segmenter", lambda net, device: found.append
+    )
     folder = make(tmp_path / "set")
     labels = iter([item.label for item in labeled_slices(folder, "all")])
-    monkeypatch.setattr("CovidLungQuantLib.slicewise.picture_segmenter", lambda net, device: lambda gray: next(labels))
+    monkeypatch.setattr(
+        "CovidLungQuantLib.segmentation.slice_prediction.picture_segmenter",
+        lambda net, device: lambda gray: next(labels),
+    )
     document = evaluate_slices(folder, "all", "convlstm")
     assert set(document["metrics"]) == {"infection"}
     assert document["metrics"]["infection"]["dice"]["mean"] == 1
@@ -179,4 +184,4 @@ def test_a_split_without_volumes_is_refused(tmp_path, threshold_network):
 
 
 def test_networks_are_known_by_the_names_that_users_choose():
-    assert "convlstm" in networks_list.NETWORKS
+    assert "convlstm" in registry.NETWORKS

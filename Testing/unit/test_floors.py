@@ -118,7 +118,7 @@ def test_a_logic_knows_nothing_of_qt(module):
 def test_importing_the_libs_does_not_import_torch():
     """Nor anything else that is heavy: every light file of the libraries, imported in a fresh interpreter."""
     names = [module_name(file) for file in light_files() if "/mrml/" not in file and "Lib/" in file]
-    assert "LesionKitLib.volume" in names
+    assert "LesionKitLib.imaging.volume" in names
     code = (
         "import importlib, sys\n"
         f"for name in {names!r}: importlib.import_module(name)\n"
@@ -156,7 +156,7 @@ def test_imports_are_found_wherever_they_stand():
         ("torch", False),
         ("scipy.ndimage", True),
         ("slicer", False),
-        ("LesionKitLib.volume.Volume", False),
+        ("LesionKitLib.imaging.volume.Volume", False),
         ("LesionKitLib.mrml.tables", False),
         ("vtk", False),
         ("pandas", True),

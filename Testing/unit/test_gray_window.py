@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from CovidLungQuantLib.gray_window import (
+from CovidLungQuantLib.segmentation.gray_window import (
     LUNG_GRAY,
     TISSUE_GRAY,
     as_lung_window,

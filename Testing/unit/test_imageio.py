@@ -10,10 +10,10 @@ import pytest
 import SimpleITK as sitk
 from dicom_fixtures import write_series
 
-from LesionKitLib import imageio
-from LesionKitLib.errors import UnusableInput
-from LesionKitLib.imageio import read_volume, read_volume_and_header, write_labelmap
-from LesionKitLib.volume import Volume, affine, to_sitk
+from LesionKitLib.imaging.volume import Volume, affine, to_sitk
+from LesionKitLib.io import images
+from LesionKitLib.io.images import read_volume, read_volume_and_header, write_labelmap
+from LesionKitLib.run.errors import UnusableInput
 
 SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".mha", ".mhd")
 # a turned grid: i to anterior, j to superior, k to the patient's left, and a little oblique
@@ -242,7 +242,7 @@ def test_a_lack_of_memory_is_one_sentence(tmp_path, monkeypatch):
         raise MemoryError
 
     path = save(volume_of(), tmp_path / "a.nii.gz")
-    monkeypatch.setattr(imageio, "_compact", no_memory)
+    monkeypatch.setattr(images, "_compact", no_memory)
     assert "memory" in sentence(path)
 
 
@@ -251,7 +251,7 @@ def test_a_file_that_may_not_be_opened_is_one_sentence(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     path = save(volume_of(), tmp_path / "a.nii.gz")
-    monkeypatch.setattr(imageio, "check_file", forbidden)
+    monkeypatch.setattr(images, "check_file", forbidden)
     assert "not permitted" in sentence(path)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from LesionKitLib import inference
-from LesionKitLib.errors import UnusableInput
-from LesionKitLib.inference import Runtime, choose_runtime, with_fallback
+from LesionKitLib.models import inference
+from LesionKitLib.models.inference import Runtime, choose_runtime, with_fallback
+from LesionKitLib.run.errors import UnusableInput
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ import pytest
 import SimpleITK as sitk
 from dicom_fixtures import DX_STORAGE, dicom_image, save, slice_hu, write_localizer, write_series
 
-from CovidLungQuantLib.input_check import check_chest_ct
-from LesionKitLib.dicomheader import Header
-from LesionKitLib.errors import UnusableInput
-from LesionKitLib.imageio import read_volume, read_volume_and_header
-from LesionKitLib.volume import Volume, affine, to_sitk
+from CovidLungQuantLib.segmentation.input_check import check_chest_ct
+from LesionKitLib.imaging.volume import Volume, affine, to_sitk
+from LesionKitLib.io.dicom_header import Header
+from LesionKitLib.io.images import read_volume, read_volume_and_header
+from LesionKitLib.run.errors import UnusableInput
 
 
 def ct(shape=(40, 80, 90), spacing=(1.5, 1.5, 3.0), dtype=np.int16) -> Volume:

@@ -7,8 +7,8 @@ import torch
 
 from CovidLungQuantLib.networks.heads import Heads, lung_weights
 from CovidLungQuantLib.networks.jcs import STRIDE, AttentiveFusion, EnhancedFeatures, Gate, JCSNet
-from CovidLungQuantLib.networks.losses import joint_loss, lung_window_errors, reconstruction_errors
 from CovidLungQuantLib.networks.multitask import MultiTaskNet
+from LesionKitResearch.losses.covid import joint_loss, lung_window_errors, reconstruction_errors
 
 SIZE = (2 * STRIDE, 3 * STRIDE)
 NETWORKS = {

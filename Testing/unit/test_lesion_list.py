@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from CovidLungQuantLib.lesion_list import list_lesions
-from CovidLungQuantLib.shown_rows import comparison_table, third_bars
-from LesionKitLib.volume import LPS_IN_RAS, Volume, affine
+from CovidLungQuantLib.measurement.lesion_list import list_lesions
+from CovidLungQuantLib.results.table_rows import comparison_table, third_bars
+from LesionKitLib.imaging.volume import LPS_IN_RAS, Volume, affine
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from CovidLungQuantLib.datasets import ANY_LESION, UNKNOWN
 from CovidLungQuantLib.networks.convlstm import Heads
-from CovidLungQuantLib.networks.losses import SUSPICIOUS_PIXELS, segmentation_loss, soft_dice
+from LesionKitResearch.datasets.covid import ANY_LESION, UNKNOWN
+from LesionKitResearch.losses.covid import SUSPICIOUS_PIXELS, segmentation_loss, soft_dice
 
 SIZE = (24, 32)
 ALL = slice(None)

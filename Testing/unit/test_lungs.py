@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from CovidLungQuantLib.lungs import (
+from CovidLungQuantLib.segmentation.lungs import (
     LEFT,
     RIGHT,
     body_midline,
@@ -14,7 +14,7 @@ from CovidLungQuantLib.lungs import (
     third_limits,
     thirds,
 )
-from LesionKitLib.volume import LPS_IN_RAS, affine
+from LesionKitLib.imaging.volume import LPS_IN_RAS, affine
 
 SPACING = (2.0, 2.0, 3.0)
 SHAPE = (70, 100, 150)  # k, j, i: 300 x 200 x 210 mm

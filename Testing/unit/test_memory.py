@@ -2,7 +2,7 @@
 
 import sys
 
-from LesionKitLib.memory import keep_freed_memory
+from LesionKitResearch.training.allocator import keep_freed_memory
 
 
 def test_where_the_c_library_has_the_switch_it_is_set(monkeypatch):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from LesionKitLib.metrics import (
+from LesionKitLib.imaging.metrics import (
     INTERVAL,
     area_under_curve,
     correlation,

@@ -12,12 +12,20 @@ import numpy as np
 import pytest
 from chest_fixtures import block_chest
 
-from CovidLungQuantLib import report
-from CovidLungQuantLib.measurements import measure
-from CovidLungQuantLib.outputs import MEASUREMENTS, OVERLAY, REPORT, SEGMENTATION, TABLE, algorithm_tags, write_outputs
-from CovidLungQuantLib.result import CovidResult
-from LesionKitLib.errors import UnusableInput
-from LesionKitLib.imageio import read_seg_nrrd
+from CovidLungQuantLib.measurement.measurements import measure
+from CovidLungQuantLib.results import report
+from CovidLungQuantLib.results.files import (
+    MEASUREMENTS,
+    OVERLAY,
+    REPORT,
+    SEGMENTATION,
+    TABLE,
+    algorithm_tags,
+    write_outputs,
+)
+from CovidLungQuantLib.results.result import CovidResult
+from LesionKitLib.io.images import read_seg_nrrd
+from LesionKitLib.run.errors import UnusableInput
 
 NAME = "Doe^Jane 4711"
 FILES = sorted([SEGMENTATION, MEASUREMENTS, TABLE, REPORT, OVERLAY])

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from chest_fixtures import block_chest
 
-from CovidLungQuantLib import phantom, phantom_evaluation
-from CovidLungQuantLib.phantom import Phantom, PhantomLesion
-from CovidLungQuantLib.phantom_evaluation import MAX_TURN_DEGREES, evaluate_phantoms, lesion_rows, random_grid
-from LesionKitLib.volume import Volume, affine, obliquity_degrees
+from CovidLungQuantLib.phantoms import chest
+from CovidLungQuantLib.phantoms.chest import Phantom, PhantomLesion
+from LesionKitLib.imaging.volume import Volume, affine, obliquity_degrees
+from LesionKitResearch.evaluation import covid_phantoms
+from LesionKitResearch.evaluation.covid_phantoms import MAX_TURN_DEGREES, evaluate_phantoms, lesion_rows, random_grid
 
 
 def two_balls() -> Phantom:
@@ -74,7 +75,7 @@ def test_another_kind_does_not_count():
 @pytest.fixture
 def evaluated(monkeypatch):
     """Evaluation of phantoms that are chests of boxes, read by a pipeline that finds a tenth too much in all."""
-    from CovidLungQuantLib import pipeline
+    from CovidLungQuantLib.segmentation import pipeline
 
     asked = []
 
@@ -91,7 +92,7 @@ def evaluated(monkeypatch):
         chest = block_chest((8.0, 8.0, 8.0))
         return SimpleNamespace(lesions=np.where(chest.lesions == 1, 1, 0).astype(np.uint8))
 
-    monkeypatch.setattr(phantom, "make_phantom", make)
+    monkeypatch.setattr(chest, "make_phantom", make)
     monkeypatch.setattr(pipeline, "analyze", analyze)
     return asked
 
@@ -112,5 +113,5 @@ def test_the_same_seed_draws_the_same_phantoms(evaluated):
 
 
 def test_a_lesion_where_there_is_none_is_an_infinite_error_and_nothing_is_none():
-    assert phantom_evaluation._error(0.0, 0.0) == 0
-    assert phantom_evaluation._error(3.0, 0.0) == float("inf")
+    assert covid_phantoms._error(0.0, 0.0) == 0
+    assert covid_phantoms._error(3.0, 0.0) == float("inf")

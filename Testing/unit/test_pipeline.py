@@ -13,13 +13,13 @@ from chest_fixtures import BODY, WAYS, FakeHeads, ThresholdNetwork, block_chest,
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from CovidLungQuantLib import pipeline
 from CovidLungQuantLib.networks.convlstm import CHUNK, LOOK_AHEAD, ConvLSTMNet
-from CovidLungQuantLib.pipeline import analyze
-from LesionKitLib.errors import Cancelled, MissingResource, UnusableInput
-from LesionKitLib.inference import Runtime
-from LesionKitLib.progress import Progress
-from LesionKitLib.volume import LPS_IN_RAS, Volume, affine, obliquity_degrees
+from CovidLungQuantLib.segmentation import pipeline
+from CovidLungQuantLib.segmentation.pipeline import analyze
+from LesionKitLib.imaging.volume import LPS_IN_RAS, Volume, affine, obliquity_degrees
+from LesionKitLib.models.inference import Runtime
+from LesionKitLib.run.errors import Cancelled, MissingResource, UnusableInput
+from LesionKitLib.run.progress import Progress
 
 CHEST = block_chest()
 pytestmark = pytest.mark.usefixtures("threshold_network")
@@ -191,9 +191,9 @@ def test_an_unknown_network_is_refused_with_the_known_ones():
 
 
 def test_a_missing_model_is_named_before_anything_is_computed(monkeypatch, no_models):
-    from CovidLungQuantLib import networks_list
+    from CovidLungQuantLib.networks import registry
 
-    monkeypatch.setattr(pipeline, "load_network", networks_list.load_network)
+    monkeypatch.setattr(pipeline, "load_network", registry.load_network)
     with pytest.raises(MissingResource, match="not installed"):
         analyze(CHEST.volume)
 
@@ -290,7 +290,7 @@ def test_features_of_no_more_slices_than_a_chunk_and_its_look_ahead_are_kept(mon
 
 
 def pipeline_model():
-    from LesionKitLib.catalogue import find_model
+    from LesionKitLib.models.registry import find_model
 
     return find_model("covid-convlstm")
 
@@ -309,9 +309,9 @@ def test_what_lies_far_outside_the_chest_is_not_shown_to_the_network(threshold_n
 
 def test_a_real_network_runs_from_end_to_end(fake_model, monkeypatch):
     """Random weights: what counts is that every part fits the next."""
-    from CovidLungQuantLib import networks_list
+    from CovidLungQuantLib.networks import registry
 
-    model, network = networks_list.load_network("convlstm")
+    model, network = registry.load_network("convlstm")
     # so that it finds at least some lung
     monkeypatch.setattr(network.lung.bias, "data", torch.full((1,), 3.0))
     monkeypatch.setattr(pipeline, "load_network", lambda name: (model, network))

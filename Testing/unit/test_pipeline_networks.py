@@ -7,12 +7,12 @@ import pytest
 import torch
 from chest_fixtures import WAYS, FakeHeads, ThresholdNetwork, block_chest, stored, turned
 
-from CovidLungQuantLib import pipeline
-from CovidLungQuantLib.decision import UNUSUAL_NOTE, Calibration
-from CovidLungQuantLib.outputs import HEATMAP, write_outputs
-from CovidLungQuantLib.pipeline import analyze
-from LesionKitLib.catalogue import find_model
-from LesionKitLib.imageio import read_volume
+from CovidLungQuantLib.classification.decision import UNUSUAL_NOTE, Calibration
+from CovidLungQuantLib.results.files import HEATMAP, write_outputs
+from CovidLungQuantLib.segmentation import pipeline
+from CovidLungQuantLib.segmentation.pipeline import analyze
+from LesionKitLib.io.images import read_volume
+from LesionKitLib.models.registry import find_model
 
 CHEST = block_chest()
 
@@ -123,7 +123,7 @@ def test_the_findings_and_the_heat_map_are_among_the_outputs(talking, tmp_path):
 
 
 def test_progress_of_several_networks_only_rises(fake_model, monkeypatch):
-    from LesionKitLib.progress import Progress
+    from LesionKitLib.run.progress import Progress
 
     monkeypatch.setattr(pipeline, "load_network", lambda name: (find_model(f"covid-{name}"), TalkingNetwork()))
     seen = []

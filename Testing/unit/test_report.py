@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from CovidLungQuantLib import figures
 from CovidLungQuantLib.labels import CONSOLIDATION, EFFUSION, GGO, LEFT_LUNG, RIGHT_LUNG
-from CovidLungQuantLib.measurements import measure
-from CovidLungQuantLib.report import WARNING, number, report_html, save_overlay_png, write_report
-from CovidLungQuantLib.result import CovidResult
-from LesionKitLib.errors import UnusableInput
-from LesionKitLib.volume import Volume, affine
+from CovidLungQuantLib.measurement.measurements import measure
+from CovidLungQuantLib.results import figures
+from CovidLungQuantLib.results.report import WARNING, number, report_html, save_overlay_png, write_report
+from CovidLungQuantLib.results.result import CovidResult
+from LesionKitLib.imaging.volume import Volume, affine
+from LesionKitLib.run.errors import UnusableInput
 
 NAME = "DOE^JANE 4711"
 
@@ -218,7 +218,7 @@ def test_a_figure_that_does_not_exist_is_a_dash_in_the_report():
 
 
 def test_every_bundled_card_of_a_chest_network_fits_the_report():
-    from LesionKitLib.catalogue import list_models
+    from LesionKitLib.models.registry import list_models
 
     cards = [model.card for model in list_models() if model.name.startswith("covid-")]
     assert len(cards) == 3

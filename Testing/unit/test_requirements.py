@@ -8,8 +8,8 @@ import types
 
 import pytest
 
-from LesionKitLib.errors import MissingResource
-from LesionKitLib.requirements import PACKAGES, TORCH, SlicerInstaller, install, missing_packages, question
+from LesionKitLib.run.errors import MissingResource
+from LesionKitLib.run.requirements import PACKAGES, TORCH, SlicerInstaller, install, missing_packages, question
 
 SMALL = [package for package in PACKAGES if package.name in ("safetensors", "nrrd")]
 

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from xray_fixtures import scene
 
-from BodyPartRouterLib import augment, nonxrays
-from BodyPartRouterLib.calibration import Answers, calibrate, calibration_error, fit_temperature, fit_threshold
-from BodyPartRouterLib.datasets import NONE, LabeledXray
-from BodyPartRouterLib.decision import Decision, decide, probabilities
+from BodyPartRouterLib.classification.decision import Decision, decide, probabilities
+from BodyPartRouterLib.classification.preprocessing import prepare, stretch, to_image_grid, uniform_borders
 from BodyPartRouterLib.labels import CLASSES, UNKNOWN
-from BodyPartRouterLib.networks_list import NETWORKS, build, entry_of
-from BodyPartRouterLib.prepare import prepare, stretch, to_image_grid, uniform_borders
-from BodyPartRouterLib.xray import HeaderFacts, Xray
-from LesionKitLib.errors import MissingResource, UnusableInput
+from BodyPartRouterLib.networks.registry import NETWORKS, build, entry_of
+from BodyPartRouterLib.reading.xray import HeaderFacts, Xray
+from LesionKitLib.run.errors import MissingResource, UnusableInput
+from LesionKitResearch.augmentation import non_xrays, router
+from LesionKitResearch.calibration.router import Answers, calibrate, calibration_error, fit_temperature, fit_threshold
+from LesionKitResearch.datasets.router import NONE, LabeledXray
 
 SIZE = 64
 
@@ -79,7 +79,7 @@ def test_borders_of_one_value_are_found_and_never_the_whole_image():
 def test_views_are_squares_between_0_and_1_and_follow_the_seed():
     gray = np.rint(scene() * 255).astype(np.uint8)
     for seed in range(25):
-        one, same = (augment.random_view(gray, gray[:40], SIZE, np.random.default_rng(seed)) for _ in range(2))
+        one, same = (router.random_view(gray, gray[:40], SIZE, np.random.default_rng(seed)) for _ in range(2))
         assert one.shape == (SIZE, SIZE) and one.dtype == np.float32
         assert one.min() >= 0 and one.max() <= 1 and np.array_equal(one, same)
 
@@ -87,22 +87,22 @@ def test_views_are_squares_between_0_and_1_and_follow_the_seed():
 def test_borrowed_gray_values_are_those_of_the_lender():
     rng = np.random.default_rng(0)
     gray, other = rng.integers(0, 100, (40, 40), np.uint8), rng.integers(150, 200, (30, 30), np.uint8)
-    matched = augment.match_gray_values(gray, other)
+    matched = router.match_gray_values(gray, other)
     assert abs(matched.mean() - other.mean()) < 3 and abs(matched.std() - other.std()) < 3
 
 
-@pytest.mark.parametrize("maker", sorted({m.__name__ for m in nonxrays._MAKERS}))
+@pytest.mark.parametrize("maker", sorted({m.__name__ for m in non_xrays._MAKERS}))
 def test_pictures_made_by_procedure_differ_from_seed_to_seed(maker):
-    one, other = (np.asarray(getattr(nonxrays, maker)(np.random.default_rng(seed)), float) for seed in (1, 2))
-    assert one.shape == other.shape == (nonxrays.SIDE, nonxrays.SIDE)
+    one, other = (np.asarray(getattr(non_xrays, maker)(np.random.default_rng(seed)), float) for seed in (1, 2))
+    assert one.shape == other.shape == (non_xrays.SIDE, non_xrays.SIDE)
     assert np.isfinite(one).all() and not np.array_equal(one, other)
 
 
 def test_random_pictures_come_with_and_without_an_xray_to_spoil():
     gray = np.rint(scene(90, 300) * 255).astype(np.uint8)
     for seed in range(40):
-        assert nonxrays.random_picture(np.random.default_rng(seed), gray).dtype == np.uint8
-        assert nonxrays.random_picture(np.random.default_rng(seed)).ndim == 2
+        assert non_xrays.random_picture(np.random.default_rng(seed), gray).dtype == np.uint8
+        assert non_xrays.random_picture(np.random.default_rng(seed)).ndim == 2
 
 
 # --- deciding
@@ -231,9 +231,9 @@ def router_models(tmp_path_factory):
     """A folder of models holding router-light with random weights."""
     import torch
 
-    from BodyPartRouterLib.recipe import PLANS, Trained, describe
-    from BodyPartRouterLib.training import Mixture
-    from LesionKitLib.catalogue import save_model
+    from LesionKitLib.models.registry import save_model
+    from LesionKitResearch.training.router import Mixture
+    from LesionKitResearch.training.router_recipe import PLANS, Trained, describe
 
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("models")
@@ -245,11 +245,11 @@ def router_models(tmp_path_factory):
 
 @pytest.fixture
 def light(router_models, monkeypatch):
-    from BodyPartRouterLib.classifier import load_classifier
-    from LesionKitLib import catalogue
+    from BodyPartRouterLib.classification.classifier import load_classifier
+    from LesionKitLib.models import registry
 
-    monkeypatch.setenv(catalogue.OWN_MODELS, str(router_models))
-    monkeypatch.setattr(catalogue, "MODULE_LIBRARIES", ())
+    monkeypatch.setenv(registry.OWN_MODELS, str(router_models))
+    monkeypatch.setattr(registry, "MODULE_LIBRARIES", ())
     return load_classifier("light", "cpu")
 
 
@@ -272,8 +272,8 @@ def test_predictions_come_in_order_whatever_the_batch(light):
 
 
 def test_predicting_can_be_cancelled(light):
-    from LesionKitLib.errors import Cancelled
-    from LesionKitLib.progress import Progress
+    from LesionKitLib.run.errors import Cancelled
+    from LesionKitLib.run.progress import Progress
 
     progress = Progress()
     progress.cancel()
@@ -284,7 +284,7 @@ def test_predicting_can_be_cancelled(light):
 def test_running_out_of_gpu_memory_goes_on_with_smaller_batches(light, monkeypatch):
     import torch
 
-    from LesionKitLib import inference
+    from LesionKitLib.models import inference
 
     run, tried = light._run, []
 
@@ -312,11 +312,11 @@ def test_the_heat_map_lies_on_the_image(light):
 
 
 def test_a_missing_model_is_named(monkeypatch):
-    from BodyPartRouterLib.classifier import load_classifier
-    from LesionKitLib import catalogue
+    from BodyPartRouterLib.classification.classifier import load_classifier
+    from LesionKitLib.models import registry
 
-    monkeypatch.delenv(catalogue.OWN_MODELS, raising=False)
-    monkeypatch.setattr(catalogue, "MODULE_LIBRARIES", ())
+    monkeypatch.delenv(registry.OWN_MODELS, raising=False)
+    monkeypatch.setattr(registry, "MODULE_LIBRARIES", ())
     with pytest.raises(MissingResource, match="router-light"):
         load_classifier("light")
 
@@ -329,7 +329,7 @@ def test_stretching_needs_contrast():
 def test_the_light_network_begins_with_the_first_blocks_of_the_main_one():
     import torch
 
-    from BodyPartRouterLib.training import begin_like
+    from LesionKitResearch.training.router import begin_like
 
     main, light = build("efficientnet-lite0").eval(), build("light").eval()
     begin_like(light, main)

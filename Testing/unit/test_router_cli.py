@@ -18,7 +18,7 @@ from LesionKitCLI.main import main
 
 @pytest.fixture
 def classifier(monkeypatch):
-    from BodyPartRouterLib import classifier
+    from BodyPartRouterLib.classification import classifier
 
     found = BrightnessClassifier()
     monkeypatch.setattr(classifier, "load_classifier", lambda network="", device="auto": found)
@@ -116,8 +116,8 @@ def test_bad_usage_is_exit_code_2(arguments):
 
 
 def test_a_missing_model_is_exit_code_4(images, monkeypatch):
-    from BodyPartRouterLib import classifier
-    from LesionKitLib.errors import MissingResource
+    from BodyPartRouterLib.classification import classifier
+    from LesionKitLib.run.errors import MissingResource
 
     def missing(network="", device="auto"):
         raise MissingResource("The router's model is not installed.")
@@ -138,7 +138,7 @@ def test_ctrl_c_is_exit_code_130_and_leaves_no_half_file(classifier, images, tmp
 
 def test_a_destination_that_is_away_is_told_and_the_images_stay(classifier, images, tmp_path, monkeypatch, capsys):
     from BodyPartRouterLib.routing import run
-    from BodyPartRouterLib.routing.courier import Patience
+    from BodyPartRouterLib.routing.delivery import Patience
 
     monkeypatch.setattr(run, "PATIENCE", Patience(0.01, 0.02, 2, endless=False))
     rules = tmp_path / "rules.yaml"

@@ -8,14 +8,13 @@ import numpy as np
 import pytest
 from xray_fixtures import MEANS, write_labeled
 
-from BodyPartRouterLib.datasets import AGE_UNKNOWN, LabeledXray, index_rows, labeled_xrays, set_aside
-from BodyPartRouterLib.evaluation import Scored, by_source, confusion, macro_of, metrics_of
+from BodyPartRouterLib.classification.prediction import Prediction
 from BodyPartRouterLib.labels import CLASSES, UNKNOWN
-from BodyPartRouterLib.prediction import Prediction
-from BodyPartRouterLib.training import Mixture, Pools, draw_batch, loss, sampling_weights
 from LesionKitCLI.main import main
-from LesionKitLib import catalogue
-from LesionKitLib.errors import UnusableInput
+from LesionKitLib.run.errors import UnusableInput
+from LesionKitResearch.datasets.router import AGE_UNKNOWN, LabeledXray, index_rows, labeled_xrays, set_aside
+from LesionKitResearch.evaluation.router import Scored, by_source, confusion, macro_of, metrics_of
+from LesionKitResearch.training.router import Mixture, Pools, draw_batch, loss, sampling_weights
 
 
 @pytest.fixture
@@ -125,16 +124,17 @@ def few_steps(monkeypatch, tmp_path):
     """The light network, small and from random weights; nothing of the catalogue."""
     from dataclasses import replace
 
-    from BodyPartRouterLib import networks_list, recipe, training
+    from BodyPartRouterLib.networks import registry
+    from LesionKitResearch.training import router, router_recipe
 
-    small = replace(networks_list.NETWORKS["light"], size=48, pretrained=False, teacher=None)
-    monkeypatch.setitem(networks_list.NETWORKS, "light", small)
-    monkeypatch.setattr(training.Mixture, "__init__", lambda self: None, raising=True)
+    small = replace(registry.NETWORKS["light"], size=48, pretrained=False, teacher=None)
+    monkeypatch.setitem(registry.NETWORKS, "light", small)
+    monkeypatch.setattr(router.Mixture, "__init__", lambda self: None, raising=True)
     for name, value in {"xrays": 6, "none": 2}.items():
-        monkeypatch.setattr(training.Mixture, name, value)
-    monkeypatch.setattr(recipe, "slice_pool", lambda data: [])
-    monkeypatch.setattr(catalogue, "MODULE_LIBRARIES", ())
-    monkeypatch.setenv(catalogue.OWN_MODELS, str(tmp_path / "out"))
+        monkeypatch.setattr(router.Mixture, name, value)
+    monkeypatch.setattr(router_recipe, "slice_pool", lambda data: [])
+    monkeypatch.setattr(registry, "MODULE_LIBRARIES", ())
+    monkeypatch.setenv(registry.OWN_MODELS, str(tmp_path / "out"))
 
 
 def test_training_writes_a_model_that_evaluate_finds(labeled, tmp_path, few_steps, capsys):

@@ -10,9 +10,9 @@ import pytest
 from dicom_fixtures import PATIENT, dicom_image, save
 from xray_fixtures import COLUMNS, ROWS, lut, recompress, scene, write_bytes_xray, write_xray
 
-from BodyPartRouterLib.frame_size import codestream_size
-from BodyPartRouterLib.xray import read_xray
-from LesionKitLib.errors import UnusableInput
+from BodyPartRouterLib.reading.frame_size import codestream_size
+from BodyPartRouterLib.reading.xray import read_xray
+from LesionKitLib.run.errors import UnusableInput
 
 
 def alike(pixels: np.ndarray, wanted: np.ndarray | None = None) -> float:
@@ -360,7 +360,7 @@ def test_an_rle_frame_longer_than_its_pixels_can_be_is_refused(tmp_path):
 def test_a_deflated_file_is_read_and_one_that_unfolds_without_end_is_refused(tmp_path, monkeypatch):
     from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-    from BodyPartRouterLib import frame_size
+    from BodyPartRouterLib.reading import frame_size
 
     data = dicom_image(np.rint(scene() * 4095), "1.2.840.10008.5.1.4.1.1.1.1", "DX", BitsStored=12, HighBit=11)
     data.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian

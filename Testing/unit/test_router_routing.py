@@ -10,18 +10,18 @@ import pytest
 from dicom_fixtures import PATIENT
 from router_fixtures import BrightnessClassifier, write_xray, xray_dataset
 
-from BodyPartRouterLib.routing import courier as couriers
-from BodyPartRouterLib.routing.courier import DONE, LATER, REFUSED, Courier, Outcome, Patience, Unreachable
-from BodyPartRouterLib.routing.examine import examine, find_files
+from BodyPartRouterLib.routing import delivery as couriers
+from BodyPartRouterLib.routing.delivery import DONE, LATER, REFUSED, Courier, Outcome, Patience, Unreachable
+from BodyPartRouterLib.routing.examination import examine, find_files
 from BodyPartRouterLib.routing.files import put_file
-from BodyPartRouterLib.routing.headervalues import read_values
+from BodyPartRouterLib.routing.header_values import read_values
 from BodyPartRouterLib.routing.journal import CLASSIFIED, DELIVERED, DELIVERING, FAILED, INBOX, Image, Journal
 from BodyPartRouterLib.routing.naming import sha256_of
 from BodyPartRouterLib.routing.plan import FOLDER, Delivery, table_row
 from BodyPartRouterLib.routing.rules import folder_rules, load_rules
 from BodyPartRouterLib.routing.run import carry_out, plan_files
-from LesionKitLib.errors import Cancelled, UnusableInput
-from LesionKitLib.progress import Progress
+from LesionKitLib.run.errors import Cancelled, UnusableInput
+from LesionKitLib.run.progress import Progress
 
 
 def files_below(folder):
@@ -58,7 +58,7 @@ def test_images_are_classified_in_batches(tmp_path):
 
 
 def test_large_images_make_small_batches(tmp_path, monkeypatch):
-    from BodyPartRouterLib.routing import examine as module
+    from BodyPartRouterLib.routing import examination as module
 
     monkeypatch.setattr(module, "MOST_PIXELS", 900)  # an image has 480
     paths = [write_xray(tmp_path / f"{n}.dcm", seed=n) for n in range(5)]
@@ -83,7 +83,7 @@ def test_header_values_of_a_file_without_the_dicm_mark_are_read(tmp_path):
 def test_header_values_are_not_read_from_a_data_set_that_unfolds_without_end(tmp_path, monkeypatch):
     from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-    from BodyPartRouterLib import frame_size
+    from BodyPartRouterLib.reading import frame_size
 
     bomb = xray_dataset()
     bomb.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
@@ -119,7 +119,7 @@ def test_an_image_that_the_network_stumbles_over_does_not_take_its_batch_along(t
 
 
 def test_a_decoder_that_fails_in_an_unforeseen_way_is_a_broken_file(tmp_path, monkeypatch):
-    from BodyPartRouterLib import xray
+    from BodyPartRouterLib.reading import xray
 
     def read(path):
         raise RuntimeError(PATIENT)
@@ -294,7 +294,7 @@ def test_ten_thousand_files_with_one_in_a_hundred_broken(tmp_path, monkeypatch):
     import numpy as np
     from router_fixtures import picture
 
-    from BodyPartRouterLib import xray
+    from BodyPartRouterLib.reading import xray
 
     pixels = picture("spine").astype(np.float32) / 4095
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from BodyPartRouterLib.routing import naming
-from BodyPartRouterLib.routing.headervalues import check_keyword, number
+from BodyPartRouterLib.routing.header_values import check_keyword, number
 from BodyPartRouterLib.routing.rules import Subject, folder_rules, into_folder, load_rules
-from LesionKitLib.errors import UnusableInput
+from LesionKitLib.run.errors import UnusableInput
 
 ROOT = Path(__file__).parents[2]
 

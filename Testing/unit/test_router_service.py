@@ -14,7 +14,7 @@ from router_peers import DCMTK, ServiceProcess, StoreScp, StowServer, echo, free
 
 from BodyPartRouterLib.routing.rules import load_rules
 from BodyPartRouterLib.service.service import Service
-from LesionKitLib.errors import UnusableInput
+from LesionKitLib.run.errors import UnusableInput
 
 pytestmark = pytest.mark.skipif(not DCMTK, reason="dcmtk is not installed")
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from CovidLungQuantLib.labels import GGO, LESIONS, LUNGS
-from LesionKitLib.errors import UnusableInput
-from LesionKitLib.imageio import write_labelmap
-from LesionKitLib.segnrrd import SegmentRecord, read_seg_nrrd, write_seg_nrrd
-from LesionKitLib.volume import Volume, affine
+from LesionKitLib.imaging.volume import Volume, affine
+from LesionKitLib.io.images import write_labelmap
+from LesionKitLib.io.seg_nrrd import SegmentRecord, read_seg_nrrd, write_seg_nrrd
+from LesionKitLib.run.errors import UnusableInput
 
 TURNED = np.array([[0.0, 0.0, -1.0], [0.96, -0.28, 0.0], [0.28, 0.96, 0.0]])
 LIKE = Volume(np.zeros((5, 6, 7), np.int16), affine((0.7, 0.8, 2.5), TURNED, (11.0, -22.0, 33.0)))

@@ -10,9 +10,9 @@ import SimpleITK as sitk
 from stroke_fixtures import BrightNetwork, brain, soop_folder, synthseg_folder
 
 from LesionKitCLI.main import main
-from LesionKitLib import catalogue
-from LesionKitLib.volume import to_sitk
-from StrokeSynthLib import pipeline
+from LesionKitLib.imaging.volume import to_sitk
+from LesionKitLib.models import registry
+from StrokeSynthLib.segmentation import pipeline
 
 DONE, USAGE, UNUSABLE, MISSING = 0, 2, 3, 4
 FILES = ["measurements.csv", "measurements.json", "overlay.png", "report.html", "segmentation.seg.nrrd"]
@@ -21,7 +21,7 @@ FILES = ["measurements.csv", "measurements.json", "overlay.png", "report.html", 
 @pytest.fixture
 def bright(monkeypatch):
     """The pipeline runs on a stand-in for the network."""
-    model = catalogue.Model({"name": "stroke-unet", "version": "9.9"}, None)
+    model = registry.Model({"name": "stroke-unet", "version": "9.9"}, None)
     monkeypatch.setattr(pipeline, "load_network", lambda: (model, BrightNetwork()))
 
 

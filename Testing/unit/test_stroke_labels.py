@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from LesionKitLib.errors import UnusableInput
+from LesionKitLib.run.errors import UnusableInput
 from StrokeSynthLib.labels import (
     BACKGROUND,
     DEEP_GRAY,

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from stroke_fixtures import lesion_mask
 
-from LesionKitLib.errors import UnusableInput
-from LesionKitLib.volume import Volume, affine
-from StrokeSynthLib import mask_boxes as boxes
-from StrokeSynthLib import mask_evaluation as evaluation
-from StrokeSynthLib import mask_sampling as sampling
+from LesionKitLib.imaging.volume import Volume, affine
+from LesionKitLib.run.errors import UnusableInput
+from LesionKitResearch.evaluation import stroke_masks as evaluation
 from StrokeSynthLib.labels import BACKGROUND, CSF, VENTRICLES
-from StrokeSynthLib.placement import fit_placement
-from StrokeSynthLib.template import load_template
+from StrokeSynthLib.segmentation.template import load_template
+from StrokeSynthLib.synthesis import mask_boxes as boxes
+from StrokeSynthLib.synthesis import mask_sampling as sampling
+from StrokeSynthLib.synthesis.placement import fit_placement
 
 torch = pytest.importorskip("torch")
 
@@ -91,7 +91,7 @@ def test_small_pieces_are_left_out():
 
 
 def test_a_lesion_on_the_right_is_mirrored_for_training():
-    from StrokeSynthLib.mask_training import on_the_left
+    from LesionKitResearch.training.stroke_masks import on_the_left
 
     left, right = ball(grid(), (15, 16, 30)), ball(grid(), (15, 16, 9))
     mirrored, side = on_the_left(right)
@@ -100,7 +100,7 @@ def test_a_lesion_on_the_right_is_mirrored_for_training():
 
 
 def test_cutting_a_lesion_out_leaves_its_box_where_it_was():
-    from StrokeSynthLib.mask_training import cropped
+    from LesionKitResearch.training.stroke_masks import cropped
 
     lesion = ball(grid())
     whole, part = (boxes.box_of(v.array, v) for v in (lesion, cropped(lesion)))
@@ -173,8 +173,8 @@ def test_generator_and_critic_fit_together():
 
 
 def test_a_resumed_training_gives_the_same_generator(tmp_path, monkeypatch):
-    from StrokeSynthLib.gan_training import GanPlan
-    from StrokeSynthLib.mask_training import BoxedLesions, train_mask_gan
+    from LesionKitResearch.training.adversarial_loop import GanPlan
+    from LesionKitResearch.training.stroke_masks import BoxedLesions, train_mask_gan
     from StrokeSynthLib.networks import mask_gan
 
     for name in ("MaskGenerator", "MaskCritic"):
@@ -188,7 +188,7 @@ def test_a_resumed_training_gives_the_same_generator(tmp_path, monkeypatch):
         if fraction >= 0.5:
             raise KeyboardInterrupt
 
-    from LesionKitLib.progress import Progress
+    from LesionKitLib.run.progress import Progress
 
     whole = train_mask_gan(lesions, tmp_path / "whole", plan)
     with pytest.raises(KeyboardInterrupt):
@@ -238,10 +238,10 @@ def test_bad_wishes_are_refused_with_a_sentence():
 
 
 def test_the_sampler_is_stored_and_read_as_it_was(tmp_path):
-    from LesionKitLib.catalogue import load_weights, save_model
-    from StrokeSynthLib.gan_training import GanPlan
+    from LesionKitLib.models.registry import load_weights, save_model
+    from LesionKitResearch.training.adversarial_loop import GanPlan
+    from LesionKitResearch.training.stroke_synthesis_recipes import mask_card
     from StrokeSynthLib.networks.mask_gan import LesionSampler
-    from StrokeSynthLib.synthesis_recipes import mask_card
 
     placement = fit_placement(np.random.default_rng(1).normal(2, 1, (200, 7)), 0.4)
     sampler = LesionSampler()

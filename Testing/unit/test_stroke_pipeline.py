@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 from stroke_fixtures import BrightNetwork, brain
 
-from LesionKitLib.dicomheader import Header
-from LesionKitLib.errors import Cancelled, UnusableInput
-from LesionKitLib.metrics import dice
-from LesionKitLib.progress import Progress
-from LesionKitLib.volume import Volume, affine
-from StrokeSynthLib.input_check import check_brain_mr
-from StrokeSynthLib.measurements import measure, side_of, to_rows
-from StrokeSynthLib.outputs import write_outputs
-from StrokeSynthLib.pipeline import segment_stroke
-from StrokeSynthLib.report import report_html
+from LesionKitLib.imaging.metrics import dice
+from LesionKitLib.imaging.volume import Volume, affine
+from LesionKitLib.io.dicom_header import Header
+from LesionKitLib.run.errors import Cancelled, UnusableInput
+from LesionKitLib.run.progress import Progress
+from StrokeSynthLib.measurement.measurements import measure, side_of, to_rows
+from StrokeSynthLib.results.files import write_outputs
+from StrokeSynthLib.results.report import report_html
+from StrokeSynthLib.segmentation.input_check import check_brain_mr
+from StrokeSynthLib.segmentation.pipeline import segment_stroke
 
 
 @pytest.fixture(scope="module")

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from LesionKitCLI.main import main
-from LesionKitLib.errors import Cancelled, MissingResource, UnusableInput
-from LesionKitLib.imageio import read_volume, write_labelmap
-from LesionKitLib.inference import Runtime
-from LesionKitLib.progress import Progress
-from LesionKitLib.volume import Volume, affine
-from StrokeSynthLib import database, synthesis
+from LesionKitLib.imaging.volume import Volume, affine
+from LesionKitLib.io.images import read_volume, write_labelmap
+from LesionKitLib.models.inference import Runtime
+from LesionKitLib.run.errors import Cancelled, MissingResource, UnusableInput
+from LesionKitLib.run.progress import Progress
 from StrokeSynthLib.labels import BACKGROUND, GRAY, LESION, WHITE
-from StrokeSynthLib.mask_sampling import DrawnLesion
+from StrokeSynthLib.synthesis import database, synthesis
+from StrokeSynthLib.synthesis.mask_sampling import DrawnLesion
 
 torch = pytest.importorskip("torch")
 
@@ -68,7 +68,7 @@ def test_planes_of_an_array_come_back_as_they_were():
 
 
 def test_slices_are_shown_as_the_public_ones():
-    from StrokeSynthLib.slice_views import plane_slice
+    from StrokeSynthLib.segmentation.slice_views import plane_slice
 
     array = np.random.default_rng(0).random((4, 5, 6))
     for plane in synthesis.PLANE_WEIGHTS:
@@ -96,7 +96,7 @@ def test_each_label_gets_its_gray_and_the_background_none():
 
 @pytest.mark.parametrize("flip", [(0,), (1,), (2,), (0, 1, 2)])
 def test_a_flipped_label_map_gives_the_same_image_at_the_same_place(flip):
-    from LesionKitLib.volume import reorient_to_lps
+    from LesionKitLib.imaging.volume import reorient_to_lps
 
     volume = labels_volume()
     matrix = volume.ijk_to_ras.copy()

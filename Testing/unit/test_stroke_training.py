@@ -9,23 +9,31 @@ import numpy as np
 import pytest
 from stroke_fixtures import BrightNetwork, soop_folder, synthseg_folder
 
-from LesionKitLib.errors import MissingResource, UnusableInput
-from LesionKitLib.inference import Runtime
-from LesionKitLib.training import TrainingPlan
-from StrokeSynthLib import recipe, training
-from StrokeSynthLib.anatomies import random_lesion_slice, read_anatomies, to_standard
-from StrokeSynthLib.augment import CANVAS
-from StrokeSynthLib.datasets import read_masks, read_slices
-from StrokeSynthLib.evaluation import metrics_of, score_slices
-from StrokeSynthLib.experiment import ALL, Setting, choose_cases, mixture_of, parse_sizes, run_experiment, run_folder
-from StrokeSynthLib.experiment_summary import as_markdown, summarize
+from LesionKitLib.models.inference import Runtime
+from LesionKitLib.run.errors import MissingResource, UnusableInput
+from LesionKitResearch.augmentation.label_map_randomization import bias_field, coarse, random_image, random_means
+from LesionKitResearch.augmentation.stroke import CANVAS
+from LesionKitResearch.datasets.anatomies import random_lesion_slice, read_anatomies, to_standard
+from LesionKitResearch.datasets.stroke import read_masks, read_slices
+from LesionKitResearch.datasets.stroke_translated_slices import translated_slices
+from LesionKitResearch.evaluation.stroke import metrics_of, score_slices
+from LesionKitResearch.experiments.stroke_summary import as_markdown, summarize
+from LesionKitResearch.experiments.stroke_synthetic_data import (
+    ALL,
+    Setting,
+    choose_cases,
+    mixture_of,
+    parse_sizes,
+    run_experiment,
+    run_folder,
+)
+from LesionKitResearch.training import stroke, stroke_recipe
+from LesionKitResearch.training.loop import TrainingPlan
+from LesionKitResearch.training.stroke import Mixture, draw_batch, read_sources, train_stroke_unet
 from StrokeSynthLib.labels import LESION, SKULL_FIRST, WHITE, semantic_from_labels
-from StrokeSynthLib.randomize import bias_field, coarse, random_image, random_means
-from StrokeSynthLib.slice_prediction import mirrored_probabilities, predict_slices
-from StrokeSynthLib.slice_views import channels, normalized, template_slice
-from StrokeSynthLib.synthetic_slices import translated_slices
-from StrokeSynthLib.template import load_template
-from StrokeSynthLib.training import Mixture, draw_batch, read_sources, train_stroke_unet
+from StrokeSynthLib.segmentation.slice_prediction import mirrored_probabilities, predict_slices
+from StrokeSynthLib.segmentation.slice_views import channels, normalized, template_slice
+from StrokeSynthLib.segmentation.template import load_template
 
 CPU = Runtime("cpu", batch=4)
 TINY = Setting((2, ALL), ("real", "randomized"), (0,), steps=1, batch=2, added=2, synthetic=2)
@@ -39,7 +47,7 @@ def data(tmp_path_factory):
 @pytest.fixture(scope="module")
 def sources(data):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "TRANSLATED", 3)
+        patch.setattr(stroke, "TRANSLATED", 3)
         return read_sources(data, Mixture())
 
 
@@ -141,15 +149,15 @@ def test_training_goes_on_where_it_stopped_and_can_be_described_as_it_is(data, s
     plan = TrainingPlan(2, warmup=1, save_every=1, check_every=2)
     small = Mixture(axial=1, coronal=0, sagittal=0, translated=0, randomized=1)
     network = train_stroke_unet(sources, tmp_path, plan, small, pretrained=False)
-    reached, steps = recipe.averaged_network(tmp_path)
+    reached, steps = stroke_recipe.averaged_network(tmp_path)
     assert steps == 2
     for name, value in network.state_dict().items():
         assert bool((reached.state_dict()[name] == value).all()), name
-    model = recipe.train_and_describe(data, tmp_path, plan, as_it_is=True)
+    model = stroke_recipe.train_and_describe(data, tmp_path, plan, as_it_is=True)
     assert model.card["training"]["steps"] == 2 and model.weights_path.stat().st_size < 6e6
     assert {"soop_axial", "soop_coronal", "soop_sagittal"} < set(model.card["metrics"])
     with pytest.raises(UnusableInput, match="no training"):
-        recipe.averaged_network(tmp_path / "elsewhere")
+        stroke_recipe.averaged_network(tmp_path / "elsewhere")
 
 
 def test_a_perfect_prediction_scores_one_and_none_scores_zero(data):
@@ -225,7 +233,7 @@ def test_an_experiment_is_not_repeated_but_goes_on(data, tmp_path):
 
 
 def test_a_translator_that_is_not_installed_stops_the_experiment(data, tmp_path, no_models):
-    from StrokeSynthLib import synthesis
+    from StrokeSynthLib.synthesis import synthesis
 
     synthesis.load_translator.cache_clear()
     with pytest.raises(MissingResource, match="stroke-pix2pix"):

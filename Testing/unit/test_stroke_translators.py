@@ -7,10 +7,10 @@ from functools import partial
 import numpy as np
 import pytest
 
-from LesionKitLib.volume import Volume, affine
+from LesionKitLib.imaging.volume import Volume, affine
+from LesionKitResearch.datasets.stroke_image_pairs import Pairs, padded, unpadded
 from StrokeSynthLib.labels import BACKGROUND, LABEL_COUNT, LESION, VENTRICLES, WHITE, one_hot
-from StrokeSynthLib.paired import Pairs, padded, unpadded
-from StrokeSynthLib.translators_list import MULTIPLE, STYLE, TRANSLATORS
+from StrokeSynthLib.networks.registry import MULTIPLE, STYLE, TRANSLATORS
 
 torch = pytest.importorskip("torch")
 
@@ -18,7 +18,7 @@ SMALL = {"pix2pix": {"width": 4}, "spade": {"widths": (8, 8, 8, 8, 8)}, "cyclega
 
 
 def build(name):
-    from StrokeSynthLib.translator_training import build_generator
+    from LesionKitResearch.training.stroke_translators import build_generator
 
     torch.manual_seed(0)
     return build_generator(name, SMALL[name]).eval()
@@ -112,8 +112,8 @@ def test_the_noise_on_the_discriminator_s_input_ends_at_half_of_the_training():
 
 
 def test_a_lesion_that_is_brighter_than_white_matter_lacks_no_contrast():
+    from LesionKitResearch.training.stroke_translators import LESION_CONTRAST, missing_contrast
     from StrokeSynthLib.labels import LESION, WHITE
-    from StrokeSynthLib.translator_training import LESION_CONTRAST, missing_contrast
 
     labels = torch.zeros(1, 8, 4, 4)
     labels[:, WHITE.value, :2], labels[:, LESION.value, 2:] = 1, 1
@@ -152,7 +152,7 @@ def test_padding_comes_off_as_it_went_on():
 
 
 def test_an_unpaired_batch_mixes_patients_and_a_paired_one_does_not():
-    from StrokeSynthLib.translator_training import draw_batch
+    from LesionKitResearch.training.stroke_translators import draw_batch
 
     pairs = tiny_pairs(4)
     marked = {}
@@ -175,17 +175,17 @@ def test_an_unpaired_batch_mixes_patients_and_a_paired_one_does_not():
 
 @pytest.mark.parametrize("name", TRANSLATORS)
 def test_a_short_training_leaves_a_model_folder_with_its_card(name, tmp_path, monkeypatch, narrow_opponents):
-    from LesionKitLib.catalogue import verify
-    from StrokeSynthLib import synthesis_recipes, translator_training
-    from StrokeSynthLib.gan_training import GanPlan
+    from LesionKitLib.models.registry import verify
+    from LesionKitResearch.training import stroke_synthesis_recipes, stroke_translators
+    from LesionKitResearch.training.adversarial_loop import GanPlan
 
-    build_small = translator_training.build_generator
-    for module in (translator_training, synthesis_recipes):
+    build_small = stroke_translators.build_generator
+    for module in (stroke_translators, stroke_synthesis_recipes):
         monkeypatch.setattr(module, "build_generator", lambda key, arguments=None: build_small(key, SMALL[key]))
-    monkeypatch.setattr("StrokeSynthLib.translator_evaluation._feature_function", lambda device: None)
+    monkeypatch.setattr("LesionKitResearch.evaluation.stroke_translators._feature_function", lambda device: None)
     plan = GanPlan(steps=2, batch=1, save_every=1, check_every=1, bf16=False)
     pairs = {"train": tiny_pairs(), "val": tiny_pairs(2)}
-    model = synthesis_recipes.train_translator_model(name, tmp_path, tmp_path, plan, pairs=pairs)
+    model = stroke_synthesis_recipes.train_translator_model(name, tmp_path, tmp_path, plan, pairs=pairs)
     verify(model)
     assert model.name == f"stroke-{name}" and "FLAIR" in model.card["task"]
     assert 0 < model.card["metrics"]["axial"]["psnr"] < 100
@@ -193,22 +193,22 @@ def test_a_short_training_leaves_a_model_folder_with_its_card(name, tmp_path, mo
 
 
 def test_pix2pix_learns_to_draw_bright_lesions(tmp_path, monkeypatch, narrow_opponents):
-    from StrokeSynthLib import translator_training
-    from StrokeSynthLib.gan_training import GanPlan
-    from StrokeSynthLib.translator_evaluation import translate_pairs
+    from LesionKitResearch.evaluation.stroke_translators import translate_pairs
+    from LesionKitResearch.training import stroke_translators
+    from LesionKitResearch.training.adversarial_loop import GanPlan
 
-    build_small = translator_training.build_generator
+    build_small = stroke_translators.build_generator
     small = lambda key, arguments=None: build_small(key, SMALL[key])  # noqa: E731
-    monkeypatch.setattr(translator_training, "build_generator", small)
+    monkeypatch.setattr(stroke_translators, "build_generator", small)
     pairs = tiny_pairs()
     plan = GanPlan(steps=60, batch=1, learning_rate=3e-3, save_every=100, ema=0.9, bf16=False)
-    generator = translator_training.train_translator("pix2pix", pairs, tmp_path, plan)
+    generator = stroke_translators.train_translator("pix2pix", pairs, tmp_path, plan)
     made, labels = translate_pairs(generator, pairs["axial"], 0), pairs["axial"].labels
     assert made[labels == LESION.value].mean() > made[labels == WHITE.value].mean() + 0.2
 
 
 def test_ssim_and_psnr_are_perfect_for_equal_pictures_and_fall_with_noise():
-    from StrokeSynthLib.translator_evaluation import psnr, ssim
+    from LesionKitResearch.evaluation.stroke_translators import psnr, ssim
 
     rng = np.random.default_rng(0)
     a, inside = rng.uniform(-1, 1, (40, 40)), np.ones((40, 40), bool)
@@ -219,7 +219,7 @@ def test_ssim_and_psnr_are_perfect_for_equal_pictures_and_fall_with_noise():
 
 
 def test_feature_distances_are_small_for_equal_distributions_and_know_a_shift():
-    from StrokeSynthLib.translator_evaluation import frechet, kernel_distance
+    from LesionKitResearch.evaluation.stroke_translators import frechet, kernel_distance
 
     rng = np.random.default_rng(0)
     a, b = rng.normal(0, 1, (4000, 3)), rng.normal(0, 1, (4000, 3))
@@ -230,7 +230,7 @@ def test_feature_distances_are_small_for_equal_distributions_and_know_a_shift():
 
 
 def test_roughness_is_larger_across_slices_that_flicker():
-    from StrokeSynthLib.translator_evaluation import roughness
+    from LesionKitResearch.evaluation.stroke_translators import roughness
 
     smooth = np.random.default_rng(0).normal(0, 1, (20, 20, 20))
     flicker = smooth + 5 * np.random.default_rng(1).normal(0, 1, (20, 1, 1))
@@ -242,7 +242,7 @@ def test_roughness_is_larger_across_slices_that_flicker():
 
 
 def test_tissue_is_found_by_grays_where_the_atlas_is_vague():
-    from StrokeSynthLib.tissue_em import tissue_map
+    from StrokeSynthLib.segmentation.tissues import tissue_map
 
     rng = np.random.default_rng(0)
     image = np.full((40, 40), 100.0)

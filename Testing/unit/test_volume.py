@@ -8,8 +8,7 @@ from chest_fixtures import WAYS, rotation, turned
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from LesionKitLib.errors import UnusableInput
-from LesionKitLib.volume import (
+from LesionKitLib.imaging.volume import (
     LPS_IN_RAS,
     OBLIQUE_LIMIT_DEGREES,
     Volume,
@@ -21,6 +20,7 @@ from LesionKitLib.volume import (
     straighten,
     to_sitk,
 )
+from LesionKitLib.run.errors import UnusableInput
 
 SLIGHTLY_OBLIQUE = rotation((1, 2, 3), 7) @ LPS_IN_RAS
 SLOPE = np.array([1.0, -2.0, 0.5])  # of a field that grows linearly through the room, per mm in RAS

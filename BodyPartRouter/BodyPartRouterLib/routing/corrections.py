@@ -7,11 +7,11 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
-from LesionKitLib.atomic import atomic_file
-from LesionKitLib.errors import UnusableInput
+from BodyPartRouterLib.labels import CLASSES
+from LesionKitLib.io.atomic import atomic_file
+from LesionKitLib.run.errors import UnusableInput
 
-from ..labels import CLASSES
-from .examine import Examined
+from .examination import Examined
 from .naming import sha256_of
 
 COLUMNS = ("sha256", "file", "class", "predicted", "probability", "network", "time")
@@ -61,8 +61,8 @@ def corrected(examined: Examined, label: str) -> Examined:
     """The image with the class that a person gave it: certain, not held, and compared with its header anew."""
     from dataclasses import replace
 
-    from ..header_check import compare
-    from ..prediction import Prediction
+    from BodyPartRouterLib.classification.header_check import compare
+    from BodyPartRouterLib.classification.prediction import Prediction
 
     probabilities = {name: float(name == label) for name in CLASSES}
     prediction = Prediction(label, 1.0, probabilities, False)

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from LesionKitLib.errors import UnusableInput
+from LesionKitLib.run.errors import UnusableInput
 
 from .plan import Delivery
 

@@ -7,7 +7,7 @@ import os
 import re
 from pathlib import Path
 
-from .headervalues import Values
+from .header_values import Values
 
 LONGEST_PART = 64
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")

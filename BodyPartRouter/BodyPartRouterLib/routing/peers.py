@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 
-from .courier import DONE, LATER, REFUSED, Outcome, Unreachable
+from .delivery import DONE, LATER, REFUSED, Outcome, Unreachable
 from .journal import Parcel
 from .rules import Destination
 
@@ -122,7 +122,7 @@ class StowSender:
         import requests
         from pydicom import dcmread
 
-        from ..frame_size import refuse_large_inflated
+        from BodyPartRouterLib.reading.frame_size import refuse_large_inflated
 
         try:
             refuse_large_inflated(parcel.image.path)

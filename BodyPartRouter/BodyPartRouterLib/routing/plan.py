@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..labels import UNKNOWN
-from .examine import Examined
+from BodyPartRouterLib.labels import UNKNOWN
+
+from .examination import Examined
 from .naming import fill_folder
 from .rules import HOLD, Action, Rules
 

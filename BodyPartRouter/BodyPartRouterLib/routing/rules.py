@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from LesionKitLib.errors import UnusableInput
+from LesionKitLib.run.errors import UnusableInput
 
-from .headervalues import Values, check_keyword, is_person_name, number
+from .header_values import Values, check_keyword, is_person_name, number
 from .naming import placeholders
 from .settings import ServiceSettings
 
@@ -163,7 +163,7 @@ class Rules:
 
 def folder_rules(folder: str | os.PathLike, move: bool) -> Rules:
     """Without a rules file: each class into a folder of its own; what is held stays where it is."""
-    from ..labels import CLASSES
+    from BodyPartRouterLib.labels import CLASSES
 
     sort = Rule("by class", Condition(classes=CLASSES), (Action("move" if move else "copy", "{class}"),))
     held = (Action(HOLD, "The body part is unknown; a person must look at it."),)

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from LesionKitLib.progress import Progress
+from LesionKitLib.run.progress import Progress
 
-from .courier import DONE, Courier, Outcome, Patience, Sender, send_to_folders
-from .examine import Examined, examine
+from .delivery import DONE, Courier, Outcome, Patience, Sender, send_to_folders
+from .examination import Examined, examine
 from .journal import CLASSIFIED, DELIVERED, DELIVERING, Image, Journal
 from .naming import file_name, sha256_of
 from .peers import StoreSender, StowSender

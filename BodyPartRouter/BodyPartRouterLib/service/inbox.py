@@ -9,12 +9,11 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from LesionKitLib.errors import UnusableInput
-
-from ..routing.files import remove_parts, write_new
-from ..routing.headervalues import read_values
-from ..routing.journal import DELIVERED, Image, Journal
-from ..routing.naming import sha256_of
+from BodyPartRouterLib.routing.files import remove_parts, write_new
+from BodyPartRouterLib.routing.header_values import read_values
+from BodyPartRouterLib.routing.journal import DELIVERED, Image, Journal
+from BodyPartRouterLib.routing.naming import sha256_of
+from LesionKitLib.run.errors import UnusableInput
 
 MEGABYTE = 1_000_000
 

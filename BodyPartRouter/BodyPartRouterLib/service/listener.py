@@ -14,9 +14,9 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from LesionKitLib.errors import UnusableInput
+from BodyPartRouterLib.routing.settings import ServiceSettings
+from LesionKitLib.run.errors import UnusableInput
 
-from ..routing.settings import ServiceSettings
 from .inbox import MEGABYTE, Inbox
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from LesionKitLib.errors import UnusableInput
+from LesionKitLib.run.errors import UnusableInput
 
 ADDRESS = "127.0.0.1"
 LATENCY_S = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)

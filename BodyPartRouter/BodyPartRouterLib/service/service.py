@@ -9,18 +9,19 @@ import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ..routing.courier import DONE, Courier, Outcome, Patience
-from ..routing.journal import Parcel
-from ..routing.plan import FOLDER
-from ..routing.rules import Rules
-from ..routing.run import sender_of
+from BodyPartRouterLib.routing.delivery import DONE, Courier, Outcome, Patience
+from BodyPartRouterLib.routing.journal import Parcel
+from BodyPartRouterLib.routing.plan import FOLDER
+from BodyPartRouterLib.routing.rules import Rules
+from BodyPartRouterLib.routing.run import sender_of
+
 from .inbox import Inbox
 from .listener import Listener, refuse_open_doors
 from .metrics import Metrics
 from .sorter import Sorter
 
 if TYPE_CHECKING:
-    from ..classifier import Classifier
+    from BodyPartRouterLib.classification.classifier import Classifier
 
 IDLE_S = 0.5  # how long a thread without work sleeps, unless it is woken
 FORGET_EVERY_S = 3600.0

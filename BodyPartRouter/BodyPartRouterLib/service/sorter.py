@@ -9,14 +9,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..routing.examine import Examined, examine
-from ..routing.journal import Image
-from ..routing.plan import FOLDER, OPEN, Delivery, Plan, make_plan
-from ..routing.rules import Rules
+from BodyPartRouterLib.routing.examination import Examined, examine
+from BodyPartRouterLib.routing.journal import Image
+from BodyPartRouterLib.routing.plan import FOLDER, OPEN, Delivery, Plan, make_plan
+from BodyPartRouterLib.routing.rules import Rules
+
 from .inbox import Inbox
 
 if TYPE_CHECKING:
-    from ..classifier import Classifier
+    from BodyPartRouterLib.classification.classifier import Classifier
+
     from .metrics import Metrics
 
 SAME_UID = "Another image with the same SOP Instance UID was received before."

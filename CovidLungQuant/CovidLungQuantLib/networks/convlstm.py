@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from LesionKitLib.networks.efficientnet_lite import EfficientNetLite0
+from LesionKitLib.models.encoders.efficientnet_lite import EfficientNetLite0
 
 from .heads import Heads
 

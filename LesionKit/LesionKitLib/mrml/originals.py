@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import slicer
 
-from LesionKitLib.measure import bounding_box
+from LesionKitLib.imaging.measures import bounding_box
 
 from .volumes import local_ijk_to_ras
 

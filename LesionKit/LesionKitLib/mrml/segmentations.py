@@ -23,8 +23,8 @@ import slicer
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
-from LesionKitLib.measure import bounding_box
-from LesionKitLib.segment_class import SegmentClass
+from LesionKitLib.imaging.measures import bounding_box
+from LesionKitLib.imaging.segment_class import SegmentClass
 
 from .originals import OriginalSegment, keep_original
 from .volumes import local_ijk_to_ras, matrix_from_array

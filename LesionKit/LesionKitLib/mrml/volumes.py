@@ -9,8 +9,8 @@ import slicer
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
-from LesionKitLib.errors import UnusableInput
-from LesionKitLib.volume import Volume
+from LesionKitLib.imaging.volume import Volume
+from LesionKitLib.run.errors import UnusableInput
 
 
 def volume_from_node(node) -> Volume:

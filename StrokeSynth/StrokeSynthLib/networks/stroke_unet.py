@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from LesionKitLib.networks.efficientnet_lite import EfficientNetLite0
+from LesionKitLib.models.encoders.efficientnet_lite import EfficientNetLite0
 
 ENCODER_BLOCKS = 15  # the last block, of 320 channels, is left out: a quarter of the weights for little
 WIDTHS = {16: 64, 8: 48, 4: 32, 2: 24, 1: 16}  # of the decoder at each stride

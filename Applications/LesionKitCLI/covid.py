@@ -1,0 +1,80 @@
+"""``lesionkit covid``: pneumonia burden of one chest CT, as files."""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+from .console import cancellable_progress, print_json
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def add_parser(commands) -> None:
+    parser = commands.add_parser("covid", help="segment and measure the pneumonia of a chest CT")
+    parser.add_argument("input", help="a DICOM folder or file, .nii, .nii.gz, .nrrd, .mha or .mhd")
+    parser.add_argument("--output", required=True, metavar="DIR", help="folder for the results")
+    parser.add_argument("--series", help="DICOM series: its UID, number, or place in the folder's list (1, 2, ...)")
+    add_network_options(parser)
+    parser.add_argument("--json", action="store_true", help="print the measurements as one JSON document")
+    parser.set_defaults(run=run)
+
+
+def add_network_options(parser: argparse.ArgumentParser, default: str = "convlstm") -> None:
+    """--network and --device, as every command that runs a network has them."""
+    from CovidLungQuantLib.networks.registry import CHOICES
+
+    parser.add_argument("--network", choices=CHOICES, default=default)
+    parser.add_argument("--device", choices=DEVICES, default="auto")
+
+
+def run(options: argparse.Namespace) -> None:
+    from CovidLungQuantLib.results.files import write_outputs
+    from CovidLungQuantLib.segmentation.pipeline import analyze
+    from LesionKitLib.io.atomic import refuse_unwritable
+    from LesionKitLib.io.images import read_volume_and_header
+
+    refuse_unwritable(options.output)
+    start = time.perf_counter()
+    with cancellable_progress() as progress:
+        progress.report("reading", 0.0)
+        volume, header = read_volume_and_header(options.input, options.series)
+        read_seconds = time.perf_counter() - start
+        result = analyze(volume, options.network, options.device, progress, header, read_seconds)
+        write_outputs(result, options.output)
+    if options.json:
+        print_json(result.summary())
+    else:
+        print_result(result)
+        print(f"\nResults are in {options.output}: report.html, segmentation.seg.nrrd, measurements.json and .csv")
+
+
+def print_result(result) -> None:
+    """The measurements as a table for people."""
+    from CovidLungQuantLib.classification.decision import DISCLAIMER
+
+    regions = {(r["side"], r["third"]): r for r in result.measurements["regions"]}
+    print(f"{'':16}{'lung ml':>9}{'GGO ml':>9}{'consol. ml':>12}{'effusion ml':>13}{'burden %':>10}")
+    rows = [
+        ("both", "all"),
+        ("right", "all"),
+        ("left", "all"),
+        ("both", "upper"),
+        ("both", "middle"),
+        ("both", "lower"),
+    ]
+    for side, third in rows:
+        r = regions[side, third]
+        name = {"all": f"{side} lungs" if side == "both" else f"{side} lung"}.get(third, f"{third} thirds")
+        burden = "-" if r["burden_percent"] is None else f"{r['burden_percent']:.1f}"
+        values = f"{r['lung_ml']:9.0f}{r['ggo_ml']:9.1f}{r['consolidation_ml']:12.1f}{r['effusion_ml']:13.1f}"
+        print(f"{name:16}{values}{burden:>10}")
+    total = result.seconds["total"]
+    print(f"\nSeverity score {result.measurements['severity']['score']} of 24; {total:.1f} s on {result.device}.")
+    decision = result.decision
+    if decision:
+        word = "positive" if decision["positive"] else "negative"
+        print(f"COVID-19 pneumonia: probability {decision['covid_probability']:.2f}, {word}; {DISCLAIMER}.")
+    for note in result.notes:
+        print(f"Note: {note}")
+    print("Research and education only, not a medical device.")

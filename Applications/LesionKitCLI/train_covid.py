@@ -1,0 +1,79 @@
+"""``lesionkit train covid-...``: the chest CT networks."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from .console import cancellable_progress, figure
+from .training_options import wished
+
+NAMES = ("covid-convlstm", "covid-jcs", "covid-multitask")
+
+
+def run(options: argparse.Namespace) -> None:
+    from LesionKitLib.io.atomic import refuse_unwritable
+    from LesionKitLib.models.inference import choose_runtime
+    from LesionKitLib.run.errors import UnusableInput
+
+    wanted = ["sirm100"] + (["classify"] if options.name != "covid-convlstm" else [])
+    for folder in wanted:
+        if not (options.data / folder).is_dir():
+            raise UnusableInput(f"'{options.data}' holds no folder {folder}.")
+    if options.folds == 1:
+        raise UnusableInput("Cross-validation needs at least two folds.")
+    refuse_unwritable(options.output)
+    plan = _plan(options)
+    device = choose_runtime(options.device).device
+    with cancellable_progress() as progress:
+        if options.folds:
+            return _cross_validate(options, plan, device, progress)
+        model = _train(options.name, options.data, options.output, plan, device, progress)
+    print(f"The model lies in {model.folder}.")
+    for name, figures in model.card["metrics"].items():
+        if "dice" in figures:
+            print(f"  {name:14} Dice {figure(figures['dice'])}")
+        else:
+            print(f"  {name:14} area under the ROC curve {figure(figures['auc'])}")
+    return None
+
+
+def _plan(options: argparse.Namespace):
+    from LesionKitResearch.training.covid import PLAN
+    from LesionKitResearch.training.covid_joint import PLANS
+
+    return wished(PLANS.get(options.name.removeprefix("covid-"), PLAN), options)
+
+
+def _train(name: str, data: Path, output: Path, plan, device: str, progress, **own):
+    """The model's folder and card, trained on the data and evaluated on its validation patients.
+
+    own: further arguments of recipe.train_and_describe, for the ConvLSTM network.
+    """
+    if name == "covid-convlstm":
+        from LesionKitResearch.training.covid_recipe import train_and_describe
+
+        return train_and_describe(data, output, plan, device, progress, **own)
+    from LesionKitResearch.training.covid_joint_recipe import train_and_describe_joint
+
+    return train_and_describe_joint(name.removeprefix("covid-"), data, output, plan, device, progress)
+
+
+def _cross_validate(options: argparse.Namespace, plan, device: str, progress) -> None:
+    from CovidLungQuantLib.networks.registry import build_network
+    from CovidLungQuantLib.segmentation.slice_prediction import picture_segmenter
+    from LesionKitResearch.experiments.cross_validation import RESULT, cross_validate, draw_folds
+
+    short = options.name.removeprefix("covid-")
+    own = {"teacher": "", "finish": False} if short == "convlstm" else {}
+
+    def train(data: Path, output: Path):
+        model = _train(options.name, data, output, plan, device, progress, **own)
+        return picture_segmenter(build_network(short, model), device)
+
+    about = {"network": short, "steps": plan.steps, "seed": plan.seed}
+    document = cross_validate(options.data, options.output, options.folds, train, about)
+    draw_folds(document, options.output / "cross_validation.png")
+    print(f"Cross-validation is in {options.output}: {RESULT}, cross_validation.png")
+    for name, figures in document["metrics"].items():
+        print(f"  {name:14} Dice {figure(figures['dice'])}")

@@ -1,0 +1,348 @@
+"""Pixels of DICOM, PNG and JPEG files as gray values 0..1 with bones bright.
+
+DICOM follows the gray-scale pipeline of PS3.4 annex N.2: modality LUT or rescale, VOI LUT or window, polarity. Frames
+are decoded by pydicom and its plugins (GDCM, Pillow). What a header or a compressed frame says about its size is
+checked before anything is decoded, so that memory stays bounded.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+from LesionKitLib.io.dicom_header import COLOR, is_dicom, scan_files
+from LesionKitLib.run.errors import UnusableInput
+
+from .frame_size import is_deflated, refuse_large_frame, refuse_large_inflated
+from .header_facts import header_facts
+from .xray import Xray
+
+MAX_PIXELS = 64_000_000  # of one frame: the largest detectors and film scanners have 30 million
+MAX_FRAMES = 100_000
+SMALLEST = 16  # pixels a side: less shows no anatomy
+TABLE_BITS = 16  # up to here gray values go through a table of all stored values
+TAILS = (0.1, 99.9)  # percentiles that become 0 and 1 where no window is given
+LEAST_SHOWN = 0.02  # of 0..1: a window that shows less of the image is taken as wrong
+LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
+COLORFUL = 0.1  # of the full range between channels
+DAMAGED = "The image file is damaged or cut short (truncated); copy it again."
+
+
+def decode(path: str | os.PathLike) -> Xray:
+    """The first frame of a DICOM, PNG or JPEG file. Raises UnusableInput with one sentence."""
+    path = Path(path)
+    try:
+        if not path.exists():
+            raise UnusableInput("The input does not exist.")
+        if not path.is_file():
+            raise UnusableInput("The input is no file.")
+        if not path.stat().st_size:
+            raise UnusableInput("The input file is empty.")
+        return _decode_dicom(path) if is_dicom(path) else _decode_picture(path)
+    except PermissionError as error:
+        raise UnusableInput("The input cannot be opened: reading it is not permitted.") from error
+    except MemoryError as error:
+        raise UnusableInput("The image is too large for this machine's memory.") from error
+
+
+def refuse_size(rows: int, columns: int) -> None:
+    """Raises UnusableInput for images too large to be decoded safely, or too small to show anything."""
+    if rows * columns > MAX_PIXELS:
+        most = MAX_PIXELS // 1_000_000
+        raise UnusableInput(f"The image is too large: {columns} x {rows} pixels, at most {most} million are read.")
+    if min(rows, columns) < SMALLEST:
+        raise UnusableInput(f"The image is too small to show a body part: {columns} x {rows} pixels.")
+
+
+# --- pictures
+
+
+def _decode_picture(path: Path) -> Xray:
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's about size: the size is checked here
+            with Image.open(path, formats=("PNG", "JPEG")) as picture:
+                refuse_size(picture.height, picture.width)
+                frames, mode = getattr(picture, "n_frames", 1), picture.mode
+                picture.load()
+                upright = ImageOps.exif_transpose(picture)
+                values = np.asarray(upright if mode.startswith(("I", "L")) else upright.convert("RGB"))
+    except Image.DecompressionBombError as error:
+        raise UnusableInput("The image is too large to be read safely.") from error
+    except UnidentifiedImageError as error:
+        raise UnusableInput("The file is no DICOM, PNG or JPEG image.") from error
+    except (OSError, SyntaxError, ValueError) as error:
+        if isinstance(error, UnusableInput | PermissionError):
+            raise
+        raise UnusableInput(DAMAGED) from error
+    values, notes = _gray(values[..., 0] if mode == "LA" else values)
+    if values.dtype == np.uint8:
+        return Xray(values.astype(np.float32) / 255, frames=frames, notes=notes)
+    values = values.astype(np.float32)
+    return Xray(_between(values, *_tails(values)), frames=frames, notes=notes)
+
+
+def _gray(values: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Color to gray: luminance, rounded back to the type. Gray values pass through."""
+    if values.ndim == 2:
+        return values, ()
+    values = values[..., :3]
+    full = np.iinfo(values.dtype).max
+    sample = values[::4, ::4].astype(np.float32)
+    colorful = float(np.mean(np.ptp(sample, axis=2) > COLORFUL * full))
+    notes = ("The image is in color; its brightness was taken.",) if colorful > 0.01 else ()
+    return np.rint(values @ LUMINANCE).astype(values.dtype), notes
+
+
+# --- DICOM
+
+
+def _decode_dicom(path: Path) -> Xray:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about values that break the standard; what matters is checked here
+        refuse_large_inflated(path)
+        data = _header(path)
+        frames, notes = _checked(path, data)
+        stored = _stored(path, data)
+        pixels, more = _gray_values(stored, data)
+    if frames > 1:
+        notes.append(f"The file holds {frames} frames; the first was taken.")
+    spacing, aspect = _spacing(data)
+    return Xray(pixels, header_facts(data), frames, (*notes, *more), spacing, aspect)
+
+
+def _header(path: Path):
+    import pydicom
+
+    try:
+        return pydicom.dcmread(path, stop_before_pixels=True, force=True)
+    except PermissionError:
+        raise
+    except Exception as error:  # pydicom raises many kinds on damaged files
+        raise UnusableInput(DAMAGED) from error
+
+
+def _checked(path: Path, data) -> tuple[int, list[str]]:
+    """The number of frames, and notes. Raises UnusableInput for what holds no image that can be decoded."""
+    if "EncryptedAttributesSequence" in data and not data.get("Rows"):
+        raise UnusableInput("The DICOM file is encrypted; it holds no image that can be read.")
+    rows, columns = _whole(data.get("Rows")), _whole(data.get("Columns"))
+    frames = max(1, _whole(data.get("NumberOfFrames")))
+    if frames > MAX_FRAMES:
+        raise UnusableInput(f"The DICOM file claims {frames} frames; at most {MAX_FRAMES} are read.")
+    scan = scan_files([path])
+    if scan.encrypted:
+        raise UnusableInput("The DICOM file is encrypted; it holds no image that can be read.")
+    if scan.not_images or not scan.frames:
+        kind = next(iter(scan.not_images), "")
+        raise UnusableInput(f"The DICOM file holds no image (it is of the kind {kind})." if kind else DAMAGED)
+    refuse_size(rows, columns)
+    defect = scan.frames[0].defect
+    if defect and defect != COLOR:
+        raise UnusableInput(f"The DICOM image is {defect}.")
+    notes = []
+    if any(element.tag.group & 0xFF01 == 0x6000 and element.tag.element == 0x3000 for element in data):
+        notes.append("The file holds an overlay, which was not drawn into the image.")
+    if data.get("BurnedInAnnotation") == "YES":
+        notes.append("The header says that text is burned into the image.")
+    return frames, notes
+
+
+def _stored(path: Path, data) -> np.ndarray:
+    """Stored values of the first frame, (rows, columns) or (rows, columns, 3), decoded but not yet scaled."""
+    from pydicom.errors import InvalidDicomError
+    from pydicom.pixels import pixel_array
+
+    refuse_large_frame(path, data)
+    try:
+        try:  # from the file, which reads nothing but this frame; a deflated file has to be unpacked as a whole
+            array = pixel_array(_whole_dataset(path) if is_deflated(data) else path, index=0)
+        except InvalidDicomError:  # an old file without the DICM mark
+            array = pixel_array(_whole_dataset(path), index=0)
+    except RuntimeError as error:  # of a kind of its own where pydicom knows no way to decode it
+        if "missing dependencies" in str(error) or type(error) is not RuntimeError:
+            raise UnusableInput("The image is compressed in a way that cannot be read here.") from error
+        raise UnusableInput(DAMAGED) from error
+    except (MemoryError, PermissionError):
+        raise
+    except Exception as error:  # whatever a decoder raises on damaged data
+        raise UnusableInput(DAMAGED) from error
+    if array.shape[:2] != (data.Rows, data.Columns):
+        raise UnusableInput(DAMAGED)
+    return array
+
+
+def _whole_dataset(path: Path):
+    import pydicom
+    from pydicom.dataset import FileMetaDataset
+    from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+    data = pydicom.dcmread(path, force=True)
+    if "TransferSyntaxUID" not in getattr(data, "file_meta", {}):
+        implicit, little = data.original_encoding
+        data.file_meta = FileMetaDataset()
+        explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+        data.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
+    return data
+
+
+def _gray_values(stored: np.ndarray, data) -> tuple[np.ndarray, tuple[str, ...]]:
+    """float32 (rows, columns), 0..1, bones bright."""
+    from pydicom.pixels.processing import apply_color_lut
+
+    notes: tuple[str, ...] = ()
+    if data.get("PhotometricInterpretation") == "PALETTE COLOR":
+        stored = apply_color_lut(stored, data)
+    if stored.ndim == 3:
+        gray, notes = _gray(stored)
+        return gray.astype(np.float32) / np.iinfo(stored.dtype).max, notes
+    if stored.dtype.kind == "f":
+        return _between(stored.astype(np.float32), *_tails(stored)), notes
+    stored = _only_stored_bits(stored, data)
+    padding = _padding_mask(stored, data)
+    pixels, notes = _windowed(stored, padding, data)
+    if _is_negative(data):
+        pixels = np.float32(1) - pixels
+    if padding is not None:
+        pixels[padding] = 0
+    return pixels, notes
+
+
+def _only_stored_bits(stored: np.ndarray, data) -> np.ndarray:
+    """Values without what lies in the unused bits, as old embedded overlays do; sign kept."""
+    bits, allocated = _whole(data.get("BitsStored")), stored.dtype.itemsize * 8
+    above = allocated - 1 - _whole(data.get("HighBit"), bits - 1)
+    if not 0 < bits < allocated or above < 0 or above + bits > allocated:
+        return stored
+    # pushed to the top and back: shifts of signed numbers bring the sign along
+    return (stored << above) >> (allocated - bits)
+
+
+def _padding_mask(stored: np.ndarray, data) -> np.ndarray | None:
+    """Where PixelPaddingValue (or its range) stands; None when nowhere, or when it would take nearly all."""
+    value = data.get("PixelPaddingValue")
+    if value is None:
+        return None
+    ends = [_whole(value), _whole(data.get("PixelPaddingRangeLimit"), _whole(value))]
+    if stored.dtype.kind == "i":  # often written as unsigned although the pixels are signed
+        top = 1 << (stored.dtype.itemsize * 8 - 1)
+        ends = [end - 2 * top if end >= top else end for end in ends]
+    mask = (stored >= min(ends)) & (stored <= max(ends))
+    share = mask.mean()
+    return mask if 0 < share < 0.98 else None
+
+
+def _windowed(stored: np.ndarray, padding: np.ndarray | None, data) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Through modality LUT and VOI LUT or window to 0..1; between the TAILS where there is none or it shows nothing."""
+    low, high = int(stored.min()), int(stored.max())
+    if high - low >= 1 << TABLE_BITS:  # more than 16 bits in use: no table of all values
+        coarse = (high - low) / ((1 << TABLE_BITS) - 1)
+        index = ((stored.astype(np.float64) - low) / coarse).astype(np.uint16)
+        values = np.rint(low + coarse * np.arange(1 << TABLE_BITS)).astype(np.int64)
+    else:
+        narrow = stored if stored.dtype.itemsize == 2 else stored.astype(np.int32)
+        index = (narrow - narrow.dtype.type(low)).astype(np.uint16, copy=False)  # modulo 65536, which the range fits
+        values = np.arange(low, high + 1)
+    sample = index[::4, ::4]
+    if padding is not None and not padding[::4, ::4].all():
+        sample = sample[~padding[::4, ::4]]
+    table, notes = _modality(values.astype(stored.dtype if stored.dtype.itemsize >= 2 else np.int32), data)
+    voi = _voi(table, data)
+    if voi is not None and np.ptp(np.percentile(voi[sample], (1, 99))) >= LEAST_SHOWN:
+        return voi[index], notes
+    if voi is not None and low < high:
+        notes += ("The window in the header shows nothing of this image and was not used.",)
+    return _between(table, *np.percentile(table[sample], TAILS))[index], notes
+
+
+def _modality(values: np.ndarray, data) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Stored values after modality LUT or rescale, float64."""
+    from pydicom.pixels.processing import apply_modality_lut
+
+    try:
+        return np.asarray(apply_modality_lut(values, data), np.float64), ()
+    except Exception:  # malformed tables
+        return values.astype(np.float64), ("The modality LUT in the header is malformed and was not used.",)
+
+
+def _voi(values: np.ndarray, data) -> np.ndarray | None:
+    """Values after the first VOI LUT or window, scaled to 0..1, float32; None when there is none or it is malformed."""
+    from pydicom.pixels.processing import apply_voi_lut
+
+    has_lut = bool(data.get("VOILUTSequence"))
+    if not has_lut and (data.get("WindowCenter") is None or data.get("WindowWidth") is None):
+        return None
+    try:
+        shown = np.asarray(apply_voi_lut(np.rint(values).astype(np.int64) if has_lut else values, data), np.float64)
+    except Exception:  # malformed tables, windows of no width
+        return np.zeros(len(values), np.float32)
+    top = _voi_top(data) if has_lut else (1 << max(1, _whole(data.get("BitsStored"), 16))) - 1
+    if not has_lut:  # pydicom scales a window to the range that stored values have after rescaling
+        low, high = _window_range(data)
+        return np.clip((shown - low) / ((high - low) or 1), 0, 1).astype(np.float32)
+    return np.clip(shown / top, 0, 1).astype(np.float32)
+
+
+def _voi_top(data) -> int:
+    """The largest value that the LUT's bits can hold, or that it holds where it says too few."""
+    item = data.VOILUTSequence[0]
+    bits = int(item.LUTDescriptor[2])
+    return max((1 << bits) - 1, 1)
+
+
+def _window_range(data) -> tuple[float, float]:
+    """What pydicom's apply_windowing gives for the darkest and the brightest pixel."""
+    bits, signed = _whole(data.get("BitsStored"), 16), _whole(data.get("PixelRepresentation")) == 1
+    low, high = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
+    slope, intercept = data.get("RescaleSlope"), data.get("RescaleIntercept")
+    if not data.get("ModalityLUTSequence") and slope is not None and intercept is not None:
+        low, high = low * float(slope) + float(intercept), high * float(slope) + float(intercept)
+    return low, high
+
+
+def _is_negative(data) -> bool:
+    """Whether low values are meant to be shown bright (PS3.3 C.7.6.3.1.2 and C.11.4)."""
+    return data.get("PhotometricInterpretation") == "MONOCHROME1" or data.get("PresentationLUTShape") == "INVERSE"
+
+
+def _spacing(data) -> tuple[tuple[float, float] | None, float]:
+    """Spacing in mm between rows and between columns, None when not known, and a pixel's height over its width."""
+    for name in ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing"):
+        pair = _pair(data.get(name))
+        if pair:
+            return pair, pair[0] / pair[1]
+    pair = _pair(data.get("PixelAspectRatio"))
+    return None, pair[0] / pair[1] if pair else 1.0
+
+
+def _pair(value) -> tuple[float, float] | None:
+    try:
+        first, second = (float(number) for number in value)
+    except (TypeError, ValueError):
+        return None
+    fine = min(first, second) > 0 and 0.1 <= first / second <= 10
+    return (first, second) if fine else None
+
+
+def _tails(values: np.ndarray) -> tuple[float, float]:
+    low, high = np.percentile(values[::4, ::4], TAILS)
+    return float(low), float(high)
+
+
+def _between(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    """low..high become 0..1, float32; all 0 where they are the same."""
+    if not high > low:
+        return np.zeros(values.shape, np.float32)
+    return np.clip((values - low) / (high - low), 0, 1).astype(np.float32)
+
+
+def _whole(value, default: int = 0) -> int:
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        return default

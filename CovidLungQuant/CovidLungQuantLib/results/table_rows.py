@@ -1,0 +1,45 @@
+"""What people look at beside the full table of measurements: AI against corrected, and the bars of the chart."""
+
+from __future__ import annotations
+
+from CovidLungQuantLib.labels import CONSOLIDATION, GGO
+
+COMPARISON = {  # key of live_counts' rows -> title, how it is written
+    "ai_ml": ("AI (ml)", ".1f"),
+    "corrected_ml": ("Now (ml)", ".1f"),
+    "delta_ml": ("± (ml)", "+.1f"),
+    "dice": ("Dice", ".3f"),
+    "ai_percent": ("AI (%)", ".1f"),
+    "corrected_percent": ("Now (%)", ".1f"),
+}
+NAMES = {"lesion": "All lesions"}  # where the table needs a shorter one
+BARS = {  # key of a region -> title, color
+    "ggo_percent": ("GGO", GGO.color),
+    "high_opacity_percent": ("High opacity", CONSOLIDATION.color),
+}
+
+
+def comparison_table(rows: list[dict]) -> tuple[list[str], list[list[str]]]:
+    """Header and cells as text (table views would show numbers with all their digits); a dash where there is nothing.
+
+    rows: LiveCounts.comparison.
+    """
+    cells = [
+        [NAMES.get(row["key"], row["name"]), *(_text(row[key], digits) for key, (_, digits) in COMPARISON.items())]
+        for row in rows
+    ]
+    return ["Class", *(title for title, _ in COMPARISON.values())], cells
+
+
+def third_bars(measurements: dict) -> tuple[list[str], dict[str, list[float | None]]]:
+    """Labels of the six thirds (R upper ... L lower), and per title of BARS one value for each: % of that third."""
+    zones = [row for row in measurements["regions"] if row["side"] != "both" and row["third"] != "all"]
+    labels = [f"{row['side'][0].upper()} {row['third']}" for row in zones]
+    return labels, {title: [row[key] for row in zones] for key, (title, _) in BARS.items()}
+
+
+def _text(value: float | None, digits: str) -> str:
+    if value is None:
+        return "–"
+    text = format(value, digits)
+    return text[1:] if not float(text) and text[0] in "+-" else text

@@ -1,0 +1,106 @@
+"""Running a network on whatever machine there is: device, precision, batch size, running out of memory."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from LesionKitLib.run.errors import UnusableInput
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+CPU_BATCH, MAX_BATCH = 8, 32
+BYTES_PER_SLICE = 200 * 2**20  # generous: a 2-D network's activations at 512 x 512
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Where and how a network runs. device: cpu, cuda or mps; precision: fp32, bf16 or fp16; batch: slices at once."""
+
+    device: str
+    precision: str = "fp32"
+    batch: int = 8
+
+    @property
+    def description(self) -> str:
+        """For the user: the GPU's name, or the CPU with its number of threads."""
+        import torch
+
+        if self.device == "cuda":
+            return torch.cuda.get_device_name()
+        if self.device == "mps":
+            return "Apple GPU"
+        count = torch.get_num_threads()
+        return f"CPU, {count} thread{'' if count == 1 else 's'}"
+
+    def autocast(self):
+        """Context in which the network computes in this precision."""
+        import torch
+
+        dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[self.precision]
+        return torch.autocast(self.device, dtype, enabled=self.precision != "fp32")
+
+
+def choose_runtime(device: str = "auto", batch: int | None = None) -> Runtime:
+    """The runtime for a wish. "auto" takes CUDA, then Apple's GPU, then the CPU.
+
+    batch: slices at once; None takes what the device's free memory allows.
+
+    Raises UnusableInput when the wished device is not there.
+    """
+    import torch
+
+    if device not in DEVICES:
+        raise UnusableInput(f"The device '{device}' is not known; choose one of {', '.join(DEVICES)}.")
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if device == "auto":
+        device = next(d for d in ("cuda", "mps", "cpu") if there[d])
+    if not there[device]:
+        raise UnusableInput(f"This computer has no usable '{device}' device; choose 'auto' or 'cpu'.")
+    return Runtime(device, _precision(device), batch or _batch(device))
+
+
+def _batch(device: str) -> int:
+    """Slices at once: more than MAX_BATCH gain nothing, and a CPU's caches like few."""
+    import torch
+
+    if device != "cuda":
+        return CPU_BATCH
+    free, _ = torch.cuda.mem_get_info()
+    return int(min(MAX_BATCH, max(1, free // BYTES_PER_SLICE)))
+
+
+def _precision(device: str) -> str:
+    """Half precision where the hardware multiplies it faster; elsewhere it costs time or accuracy."""
+    import torch
+
+    if device == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+    if device == "cpu" and getattr(torch.cpu, "_is_avx512_bf16_supported", bool)():
+        return "bf16"
+    return "fp32"
+
+
+def with_fallback(work: Callable[[Runtime], object], runtime: Runtime, warn: Callable[[str], None] = log.warning):
+    """work(runtime), again with half the batch and at last on the CPU whenever the GPU runs out of memory.
+
+    Returns the result and the runtime that gave it. Everything else that work raises passes through.
+    """
+    import torch
+
+    while True:
+        try:
+            return work(runtime), runtime
+        except torch.OutOfMemoryError:
+            if runtime.device == "cpu":
+                raise
+        # outside the handler, so that the failed attempt's tensors are free before the next one
+        if runtime.device == "cuda":
+            torch.cuda.empty_cache()
+        if runtime.batch > 1:
+            runtime = replace(runtime, batch=runtime.batch // 2)
+            warn(f"The GPU ran out of memory; trying again with {runtime.batch} slices at once.")
+        else:
+            runtime = Runtime("cpu", _precision("cpu"))
+            warn("The GPU ran out of memory; going on with the CPU.")

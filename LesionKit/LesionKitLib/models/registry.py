@@ -1,0 +1,137 @@
+"""The bundled models: cards (what a model is, was trained on, and cannot do) and weights with a checked sha256.
+
+A model is a folder ``<name>/`` with ``model.safetensors`` and ``card.json``. Weights are read as safetensors only,
+never as a pickle, and only when their sha256 is the one in the card. Folders are looked up in this order: the
+environment variable LESIONKIT_MODELS (the user's own models), then each module's Resources/Models.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from LesionKitLib.run.errors import MissingResource
+
+CARD_FILE = "card.json"
+WEIGHTS_FILE = "model.safetensors"
+OWN_MODELS = "LESIONKIT_MODELS"
+MODULE_LIBRARIES = ("CovidLungQuantLib", "StrokeSynthLib", "BodyPartRouterLib")
+REQUIRED_FIELDS = (
+    "name", "version", "task", "network", "arguments", "input", "labels", "training_data", "split", "metrics", "sha256",
+    "intended_use", "limits", "license",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model's card and the folder that holds it."""
+
+    card: dict
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        return self.card["name"]
+
+    @property
+    def version(self) -> str:
+        return self.card["version"]
+
+    @property
+    def weights_path(self) -> Path:
+        return self.folder / WEIGHTS_FILE
+
+
+def model_folders() -> list[Path]:
+    """Every folder that may hold models, the user's own first."""
+    import importlib.util
+
+    folders = [Path(p) for p in os.environ.get(OWN_MODELS, "").split(os.pathsep) if p]
+    for library in MODULE_LIBRARIES:
+        found = importlib.util.find_spec(library)
+        for place in (found.submodule_search_locations or []) if found else []:
+            # a wheel carries Resources inside the library, a source tree and Slicer beside it
+            folders += [Path(place) / "Resources" / "Models", Path(place).parent / "Resources" / "Models"]
+    return [folder for folder in dict.fromkeys(folders) if folder.is_dir()]
+
+
+def list_models() -> list[Model]:
+    """All models found; the first of each name counts. Raises MissingResource for a damaged card."""
+    models: dict[str, Model] = {}
+    for folder in model_folders():
+        for card in sorted(folder.glob(f"*/{CARD_FILE}")):
+            model = read_model(card.parent)
+            models.setdefault(model.name, model)
+    return list(models.values())
+
+
+def find_model(name: str) -> Model:
+    """The model of that name; raises MissingResource when there is none."""
+    for model in list_models():
+        if model.name == name:
+            return model
+    raise MissingResource(f"The model '{name}' is not installed.")
+
+
+def read_model(folder: Path) -> Model:
+    """The model in a folder; raises MissingResource when its card is missing, unreadable or incomplete."""
+    try:
+        card = json.loads((folder / CARD_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise MissingResource(f"The card of the model '{folder.name}' cannot be read.") from error
+    lacking = [field for field in REQUIRED_FIELDS if field not in card]
+    if lacking:
+        raise MissingResource(f"The card of the model '{folder.name}' lacks {', '.join(lacking)}.")
+    return Model(card, folder)
+
+
+def sha256_of(path: Path) -> str:
+    """Hexadecimal sha256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def verify(model: Model) -> None:
+    """Raises MissingResource when the weights are missing or are not those that the card describes."""
+    if not model.weights_path.is_file():
+        raise MissingResource(f"The weights of the model '{model.name}' are missing.")
+    if sha256_of(model.weights_path) != model.card["sha256"]:
+        raise MissingResource(f"The weights of the model '{model.name}' are damaged or altered (sha256 differs).")
+
+
+def load_weights(model: Model, network) -> None:
+    """Fill ``network`` (a torch module) with the verified weights; half-precision values become float32."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    verify(model)
+    try:
+        stored = load_file(model.weights_path)
+    except SafetensorError as error:
+        raise MissingResource(f"The weights of the model '{model.name}' cannot be read as safetensors.") from error
+    tensors = {k: v.float() if v.is_floating_point() else v for k, v in stored.items()}
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise MissingResource(f"The weights of the model '{model.name}' do not fit its network.") from error
+
+
+def save_model(network, card: dict, folder: Path) -> Model:
+    """Write a network's weights as fp16 safetensors and its card, with the sha256 filled in."""
+    import torch
+    from safetensors.torch import save_file
+
+    from LesionKitLib.io.atomic import atomic_file
+
+    tensors = {
+        k: (v.to(torch.float16) if v.is_floating_point() else v).contiguous() for k, v in network.state_dict().items()
+    }
+    with atomic_file(folder / WEIGHTS_FILE) as path:
+        save_file(tensors, path)
+    card = {**card, "sha256": sha256_of(folder / WEIGHTS_FILE)}
+    with atomic_file(folder / CARD_FILE) as path:
+        path.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return read_model(folder)

@@ -1,0 +1,130 @@
+"""The training recipe of the CT networks: which images, in what mixture, for how long."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from CovidLungQuantLib.segmentation.frames import FRAME
+from LesionKitLib.run.progress import Progress
+from LesionKitResearch.augmentation.covid import random_view
+from LesionKitResearch.datasets.covid import Sequence, hu_sequences, phantom_sequences, pseudo_sequences, sirm_sequences
+
+from .loop import TrainingPlan, fit
+from .pseudo_labels import load_teacher
+
+PRETRAINED_RATE = 0.4  # of the learning rate, for the encoder
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """A batch: ``singles`` sirm100 slices and ``runs`` of ``length`` slices of the other sources, drawn by share.
+
+    teacher: installed networks that tell the kinds of lesion of pseudo1600's slices, "" for none.
+    """
+
+    singles: int = 8
+    runs: int = 2
+    length: int = 3
+    pseudo: float = 0.25
+    volumes: float = 0.35
+    phantoms: float = 0.4
+    phantom_count: int = 72
+    teacher: str = ""
+
+
+PLAN = TrainingPlan(steps=950, check_every=150)
+# After it a short part with more Hounsfield units: pictures alone do not teach what effusion is.
+FINISH_PLAN = TrainingPlan(steps=200, seed=1, learning_rate=5e-4, warmup=20, ema=0.98, save_every=50, check_every=50)
+FINISH = {"singles": 6, "runs": 3, "pseudo": 0.1, "volumes": 0.3, "phantoms": 0.6, "teacher": ""}
+
+
+def covid_sources(data: Path, mixture: Mixture, seed: int) -> dict[str, list[Sequence]]:
+    """Training sequences by source, only of rows whose split is train. data: holds sirm100, pseudo1600, volumes."""
+    sources = {"sirm": sirm_sequences(data / "sirm100")}
+    if mixture.pseudo and (data / "pseudo1600").exists():
+        teacher = load_teacher(mixture.teacher) if mixture.teacher else None
+        sources["pseudo"] = pseudo_sequences(data / "pseudo1600", teacher=teacher)
+    if mixture.volumes and (data / "volumes").exists():
+        sources["volumes"] = hu_sequences(data / "volumes")
+    if mixture.phantoms:
+        sources["phantoms"] = phantom_sequences(mixture.phantom_count, seed)
+    return sources
+
+
+def draw_batch(
+    sources: dict[str, list[Sequence]], mixture: Mixture, rng: np.random.Generator
+) -> tuple[dict, list[int]]:
+    """Tensors of all slices one after the other, and the length of each sequence."""
+    return collate(draw_views(sources, mixture, rng))
+
+
+def draw_views(
+    sources: dict[str, list[Sequence]], mixture: Mixture, rng: np.random.Generator, frame: tuple[int, int] = FRAME
+) -> list[dict]:
+    """The random views of a batch, of frame's height and width."""
+    sirm = sources["sirm"]
+    views = [random_view(sirm[rng.integers(len(sirm))], 1, rng, frame) for _ in range(mixture.singles)]
+    others = {name: getattr(mixture, name) for name in ("pseudo", "volumes", "phantoms") if name in sources}
+    if others:
+        shares = np.array(list(others.values())) / sum(others.values())
+        for n in rng.choice(len(others), mixture.runs, p=shares):
+            pool = sources[list(others)[n]]
+            views.append(random_view(pool[rng.integers(len(pool))], mixture.length, rng, frame))
+    return views
+
+
+def collate(views: list[dict]) -> tuple[dict, list[int]]:
+    """Tensors of the slices of all views one after the other, and the length of each view."""
+    import torch
+
+    lengths = [len(v["image"]) for v in views]
+    batch = {key: torch.cat([v[key] for v in views]) for key in ("image", "lesion", "lung", "infected")}
+    batch["weight"] = torch.cat([torch.full((len(v["image"]),), float(v["weight"])) for v in views])
+    return batch, lengths
+
+
+def train_convlstm(
+    data: Path,
+    output: Path,
+    plan: TrainingPlan = PLAN,
+    mixture: Mixture | None = None,
+    device: str = "cpu",
+    check: Callable | None = None,
+    progress: Progress | None = None,
+    start=None,
+):
+    """Train the ConvLSTM network on the public sets and phantoms; returns the averaged model in eval mode.
+
+    output: folder for the resumable state and the curve. check(model): figures for the curve, which choose nothing.
+    start: a trained network to go on with; without one the encoder has ImageNet's weights.
+    """
+    import torch
+
+    from CovidLungQuantLib.networks.convlstm import ConvLSTMNet
+    from LesionKitLib.models.encoders.efficientnet_lite import load_imagenet_weights
+    from LesionKitResearch.losses.covid import segmentation_loss
+
+    mixture = mixture or Mixture()
+    torch.manual_seed(plan.seed)
+    model = start or ConvLSTMNet()
+    if start is None:
+        load_imagenet_weights(model.encoder)
+    model = model.to(device, memory_format=torch.channels_last)
+    sources = covid_sources(data, mixture, plan.seed)
+
+    def draw(rng):
+        return draw_batch(sources, mixture, rng)
+
+    def loss_of(network, drawn):
+        batch, lengths = drawn
+        batch = {k: v.to(device) for k, v in batch.items()}
+        heads = network(batch["image"].contiguous(memory_format=torch.channels_last), lengths)
+        return segmentation_loss(heads, batch["lesion"], batch["lung"], batch["infected"], batch["weight"])
+
+    fresh = [p for n, p in model.named_parameters() if not n.startswith("encoder.")]
+    groups = [{"params": list(model.encoder.parameters()), "scale": PRETRAINED_RATE}, {"params": fresh}]
+    return fit(model, groups, draw, loss_of, plan, output, device, check, progress)

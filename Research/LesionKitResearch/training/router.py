@@ -1,0 +1,159 @@
+"""How the router's networks are trained: which images, in what mixture, for how long. The same for every network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from BodyPartRouterLib.networks.registry import build, entry_of
+from LesionKitLib.run.progress import Progress
+from LesionKitResearch.augmentation.non_xrays import random_picture
+from LesionKitResearch.augmentation.router import random_view
+from LesionKitResearch.datasets.router import AGE_UNKNOWN, NONE, LabeledXray, ct_slices, ct_volume_slices, mr_slices
+
+from .loop import TrainingPlan, fit
+
+PRETRAINED_RATE = 0.4  # of the learning rate, for the encoder
+SMOOTHING = 0.04  # of the labels
+MR_EVERY, CT_EVERY = 3, 3  # neighboring slices are alike
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """A batch: ``xrays`` X-rays, classes and sources drawn by the root of their number, and ``none`` other pictures."""
+
+    xrays: int = 16
+    none: int = 4
+    age_unknown: float = 0.6  # weight of chests whose age is not known
+    made: float = 0.55  # of the other pictures: made by procedure; the rest are CT and MR slices
+
+
+PLANS = {
+    "efficientnet-lite0": TrainingPlan(steps=650, learning_rate=1.2e-3, ema=0.99, save_every=50, check_every=130),
+    "light": TrainingPlan(
+        steps=125, horizon=150, learning_rate=1.2e-3, warmup=20, ema=0.97, save_every=25, check_every=50
+    ),  # from the trained router's first blocks
+    "mobilenet": TrainingPlan(steps=900, learning_rate=2e-3, ema=0.99, save_every=50, check_every=150),
+    "resnet18": TrainingPlan(steps=700, learning_rate=2e-3, ema=0.99, save_every=50, check_every=100),
+}
+
+
+@dataclass
+class Pools:
+    """What is drawn from: X-rays by class and source with their weights, slices, and all X-rays to lend gray values."""
+
+    xrays: list[LabeledXray]
+    slices: list[np.ndarray]
+    weights: np.ndarray = field(init=False)
+
+    def __post_init__(self):
+        self.weights = sampling_weights(self.xrays, Mixture().age_unknown)
+
+
+def sampling_weights(items: list[LabeledXray], age_unknown: float) -> np.ndarray:
+    """Chance of each item: a class by the root of its number of images, then a source likewise; sums to 1."""
+    by_class: dict[str, dict[str, int]] = {}
+    for item in items:
+        sources = by_class.setdefault(item.label, {})
+        sources[item.source] = sources.get(item.source, 0) + 1
+    weights = []
+    for item in items:
+        sources = by_class[item.label]
+        share = np.sqrt(sources[item.source]) / sum(np.sqrt(n) for n in sources.values())
+        weight = np.sqrt(sum(sources.values())) * share / sources[item.source]
+        weights.append(weight * (age_unknown if item.label == AGE_UNKNOWN else 1.0))
+    return np.array(weights) / sum(weights)
+
+
+def slice_pool(data: Path) -> list[np.ndarray]:
+    """CT and MR slices of the training split beside the folder of X-rays (../ct, ../mr), as far as they are there."""
+    ct, mr = data.parent / "ct", data.parent / "mr"
+    return (
+        ct_slices(ct, "train", CT_EVERY) + ct_volume_slices(ct / "volumes") + mr_slices(mr / "soop", "train", MR_EVERY)
+    )
+
+
+def draw_batch(pools: Pools, mixture: Mixture, size: int, rng: np.random.Generator):
+    """(gray (n, 1, size, size) float32, allowed (n, 6) float32: 1 for each class that would be right)."""
+    import torch
+
+    views, allowed = [], np.zeros((mixture.xrays + mixture.none, NONE + 1), np.float32)
+
+    def any_gray() -> np.ndarray:
+        return pools.xrays[rng.integers(len(pools.xrays))].gray
+
+    for n, index in enumerate(rng.choice(len(pools.xrays), mixture.xrays, p=pools.weights)):
+        item = pools.xrays[index]
+        views.append(random_view(item.gray, any_gray(), size, rng))
+        allowed[n, list(item.allowed)] = 1
+    for _ in range(mixture.none):
+        if pools.slices and rng.random() > mixture.made:
+            gray = pools.slices[rng.integers(len(pools.slices))]
+        else:
+            gray = random_picture(rng, any_gray())
+        views.append(random_view(gray, any_gray(), size, rng))
+    allowed[mixture.xrays :, NONE] = 1
+    return torch.from_numpy(np.stack(views)[:, None]), torch.from_numpy(allowed)
+
+
+def begin_like(model, teacher) -> None:
+    """Give the encoder the weights of the teacher's that bear the same names."""
+    own, other = model.encoder.state_dict(), teacher.encoder.state_dict()
+    model.encoder.load_state_dict({name: other[name] for name in own})
+
+
+def loss(logits, allowed):
+    """Cross-entropy with smoothing where any of the allowed classes is right, and the share of right answers."""
+    import torch
+
+    log_p = torch.log_softmax(logits.float(), 1)
+    right = torch.logsumexp(log_p.masked_fill(allowed == 0, -torch.inf), 1)
+    value = -((1 - SMOOTHING) * right + SMOOTHING * log_p.mean(1)).mean()
+    hits = allowed.gather(1, logits.argmax(1, keepdim=True)).mean()
+    return value, {"right": float(hits)}
+
+
+def train_router(
+    network: str,
+    pools: Pools,
+    output: Path,
+    plan: TrainingPlan,
+    mixture: Mixture | None = None,
+    device: str = "cpu",
+    check: Callable | None = None,
+    progress: Progress | None = None,
+    teacher=None,
+):
+    """Train a network of NETWORKS; returns the averaged model in eval mode. See LesionKitResearch.training.loop.fit.
+
+    teacher: a trained network whose encoder begins like this one's; its first blocks are the start (else ImageNet's).
+    """
+    import torch
+
+    entry, mixture = entry_of(network), mixture or Mixture()
+    torch.manual_seed(plan.seed)
+    model = build(network, **({"pretrained": True} if entry.pretrained else {}))
+    if teacher is not None:
+        begin_like(model, teacher)
+    model = model.to(device, memory_format=torch.channels_last)
+
+    def draw(rng):
+        return draw_batch(pools, mixture, entry.size, rng)
+
+    def loss_of(net, batch):
+        gray, allowed = batch[0].to(device), batch[1].to(device)
+        return loss(net(gray.contiguous(memory_format=torch.channels_last)), allowed)
+
+    if entry.pretrained:
+        model.encoder.freeze_early()
+    groups = [
+        {
+            "params": [p for p in model.encoder.parameters() if p.requires_grad],
+            "scale": PRETRAINED_RATE if entry.pretrained else 1.0,
+        },
+        {"params": list(model.classify.parameters())},
+    ]
+    return fit(model, groups, draw, loss_of, plan, output, device, check, progress)

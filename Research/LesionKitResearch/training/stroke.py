@@ -1,0 +1,146 @@
+"""The recipe of the segmentation network: which slices, in what mixture, for how long."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from LesionKitLib.run.progress import Progress
+from LesionKitResearch.augmentation.stroke import View, make_view, other_grays
+from LesionKitResearch.datasets.stroke import MIN_LESION_PIXELS, PLANES, MaskSet, SliceSet
+from StrokeSynthLib.labels import BACKGROUND, LESION, SKULL_FIRST
+from StrokeSynthLib.segmentation.slice_views import plane_slice, template_slice, template_volume
+
+from .loop import TrainingPlan, fit
+
+PRETRAINED_RATE = 0.4  # of the learning rate, for the encoder
+WITH_LESION = 0.85  # share of the real slices drawn that hold a lesion
+WITH_SKULL = 0.3  # share of the label-map images that keep skull and scalp
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Slices per step of each source: real ones by plane, translated ones, images made from label maps."""
+
+    axial: int = 4
+    coronal: int = 1
+    sagittal: int = 1
+    translated: int = 1
+    randomized: int = 1
+
+
+PLAN = TrainingPlan(steps=4000, check_every=500, save_every=100, learning_rate=1.5e-3)
+TRANSLATOR = "spade"  # its slices help as much as any in the experiment, and look most like real ones
+TRANSLATED = 600  # slices made by it before training
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What slices are drawn from; masks and anatomies may be empty where nothing is made from label maps."""
+
+    real: dict[str, SliceSet]
+    translated: SliceSet | None = None
+    anatomies: Sequence[np.ndarray] = ()
+    masks: MaskSet | None = None
+
+
+def read_sources(data: Path, mixture: Mixture) -> Sources:
+    """The training patients' slices, masks and label maps, and slices translated from both.
+
+    data: the folder that holds soop and synthseg_labels. Raises MissingResource when the translator is not installed.
+    """
+    from LesionKitResearch.datasets.anatomies import read_anatomies
+    from LesionKitResearch.datasets.stroke import read_masks, read_slices
+
+    real = {plane: read_slices(data / "soop", plane) for plane in PLANES if getattr(mixture, plane)}
+    if not mixture.randomized and not mixture.translated:
+        return Sources(real)
+    anatomies, masks = read_anatomies(data / "synthseg_labels"), read_masks(data / "soop")
+    translated = _translated(anatomies, masks) if mixture.translated else None
+    return Sources(real, translated, anatomies, masks)
+
+
+def _translated(anatomies: Sequence[np.ndarray], masks: MaskSet) -> SliceSet:
+    from LesionKitLib.models.inference import choose_runtime
+    from LesionKitResearch.datasets.stroke_translated_slices import translated_slices
+    from StrokeSynthLib.synthesis.synthesis import load_translator
+
+    generator, _ = load_translator(TRANSLATOR)
+    return translated_slices(generator, anatomies, masks, TRANSLATED, 0, choose_runtime("cpu"))
+
+
+def real_view(slices: SliceSet, rng: np.random.Generator) -> View:
+    """A view of a random slice, most of them with a lesion worth learning from."""
+    held = slices.areas >= MIN_LESION_PIXELS
+    rows = np.flatnonzero(held if rng.random() < WITH_LESION else ~held)
+    row = rng.choice(rows if len(rows) else np.arange(len(slices)))
+    image, brain = slices.images[row].astype(np.float32) / 255, slices.images[row] > 0
+    image = other_grays(image, brain, rng)
+    return make_view(image, slices.masks[row], brain, template_slice(slices.plane, image.shape), slices.plane, rng)
+
+
+def randomized_view(sources: Sources, rng: np.random.Generator) -> View:
+    """A view of an image made from a label map with a lesion of a training patient."""
+    from LesionKitResearch.augmentation.label_map_randomization import random_image
+    from LesionKitResearch.datasets.anatomies import random_lesion_slice
+
+    labels, plane, index = random_lesion_slice(sources.anatomies, sources.masks, rng)
+    if rng.random() >= WITH_SKULL:
+        labels = np.where(labels < SKULL_FIRST, labels, BACKGROUND).astype(np.uint8)
+    brain = (labels > BACKGROUND) & (labels < SKULL_FIRST)
+    image = random_image(labels, rng)
+    template = plane_slice(template_volume(), plane, index)
+    return make_view(image, labels == LESION.value, brain, template, plane, rng, seen=labels > BACKGROUND)
+
+
+def draw_batch(sources: Sources, mixture: Mixture, rng: np.random.Generator) -> dict:
+    """Tensors image (n, 3, h, w), lesion and brain (n, h, w)."""
+    import torch
+
+    views = [real_view(s, rng) for plane, s in sources.real.items() for _ in range(getattr(mixture, plane))]
+    views += [real_view(sources.translated, rng) for _ in range(mixture.translated if sources.translated else 0)]
+    views += [randomized_view(sources, rng) for _ in range(mixture.randomized if sources.anatomies else 0)]
+    return {key: torch.from_numpy(np.stack([getattr(v, key) for v in views])) for key in ("image", "lesion", "brain")}
+
+
+def train_stroke_unet(
+    sources: Sources,
+    output: Path,
+    plan: TrainingPlan = PLAN,
+    mixture: Mixture | None = None,
+    device: str = "cpu",
+    check: Callable | None = None,
+    progress: Progress | None = None,
+    pretrained: bool = True,
+):
+    """Train the network; returns it with averaged weights, in eval mode.
+
+    output: folder for the resumable state and the curve. check(model): figures for the curve, which choose nothing.
+    pretrained: start from ImageNet weights (needs the extra 'train').
+    """
+    import torch
+
+    from LesionKitLib.models.encoders.efficientnet_lite import load_imagenet_weights
+    from StrokeSynthLib.networks.stroke_unet import StrokeUNet, stroke_loss
+
+    mixture = mixture or Mixture()
+    torch.manual_seed(plan.seed)
+    model = StrokeUNet()
+    if pretrained:
+        load_imagenet_weights(model.encoder)
+    model = model.to(device, memory_format=torch.channels_last)
+
+    def draw(rng):
+        return draw_batch(sources, mixture, rng)
+
+    def loss_of(network, drawn):
+        batch = {key: value.to(device) for key, value in drawn.items()}
+        logits = network(batch["image"].contiguous(memory_format=torch.channels_last))
+        return stroke_loss(logits, batch["lesion"], batch["brain"])
+
+    fresh = [p for n, p in model.named_parameters() if not n.startswith("encoder.")]
+    groups = [{"params": list(model.encoder.parameters()), "scale": PRETRAINED_RATE}, {"params": fresh}]
+    return fit(model, groups, draw, loss_of, plan, output, device, check, progress)

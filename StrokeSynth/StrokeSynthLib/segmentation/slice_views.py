@@ -1,0 +1,74 @@
+"""What the segmentation network sees of a slice: its gray values, their mirror image, and the standard brain's slice.
+
+The mirror image shows the other hemisphere at the same place (strokes are seldom symmetric), the standard brain says
+where in the head the slice lies. Both need the slice to stand in standard space (template.py).
+"""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+
+GRAY_LIMIT = 4.0  # spreads from the brain's median; acute lesions on DWI lie far beyond
+AXIAL, CORONAL, SAGITTAL = "axial", "coronal", "sagittal"
+# index of the public slices in the LPS standard grid of the public masks (docs/data.md)
+PUBLIC_INDEX = {AXIAL: 68, CORONAL: 188 - 94, SAGITTAL: 117}
+
+
+def normalized(image: np.ndarray, brain: np.ndarray) -> np.ndarray:
+    """Gray values as spreads from the brain's median, within +-1 (float32); -1 outside the brain.
+
+    image: any shape; brain: bool, the same shape. The spread is the distance between the quartiles, so that neither
+    the scanner's scale nor a lesion matters. An empty brain gives -1 everywhere.
+    """
+    result = np.full(image.shape, -1, np.float32)
+    values = image[brain].astype(np.float32)
+    if not values.size:
+        return result
+    low, middle, high = np.percentile(values, (25, 50, 75))
+    spread = max(high - low, 0.02 * float(np.ptp(values)), 1e-6)
+    result[brain] = np.clip((values - middle) / spread, -GRAY_LIMIT, GRAY_LIMIT) / GRAY_LIMIT
+    return result
+
+
+def channels(slices: np.ndarray, template: np.ndarray, plane: str = AXIAL) -> np.ndarray:
+    """(n, 3, h, w) float32 for the network from normalized slices (n, h, w) and the template's slices, -1..1.
+
+    A sagittal slice's mirror image is another slice, which is not at hand: it is -1 everywhere.
+    """
+    mirror = np.full_like(slices, -1) if plane == SAGITTAL else slices[..., ::-1]
+    return np.stack([slices, mirror, np.broadcast_to(template, slices.shape)], 1).astype(np.float32)
+
+
+@functools.lru_cache(maxsize=1)
+def template_volume() -> np.ndarray:
+    """The template's T1 on the 1 mm standard grid (k, j, i), -1..1 float32; -1 outside the brain."""
+    from LesionKitLib.imaging.volume import resample_like
+
+    from .template import load_template
+
+    template = load_template()
+    t1 = resample_like(template.t1.with_array(template.t1.array.astype(np.float32)), template.labels)
+    return normalized(t1, template.labels.array > 0)
+
+
+def template_slice(plane: str, shape: tuple[int, int]) -> np.ndarray:
+    """The template's slice at the place of the public slices of that plane, as they are shown; -1 if the shape differs.
+
+    shape: (h, w) of the slice that it goes with.
+    """
+    from .template import SOOP_FIRST, SOOP_SHAPE
+
+    volume = template_volume()[tuple(slice(a, a + n) for a, n in zip(SOOP_FIRST, SOOP_SHAPE, strict=True))]
+    picture = plane_slice(volume, plane, PUBLIC_INDEX[plane])
+    return picture if picture.shape == tuple(shape) else np.full(shape, -1, np.float32)
+
+
+def plane_slice(volume: np.ndarray, plane: str, index: int) -> np.ndarray:
+    """A slice of an LPS array (k, j, i) as the public slices are shown: anterior or superior up."""
+    if plane == AXIAL:
+        return volume[index]
+    if plane == CORONAL:
+        return volume[::-1, index]
+    return volume[::-1, :, index]
