@@ -82,7 +82,7 @@ class BodyPartRouterWidget(ScriptedLoadableModuleWidget):
         from BodyPartRouterPanel.results import ResultsSection
         from BodyPartRouterPanel.routing import RouteSection
 
-        from LesionKitPanel.parameters import SceneParameters, load_ui
+        from LesionKitPanel.parameters import (SceneParameters, load_ui)
 
         self.ui = load_ui(self, "BodyPartRouter.ui")
         self.logic = BodyPartRouterLogic()
@@ -160,7 +160,7 @@ class BodyPartRouterLogic(ScriptedLoadableModuleLogic):
 
     def prepareFiles(self, inputs, network="efficientnet-lite0", device="auto"):
         """The examination as a function of a Progress, which touches no node and may run on another thread."""
-        from BodyPartRouterLib.routing.examination import examine, find_files
+        from BodyPartRouterLib.routing.examination import (examine, find_files)
 
         paths = find_files(inputs)
 
@@ -218,7 +218,7 @@ class BodyPartRouterLogic(ScriptedLoadableModuleLogic):
 
     def rulesFor(self, rulesPath: str, folder: str, move: bool = False):
         """Of a rules file (relative folders below ``folder`` if given), or a folder for each class below ``folder``."""
-        from BodyPartRouterLib.routing.rules import folder_rules, into_folder, load_rules
+        from BodyPartRouterLib.routing.rules import (folder_rules, into_folder, load_rules)
 
         if not rulesPath:
             if not folder:
@@ -266,7 +266,7 @@ class BodyPartRouterLogic(ScriptedLoadableModuleLogic):
 
     def classTitles(self) -> dict[str, str]:
         """Class -> its name for people."""
-        from BodyPartRouterLib.labels import CLASSES, title
+        from BodyPartRouterLib.labels import (CLASSES, title)
 
         return {label: title(label) for label in CLASSES}
 

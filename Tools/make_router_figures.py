@@ -66,7 +66,7 @@ class Drawn:
     def predict(self, xrays, progress=None):
         from BodyPartRouterLib.classification.prediction import Prediction
         from BodyPartRouterLib.labels import CLASSES as LABELS
-        from BodyPartRouterLib.labels import UNKNOWN, UNKNOWN_SENTENCE
+        from BodyPartRouterLib.labels import (UNKNOWN, UNKNOWN_SENTENCE)
 
         found = []
         for xray in xrays:

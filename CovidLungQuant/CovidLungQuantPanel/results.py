@@ -8,7 +8,7 @@ from slicer.util import VTKObservationMixin
 
 from LesionKitPanel.plot_view import plot_view
 
-from .common import qtTimer, slot
+from .common import (qtTimer, slot)
 
 PLOT_VIEW_TAG = "CovidLungQuant.Chart"
 ROW_PIXELS = 22

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from slicer.i18n import tr as _
 
-from LesionKitPanel.slots import qtTimer, slot
+from LesionKitPanel.slots import (qtTimer, slot)
 
 ROW_PIXELS = 22
 

@@ -34,7 +34,7 @@ def make_case(path: Path) -> None:
 
 
 def run_ours(path: Path, runs: int) -> dict:
-    from CovidLungQuantLib.segmentation.pipeline import analyze
+    from CovidLungQuantLib.pipeline import analyze
     from LesionKitLib.imaging.volume import Volume
     from LesionKitLib.models.inference import choose_runtime
 

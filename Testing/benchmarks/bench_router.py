@@ -45,7 +45,7 @@ def seconds(work, repeats: int, clock=time.perf_counter) -> float:
 
 
 def main() -> None:
-    from BodyPartRouterLib.classification.classifier import NETWORKS, load_classifier
+    from BodyPartRouterLib.classification.classifier import (NETWORKS, load_classifier)
     from BodyPartRouterLib.reading.xray import read_xray
 
     parser = argparse.ArgumentParser(description=__doc__)

@@ -25,7 +25,7 @@ SEED = 3
 def run_segment() -> dict:
     """A brain with the usual grays of FLAIR and a bright ball."""
     from LesionKitResearch.evaluation.stroke_masks import soop_labels
-    from StrokeSynthLib.segmentation.pipeline import segment_stroke
+    from StrokeSynthLib.pipeline import segment_stroke
 
     labels = soop_labels()
     k, j, i = np.indices(labels.array.shape)

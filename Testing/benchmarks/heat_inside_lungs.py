@@ -57,7 +57,7 @@ def draw(result, path: str) -> None:
 
 
 def main() -> None:
-    from CovidLungQuantLib.segmentation.pipeline import analyze
+    from CovidLungQuantLib.pipeline import analyze
     from LesionKitLib.io.images import read_volume
 
     parser = argparse.ArgumentParser(description=__doc__)

@@ -17,8 +17,8 @@ def random_model(tmp_path_factory):
     from CovidLungQuantLib.networks.convlstm import ConvLSTMNet
     from CovidLungQuantLib.networks.jcs import JCSNet
     from CovidLungQuantLib.networks.multitask import MultiTaskNet
-    from LesionKitResearch.training.covid import PLAN, Mixture
-    from LesionKitResearch.training.covid_joint import PLANS, JointMixture
+    from LesionKitResearch.training.covid import (PLAN, Mixture)
+    from LesionKitResearch.training.covid_joint import (PLANS, JointMixture)
     from LesionKitResearch.training.covid_joint_recipe import describe_joint
     from LesionKitResearch.training.covid_recipe import describe
 
@@ -60,7 +60,7 @@ def no_models(tmp_path, monkeypatch):
 @pytest.fixture
 def threshold_network(fake_model, monkeypatch):
     """The pipeline runs on a stand-in that segments the chest of boxes without error."""
-    from CovidLungQuantLib.segmentation import pipeline
+    from CovidLungQuantLib import pipeline
 
     network = ThresholdNetwork()
     monkeypatch.setattr(pipeline, "load_network", lambda name: (registry.find_model("covid-convlstm"), network))

@@ -10,8 +10,8 @@ import threading
 import pytest
 from module_lists import ROOT
 
-from LesionKitLib.run.background import CLOCK_STEP_S, BackgroundRunner, user_sentence
-from LesionKitLib.run.errors import MissingResource, UnusableInput
+from LesionKitLib.run.background import (CLOCK_STEP_S, BackgroundRunner, user_sentence)
+from LesionKitLib.run.errors import (MissingResource, UnusableInput)
 
 PATIENCE = 2000  # ticks of at most 8 ms
 

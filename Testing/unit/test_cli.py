@@ -26,9 +26,9 @@ from dicom_fixtures import (
     write_series,
 )
 
-from CovidLungQuantLib.results.files import MEASUREMENTS, OVERLAY, REPORT, SEGMENTATION, TABLE
+from CovidLungQuantLib.results.files import (MEASUREMENTS, OVERLAY, REPORT, SEGMENTATION, TABLE)
 from LesionKitCLI.main import main
-from LesionKitLib.imaging.volume import Volume, affine, to_sitk
+from LesionKitLib.imaging.volume import (Volume, affine, to_sitk)
 from LesionKitLib.io import atomic
 from LesionKitLib.run.progress import Progress
 
@@ -254,7 +254,7 @@ def test_an_image_too_large_for_the_memory_is_said_so(covid, scan, monkeypatch):
     def huge(*_):
         raise MemoryError
 
-    monkeypatch.setattr("CovidLungQuantLib.segmentation.pipeline.check_chest_ct", huge)
+    monkeypatch.setattr("CovidLungQuantLib.pipeline.check_chest_ct", huge)
     code, _, err = covid(scan)
     assert code == UNUSABLE and "too large for the memory" in sentence(err)
 
@@ -286,7 +286,7 @@ def test_a_missing_package_is_named_with_exit_code_four(covid, scan, monkeypatch
     def without(*_):
         raise ModuleNotFoundError("No module named 'torch'", name="torch")
 
-    monkeypatch.setattr("CovidLungQuantLib.segmentation.pipeline.load_network", without)
+    monkeypatch.setattr("CovidLungQuantLib.pipeline.load_network", without)
     code, _, err = covid(scan)
     assert code == MISSING and sentence(err) == "The Python package 'torch' is missing."
 
@@ -414,7 +414,7 @@ def test_evaluation_on_volumes_counts_slices(tmp_path, threshold_network, capsys
 
 def test_evaluation_on_phantoms_is_one_json_document(threshold_network, monkeypatch, capsys):
     from CovidLungQuantLib.phantoms import chest
-    from CovidLungQuantLib.phantoms.chest import Phantom, PhantomLesion
+    from CovidLungQuantLib.phantoms.chest import (Phantom, PhantomLesion)
 
     def make(seed, spacing, directions):
         voxel = CHEST.volume.voxel_ml

@@ -13,19 +13,11 @@ from data_fixtures import mosmed_folder, pseudo_folder, sirm_folder, volumes_fol
 
 from CovidLungQuantLib.networks import registry
 from CovidLungQuantLib.segmentation.frames import window
-from CovidLungQuantLib.segmentation.slice_prediction import picture_probabilities, picture_segmenter
-from LesionKitLib.run.errors import Cancelled, UnusableInput
+from LesionKitResearch.evaluation.covid_pictures import (picture_probabilities, picture_segmenter)
+from LesionKitLib.run.errors import (Cancelled, UnusableInput)
 from LesionKitLib.run.progress import Progress
-from LesionKitResearch.datasets.covid import LabeledSlice, labeled_slices
-from LesionKitResearch.evaluation.covid import (
-    CLASSES,
-    by_source,
-    evaluate_slices,
-    evaluate_volumes,
-    metrics_of,
-    score_image,
-    score_slices,
-)
+from LesionKitResearch.datasets.covid import (LabeledSlice, labeled_slices)
+from LesionKitResearch.evaluation.covid import (CLASSES, by_source, evaluate_slices, evaluate_volumes, metrics_of, score_image, score_slices)
 
 
 def item(label, typed=True, source="s", patient="p") -> LabeledSlice:
@@ -123,12 +115,12 @@ def test_the_document_of_a_labeled_set_has_the_keys_that_scripts_rely_on(tmp_pat
 def test_sets_without_kinds_of_lesion_are_scored_as_infection(tmp_path, monkeypatch, make, fake_model):
     found = []
     monkeypatch.setattr(
-        "CovidLungQuantLib.segmentation.slice_prediction.picture_segmenter", lambda net, device: found.append
+        "LesionKitResearch.evaluation.covid_pictures.picture_segmenter", lambda net, device: found.append
     )
     folder = make(tmp_path / "set")
     labels = iter([item.label for item in labeled_slices(folder, "all")])
     monkeypatch.setattr(
-        "CovidLungQuantLib.segmentation.slice_prediction.picture_segmenter",
+        "LesionKitResearch.evaluation.covid_pictures.picture_segmenter",
         lambda net, device: lambda gray: next(labels),
     )
     document = evaluate_slices(folder, "all", "convlstm")

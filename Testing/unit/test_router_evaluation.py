@@ -9,12 +9,12 @@ import pytest
 from xray_fixtures import MEANS, write_labeled
 
 from BodyPartRouterLib.classification.prediction import Prediction
-from BodyPartRouterLib.labels import CLASSES, UNKNOWN
+from BodyPartRouterLib.labels import (CLASSES, UNKNOWN)
 from LesionKitCLI.main import main
 from LesionKitLib.run.errors import UnusableInput
-from LesionKitResearch.datasets.router import AGE_UNKNOWN, LabeledXray, index_rows, labeled_xrays, set_aside
-from LesionKitResearch.evaluation.router import Scored, by_source, confusion, macro_of, metrics_of
-from LesionKitResearch.training.router import Mixture, Pools, draw_batch, loss, sampling_weights
+from LesionKitResearch.datasets.router import (AGE_UNKNOWN, LabeledXray, index_rows, labeled_xrays, set_aside)
+from LesionKitResearch.evaluation.router import (Scored, by_source, confusion, macro_of, metrics_of)
+from LesionKitResearch.training.router import (Mixture, Pools, draw_batch, loss, sampling_weights)
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def few_steps(monkeypatch, tmp_path):
     from dataclasses import replace
 
     from BodyPartRouterLib.networks import registry
-    from LesionKitResearch.training import router, router_recipe
+    from LesionKitResearch.training import (router, router_recipe)
 
     small = replace(registry.NETWORKS["light"], size=48, pretrained=False, teacher=None)
     monkeypatch.setitem(registry.NETWORKS, "light", small)

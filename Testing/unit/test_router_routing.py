@@ -11,16 +11,16 @@ from dicom_fixtures import PATIENT
 from router_fixtures import BrightnessClassifier, write_xray, xray_dataset
 
 from BodyPartRouterLib.routing import delivery as couriers
-from BodyPartRouterLib.routing.delivery import DONE, LATER, REFUSED, Courier, Outcome, Patience, Unreachable
-from BodyPartRouterLib.routing.examination import examine, find_files
+from BodyPartRouterLib.routing.delivery import (DONE, LATER, REFUSED, Courier, Outcome, Patience, Unreachable)
+from BodyPartRouterLib.routing.examination import (examine, find_files)
 from BodyPartRouterLib.routing.files import put_file
 from BodyPartRouterLib.routing.header_values import read_values
-from BodyPartRouterLib.routing.journal import CLASSIFIED, DELIVERED, DELIVERING, FAILED, INBOX, Image, Journal
+from BodyPartRouterLib.routing.journal import (CLASSIFIED, DELIVERED, DELIVERING, FAILED, INBOX, Image, Journal)
 from BodyPartRouterLib.routing.naming import sha256_of
-from BodyPartRouterLib.routing.plan import FOLDER, Delivery, table_row
-from BodyPartRouterLib.routing.rules import folder_rules, load_rules
-from BodyPartRouterLib.routing.run import carry_out, plan_files
-from LesionKitLib.run.errors import Cancelled, UnusableInput
+from BodyPartRouterLib.routing.plan import (FOLDER, Delivery, table_row)
+from BodyPartRouterLib.routing.rules import (folder_rules, load_rules)
+from BodyPartRouterLib.routing.run import (carry_out, plan_files)
+from LesionKitLib.run.errors import (Cancelled, UnusableInput)
 from LesionKitLib.run.progress import Progress
 
 

@@ -12,7 +12,7 @@ from stroke_fixtures import BrightNetwork, brain, soop_folder, synthseg_folder
 from LesionKitCLI.main import main
 from LesionKitLib.imaging.volume import to_sitk
 from LesionKitLib.models import registry
-from StrokeSynthLib.segmentation import pipeline
+from StrokeSynthLib import pipeline
 
 DONE, USAGE, UNUSABLE, MISSING = 0, 2, 3, 4
 FILES = ["measurements.csv", "measurements.json", "overlay.png", "report.html", "segmentation.seg.nrrd"]

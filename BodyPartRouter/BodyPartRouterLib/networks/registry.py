@@ -44,5 +44,5 @@ def entry_of(network: str) -> NetworkEntry:
 def build(network: str, **arguments):
     """The network with random weights (pretrained=True: ImageNet's in the encoder), in training mode."""
     entry = entry_of(network)
-    module = importlib.import_module(f"{__package__}.networks.{entry.file}")
+    module = importlib.import_module(f"{__package__}.{entry.file}")
     return getattr(module, entry.class_name)(**arguments)

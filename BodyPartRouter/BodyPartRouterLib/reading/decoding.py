@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from LesionKitLib.io.dicom_header import COLOR, is_dicom, scan_files
+from LesionKitLib.io.dicom_header import (COLOR, is_dicom, scan_files)
 from LesionKitLib.run.errors import UnusableInput
 
-from .frame_size import is_deflated, refuse_large_frame, refuse_large_inflated
+from .frame_size import (is_deflated, refuse_large_frame, refuse_large_inflated)
 from .header_facts import header_facts
 from .xray import Xray
 

@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from BodyPartRouterLib.labels import UNKNOWN
-from LesionKitLib.run.errors import Cancelled, MissingResource, UnusableInput
+from LesionKitLib.run.errors import (Cancelled, MissingResource, UnusableInput)
 
-from .header_values import Values, read_values
+from .header_values import (Values, read_values)
 from .rules import Subject
 
 if TYPE_CHECKING:
     from BodyPartRouterLib.classification.classifier import Classifier
     from BodyPartRouterLib.classification.header_check import Agreement
     from BodyPartRouterLib.classification.prediction import Prediction
-    from BodyPartRouterLib.reading.xray import HeaderFacts, Xray
+    from BodyPartRouterLib.reading.xray import (HeaderFacts, Xray)
     from LesionKitLib.run.progress import Progress
 
 BATCH = 16

@@ -6,7 +6,7 @@ import functools
 import importlib
 from contextlib import suppress
 
-from LesionKitLib.models.registry import Model, find_model, load_weights
+from LesionKitLib.models.registry import (Model, find_model, load_weights)
 from LesionKitLib.run.errors import MissingResource
 
 # user's name -> (bundled model, file in networks/, class)
@@ -60,7 +60,7 @@ def _build(name: str, folder, sha256: str):
 
 def build_network(name: str, model: Model):
     """The network of that name with a model's weights, in eval mode."""
-    module = importlib.import_module(f"{__package__}.networks.{NETWORKS[name][1]}")
+    module = importlib.import_module(f"{__package__}.{NETWORKS[name][1]}")
     network = getattr(module, NETWORKS[name][2])(**model.card["arguments"])
     load_weights(model, network)
     return network.eval()

@@ -26,8 +26,8 @@ from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 from LesionKitLib.imaging.measures import bounding_box
 from LesionKitLib.imaging.segment_class import SegmentClass
 
-from .originals import OriginalSegment, keep_original
-from .volumes import local_ijk_to_ras, matrix_from_array
+from .originals import (OriginalSegment, keep_original)
+from .volumes import (local_ijk_to_ras, matrix_from_array)
 
 ALGORITHM_TYPE_TAG = "DICOM.SegmentAlgorithmType"
 ALGORITHM_NAME_TAG = "DICOM.SegmentAlgorithmName"

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from CovidLungQuantLib.segmentation.frames import FRAME, LUNGS_IN_FRAME, MODEL_MM, ROOM, FramePlacement, place_frame
-from CovidLungQuantLib.segmentation.gray_lungs import MIN_AREA, enclosed_air
-from CovidLungQuantLib.segmentation.gray_window import as_lung_window, series_levels
+from CovidLungQuantLib.segmentation.frames import (FRAME, LUNGS_IN_FRAME, MODEL_MM, ROOM, FramePlacement, place_frame)
+from CovidLungQuantLib.segmentation.gray_lungs import (MIN_AREA, enclosed_air)
+from .gray_window import (as_lung_window, series_levels)
 
 UNKNOWN = 255
 ANY_LESION = 4

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from BodyPartRouterLib.labels import CHESTS, CLASSES
+from BodyPartRouterLib.labels import (CHESTS, CLASSES)
 from LesionKitLib.run.errors import UnusableInput
 
 NONE = len(CLASSES)  # the network's sixth class: no X-ray of these

@@ -11,11 +11,11 @@ import numpy as np
 from LesionKitLib.imaging.volume import resample_like
 from LesionKitLib.run.progress import Progress
 from StrokeSynthLib.networks.registry import MULTIPLE
-from StrokeSynthLib.segmentation.slice_views import PUBLIC_INDEX, normalized, plane_slice
-from StrokeSynthLib.segmentation.template import SOOP_FIRST, SOOP_SHAPE, load_template
+from StrokeSynthLib.segmentation.slice_views import (PUBLIC_INDEX, normalized, plane_slice)
+from StrokeSynthLib.segmentation.template import (SOOP_FIRST, SOOP_SHAPE, load_template)
 from StrokeSynthLib.segmentation.tissues import tissue_map
 
-from .stroke import PLANES, SliceSet, read_slices
+from .stroke import (PLANES, SliceSet, read_slices)
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ def evaluate_phantoms(
     A found voxel counts for the nearest true lesion of its class within REACH_MM; the totals count all that was found.
     """
     from CovidLungQuantLib.phantoms.chest import make_phantom
-    from CovidLungQuantLib.segmentation.pipeline import analyze
+    from CovidLungQuantLib.pipeline import analyze
 
     progress, rows, totals = progress or Progress(), [], []
     for case in range(count):

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from CovidLungQuantLib.networks.heads import Heads, JointHeads
-from LesionKitResearch.datasets.covid import ANY_LESION, UNKNOWN
+from CovidLungQuantLib.networks.heads import (Heads, JointHeads)
+from LesionKitResearch.datasets.covid import (ANY_LESION, UNKNOWN)
 
 KIND_WEIGHTS = (1.0, 1.6, 2.5)  # ground glass, consolidation, effusion: the rarer count more
 SIDE_WEIGHT, DECISION_WEIGHT, RECONSTRUCTION_WEIGHT = 0.5, 1.0, 2.0

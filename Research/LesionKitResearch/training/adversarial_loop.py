@@ -18,7 +18,7 @@ from LesionKitLib.io.atomic import atomic_file
 from LesionKitLib.run.errors import UnusableInput
 from LesionKitLib.run.progress import Progress
 
-from .loop import STATE_FILE, append_curve, cut_curve, update_average
+from .loop import (STATE_FILE, append_curve, cut_curve, update_average)
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,10 @@ import numpy as np
 from LesionKitLib.run.progress import Progress
 from LesionKitResearch.augmentation.covid import random_view
 from LesionKitResearch.datasets.covid import Sequence
-from LesionKitResearch.datasets.covid_decisions import decision_of, decision_sequences
+from LesionKitResearch.datasets.covid_decisions import (decision_of, decision_sequences)
 
-from .covid import PRETRAINED_RATE, Mixture, collate, covid_sources, draw_views
-from .loop import TrainingPlan, fit
+from .covid import (PRETRAINED_RATE, Mixture, collate, covid_sources, draw_views)
+from .loop import (TrainingPlan, fit)
 
 NETWORKS = {"jcs": ("jcs", "JCSNet"), "multitask": ("multitask", "MultiTaskNet")}  # file and class in networks/
 

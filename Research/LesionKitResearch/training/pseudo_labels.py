@@ -18,8 +18,8 @@ SURELY_NONE = 0.1  # below this probability of any lesion the teacher contradict
 
 def load_teacher(name: str, device: str = "cpu") -> Teacher:
     """The mean probabilities of the installed networks of that choice; raises MissingResource when there are none."""
-    from CovidLungQuantLib.networks.registry import load_network, members
-    from CovidLungQuantLib.segmentation.slice_prediction import mean_probabilities
+    from CovidLungQuantLib.networks.registry import (load_network, members)
+    from LesionKitResearch.evaluation.covid_pictures import mean_probabilities
 
     networks = [load_network(member)[1].to(device) for member in members(name)]
     return lambda gray: mean_probabilities(networks, gray)

@@ -8,7 +8,7 @@ from LesionKitLib.models.inference import Runtime
 from LesionKitLib.run.progress import Progress
 from LesionKitResearch.datasets.stroke import SliceSet
 
-from .slice_views import channels, normalized, template_slice
+from .slice_views import (channels, normalized, template_slice)
 
 LESION_FROM = 0.5  # probability from which a pixel is lesion
 

@@ -58,7 +58,7 @@ def template_slice(plane: str, shape: tuple[int, int]) -> np.ndarray:
 
     shape: (h, w) of the slice that it goes with.
     """
-    from .template import SOOP_FIRST, SOOP_SHAPE
+    from .template import (SOOP_FIRST, SOOP_SHAPE)
 
     volume = template_volume()[tuple(slice(a, a + n) for a, n in zip(SOOP_FIRST, SOOP_SHAPE, strict=True))]
     picture = plane_slice(volume, plane, PUBLIC_INDEX[plane])

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from LesionKitLib.imaging.measures import bounding_box, components
+from LesionKitLib.imaging.measures import (bounding_box, components)
 from LesionKitLib.imaging.volume import Volume
 
 CELLS = 32

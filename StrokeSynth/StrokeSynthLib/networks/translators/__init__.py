@@ -5,6 +5,6 @@ A generator is called with labels (n, LABEL_COUNT, h, w; one-hot float), noise (
 one slice of a field in space gives neighboring slices the same texture; one style serves a whole volume.
 """
 
-from StrokeSynthLib.networks.registry import MULTIPLE, STYLE
+from StrokeSynthLib.networks.registry import (MULTIPLE, STYLE)
 
 __all__ = ["MULTIPLE", "STYLE"]

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from StrokeSynthLib.labels import LABEL_COUNT
 
-from . import MULTIPLE, STYLE
+from . import (MULTIPLE, STYLE)
 from .common import SpatialNorm
 
 

@@ -9,28 +9,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from CovidLungQuantLib.classification.decision import UNUSUAL_NOTE, Calibration, SliceAnswers, decide, is_unusual
+from CovidLungQuantLib.classification.decision import (UNUSUAL_NOTE, Calibration, SliceAnswers, decide, is_unusual)
 from CovidLungQuantLib.measurement.findings import list_findings
 from CovidLungQuantLib.measurement.measurements import measure
-from CovidLungQuantLib.networks.registry import CHOICES, load_network, members, version_of
+from CovidLungQuantLib.networks.registry import (CHOICES, load_network, members, version_of)
 from CovidLungQuantLib.results.result import CovidResult
 from LesionKitLib.imaging.resample import linear_weights
-from LesionKitLib.imaging.volume import (
-    OBLIQUE_LIMIT_DEGREES,
-    Volume,
-    obliquity_degrees,
-    reorient_to_lps,
-    resample_like,
-    straighten,
-)
-from LesionKitLib.models.inference import Runtime, choose_runtime, with_fallback
+from LesionKitLib.imaging.volume import (OBLIQUE_LIMIT_DEGREES, Volume, obliquity_degrees, reorient_to_lps, resample_like, straighten)
+from LesionKitLib.models.inference import (Runtime, choose_runtime, with_fallback)
 from LesionKitLib.run.errors import UnusableInput
 from LesionKitLib.run.progress import Progress
 
-from .chest_box import ChestBox, find_chest
-from .frames import FramePlacement, channels_of_hu
-from .input_check import check_chest_ct
-from .lungs import label_lungs
+from CovidLungQuantLib.segmentation.chest_box import (ChestBox, find_chest)
+from CovidLungQuantLib.segmentation.frames import (FramePlacement, channels_of_hu)
+from CovidLungQuantLib.segmentation.input_check import check_chest_ct
+from CovidLungQuantLib.segmentation.lungs import label_lungs
 
 LESION_IN_LUNG = 0.2  # a lesion voxel needs at least this probability of lung
 log = logging.getLogger(__name__)

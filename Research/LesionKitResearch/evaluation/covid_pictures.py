@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .frames import PICTURE_FRAME, PICTURE_ZOOM, PICTURE_ZOOMS, channels_of_gray, place_frame
-from .gray_window import as_lung_window
+from CovidLungQuantLib.segmentation.frames import (PICTURE_FRAME, PICTURE_ZOOM, PICTURE_ZOOMS, channels_of_gray, place_frame)
+from LesionKitResearch.datasets.gray_window import as_lung_window
 
 
 def picture_segmenter(network, device: str = "auto") -> Callable[[np.ndarray], np.ndarray]:

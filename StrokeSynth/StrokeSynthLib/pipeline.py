@@ -13,19 +13,19 @@ import time
 import numpy as np
 
 from LesionKitLib.imaging.measures import components
-from LesionKitLib.imaging.volume import Volume, reorient_to_lps
-from LesionKitLib.models.inference import Runtime, choose_runtime, with_fallback
-from LesionKitLib.models.registry import Model, find_model, load_weights, read_model
+from LesionKitLib.imaging.volume import (Volume, reorient_to_lps)
+from LesionKitLib.models.inference import (Runtime, choose_runtime, with_fallback)
+from LesionKitLib.models.registry import (Model, find_model, load_weights, read_model)
 from LesionKitLib.run.progress import Progress
-from StrokeSynthLib.labels import LESION, WHITE
-from StrokeSynthLib.measurement.measurements import MIN_LESION_ML, measure
+from .labels import (LESION, WHITE)
+from StrokeSynthLib.measurement.measurements import (MIN_LESION_ML, measure)
 from StrokeSynthLib.results.result import StrokeResult
 
-from .alignment import Alignment, align, foreground, from_standard, has_skull, to_standard
-from .input_check import check_brain_mr
-from .slice_prediction import LESION_FROM, mirrored_probabilities
-from .slice_views import channels, normalized, template_volume
-from .template import load_template
+from StrokeSynthLib.segmentation.alignment import (Alignment, align, foreground, from_standard, has_skull, to_standard)
+from StrokeSynthLib.segmentation.input_check import check_brain_mr
+from StrokeSynthLib.segmentation.slice_prediction import (LESION_FROM, mirrored_probabilities)
+from StrokeSynthLib.segmentation.slice_views import (channels, normalized, template_volume)
+from StrokeSynthLib.segmentation.template import load_template
 
 MODEL = "stroke-unet"
 BRAIN_MARGIN = 3  # voxels of 1 mm about the template's brain in which a head's brain is looked for
@@ -152,8 +152,8 @@ def _largest(brain: np.ndarray) -> np.ndarray:
 
 def _tissues(lps: Volume, head: np.ndarray, brain: np.ndarray, lesion: np.ndarray, alignment: Alignment) -> np.ndarray:
     """Tissue labels (uint8) on the image's grid, found at 2 mm in standard space."""
-    from .template import PRIOR_STEP
-    from .tissues import tissue_map
+    from StrokeSynthLib.segmentation.template import PRIOR_STEP
+    from StrokeSynthLib.segmentation.tissues import tissue_map
 
     template = load_template()
     step = (slice(None, None, PRIOR_STEP),) * 3
