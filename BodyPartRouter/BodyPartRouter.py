@@ -82,7 +82,7 @@ class BodyPartRouterWidget(ScriptedLoadableModuleWidget):
         from BodyPartRouterPanel.results import ResultsSection
         from BodyPartRouterPanel.routing import RouteSection
 
-        from LesionKitPanel.parameters import (SceneParameters, load_ui)
+        from LesionKitPanel.parameters import SceneParameters, load_ui
 
         self.ui = load_ui(self, "BodyPartRouter.ui")
         self.logic = BodyPartRouterLogic()
@@ -137,9 +137,10 @@ class BodyPartRouterWidget(ScriptedLoadableModuleWidget):
 class BodyPartRouterLogic(ScriptedLoadableModuleLogic):
     """Files or a volume node in, what they show and where they go out; images and heat maps as nodes.
 
-    Every error is a ValueError whose message is a sentence for the user, but for LesionKitLib.run.errors.MissingResource
-    (no weights or no PyTorch: something can be installed) and Cancelled. No file of the user's is changed but for those
-    that rules move. loadClassifier(network, device): by default BodyPartRouterLib.classification.classifier.load_classifier.
+    Every error is a ValueError whose message is a sentence for the user, but for MissingResource of
+    LesionKitLib.run.errors (no weights or no PyTorch: something can be installed) and Cancelled. No file of the user's
+    is changed but for those that rules move. loadClassifier(network, device): by default the function load_classifier
+    of BodyPartRouterLib.classification.classifier.
     """
 
     FILE_ATTRIBUTE = "LesionKit.Router.File"  # of a volume that was shown: its file
@@ -160,7 +161,7 @@ class BodyPartRouterLogic(ScriptedLoadableModuleLogic):
 
     def prepareFiles(self, inputs, network="efficientnet-lite0", device="auto"):
         """The examination as a function of a Progress, which touches no node and may run on another thread."""
-        from BodyPartRouterLib.routing.examination import (examine, find_files)
+        from BodyPartRouterLib.routing.examination import examine, find_files
 
         paths = find_files(inputs)
 
@@ -218,7 +219,7 @@ class BodyPartRouterLogic(ScriptedLoadableModuleLogic):
 
     def rulesFor(self, rulesPath: str, folder: str, move: bool = False):
         """Of a rules file (relative folders below ``folder`` if given), or a folder for each class below ``folder``."""
-        from BodyPartRouterLib.routing.rules import (folder_rules, into_folder, load_rules)
+        from BodyPartRouterLib.routing.rules import folder_rules, into_folder, load_rules
 
         if not rulesPath:
             if not folder:
@@ -266,7 +267,7 @@ class BodyPartRouterLogic(ScriptedLoadableModuleLogic):
 
     def classTitles(self) -> dict[str, str]:
         """Class -> its name for people."""
-        from BodyPartRouterLib.labels import (CLASSES, title)
+        from BodyPartRouterLib.labels import CLASSES, title
 
         return {label: title(label) for label in CLASSES}
 
@@ -324,7 +325,7 @@ class BodyPartRouterLogic(ScriptedLoadableModuleLogic):
         return node
 
     def _xray(self, examined):
-        from BodyPartRouterLib.reading.xray import read_xray
+        from BodyPartRouterLib.reading.decoding import read_xray
 
         if not examined.in_memory:
             return read_xray(examined.path)

@@ -103,7 +103,7 @@ class CovidLungQuantParameterNode:
     """The user's choices, saved with the scene.
 
     inputVolume: the CT. outputSegmentation: where the result is, or goes; None makes a new one. network, device: see
-    CovidLungQuantLib.networks.registry and LesionKitLib.models.inference. maskToLungs: whether the editor paints only inside.
+    CovidLungQuantLib.networks.registry and LesionKitLib.models.inference. maskToLungs: the editor paints only inside.
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
@@ -134,7 +134,7 @@ class CovidLungQuantWidget(ScriptedLoadableModuleWidget):
         from CovidLungQuantPanel.results import ResultsSection
         from CovidLungQuantPanel.run import RunSection
 
-        from LesionKitPanel.parameters import (SceneParameters, load_ui)
+        from LesionKitPanel.parameters import SceneParameters, load_ui
 
         self.ui = load_ui(self, "CovidLungQuant.ui")
         self.logic = CovidLungQuantLogic()
@@ -198,8 +198,8 @@ class CovidLungQuantWidget(ScriptedLoadableModuleWidget):
 class CovidLungQuantLogic(ScriptedLoadableModuleLogic):
     """Volume node in, segmentation node, table and chart out.
 
-    Every error is a ValueError whose message is a sentence for the user, but for LesionKitLib.run.errors.MissingResource
-    (no weights or no PyTorch: something can be installed) and Cancelled.
+    Every error is a ValueError whose message is a sentence for the user, but for MissingResource of
+    LesionKitLib.run.errors (no weights or no PyTorch: something can be installed) and Cancelled.
     analyze: the pipeline, by default CovidLungQuantLib.pipeline.analyze.
     """
 
@@ -254,8 +254,8 @@ class CovidLungQuantLogic(ScriptedLoadableModuleLogic):
         """Turn a CovidResult into nodes (as process does at its end)."""
         import json
 
-        from CovidLungQuantLib.labels import (LESIONS, LUNGS)
-        from LesionKitLib.mrml.segmentations import (Layer, write_segmentation)
+        from CovidLungQuantLib.labels import LESIONS, LUNGS
+        from LesionKitLib.mrml.segmentations import Layer, write_segmentation
         from LesionKitLib.mrml.subject_hierarchy import place_beside
 
         layers = [Layer(result.lungs, LUNGS, filled=False), Layer(result.lesions, LESIONS)]
@@ -288,9 +288,9 @@ class CovidLungQuantLogic(ScriptedLoadableModuleLogic):
         """(Volume, lungs, lesions) as measured: HU within the pipeline's limits, lesions inside the lungs."""
         import numpy as np
 
-        from CovidLungQuantLib.labels import (LESIONS, LUNGS, lungs_with_lesions)
+        from CovidLungQuantLib.labels import LESIONS, LUNGS, lungs_with_lesions
         from CovidLungQuantLib.segmentation.input_check import HU_LIMITS
-        from LesionKitLib.mrml.segmentations import (read_labels, refresh_algorithm_types)
+        from LesionKitLib.mrml.segmentations import read_labels, refresh_algorithm_types
 
         if segmentation is None:
             raise ValueError(_("No segmentation is chosen."))
@@ -306,8 +306,8 @@ class CovidLungQuantLogic(ScriptedLoadableModuleLogic):
         return volume, lungs_with_lesions(lungs, lesions, volume.spacing), lesions
 
     def exportFiles(self, segmentation: vtkMRMLSegmentationNode, folder: str, kinds) -> list[str]:
-        """Write what the segments hold now; kinds as in CovidLungQuantLib.results.export.KINDS. Returns the files' names."""
-        from CovidLungQuantLib.labels import (LESIONS, LUNGS)
+        """Write what the segments hold now; kinds: of KINDS in CovidLungQuantLib.results.export. Returns file names."""
+        from CovidLungQuantLib.labels import LESIONS, LUNGS
         from CovidLungQuantLib.results.export import export_files
         from LesionKitLib.mrml.editing import editing_summary
         from LesionKitLib.mrml.segment_tags import exported_tags
@@ -375,8 +375,8 @@ class CovidLungQuantLogic(ScriptedLoadableModuleLogic):
         truth: a segmentation with lesion segments, such as an expert's or a phantom's, on the same CT.
         """
         from CovidLungQuantLib.labels import LESIONS
-        from CovidLungQuantLib.measurement.agreement import (OUTCOMES, compare, summary)
-        from LesionKitLib.mrml.segmentations import (Layer, read_labels, write_segmentation)
+        from CovidLungQuantLib.measurement.agreement import OUTCOMES, compare, summary
+        from LesionKitLib.mrml.segmentations import Layer, read_labels, write_segmentation
         from LesionKitLib.mrml.subject_hierarchy import place_beside
 
         inputVolume = self.volumeOf(segmentation)
@@ -417,7 +417,7 @@ class CovidLungQuantLogic(ScriptedLoadableModuleLogic):
 
     def liveGroups(self) -> tuple:
         """Classes that exclude each other: the lungs, and the lesions inside them."""
-        from CovidLungQuantLib.labels import (LESIONS, LUNGS)
+        from CovidLungQuantLib.labels import LESIONS, LUNGS
 
         return LUNGS, LESIONS
 
@@ -444,7 +444,7 @@ class CovidLungQuantLogic(ScriptedLoadableModuleLogic):
     def showMeasurements(self, measurements: dict, segmentation, inputVolume) -> None:
         """Refill the segmentation's table and chart, or make them."""
         from CovidLungQuantLib.measurement.measurements import to_rows
-        from CovidLungQuantLib.results.table_rows import (BARS, third_bars)
+        from CovidLungQuantLib.results.table_rows import BARS, third_bars
         from LesionKitLib.mrml.charts import write_bar_chart
         from LesionKitLib.mrml.tables import write_table
 

@@ -28,7 +28,7 @@ class LesionKitTest(ScriptedLoadableModuleTest):
     def test_the_shared_library_is_installed(self):
         import numpy as np
 
-        from LesionKitLib.imaging.volume import (Volume, affine)
+        from LesionKitLib.imaging.volume import Volume, affine
 
         volume = Volume(np.zeros((2, 3, 4)), affine((0.5, 1.0, 4.0)))
         self.assertAlmostEqual(volume.voxel_ml, 0.002)

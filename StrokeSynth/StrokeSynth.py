@@ -93,7 +93,7 @@ class StrokeSynthWidget(ScriptedLoadableModuleWidget):
         from StrokeSynthPanel.segment import SegmentSection
         from StrokeSynthPanel.synthesize import SynthesizeSection
 
-        from LesionKitPanel.parameters import (SceneParameters, load_ui)
+        from LesionKitPanel.parameters import SceneParameters, load_ui
 
         self.ui = load_ui(self, "StrokeSynth.ui")
         self.logic = StrokeSynthLogic()
@@ -164,8 +164,8 @@ class StrokeSynthWidget(ScriptedLoadableModuleWidget):
 class StrokeSynthLogic(ScriptedLoadableModuleLogic):
     """Volume node in, segmentation and table out; label map in, image and segmentation out; databases as folders.
 
-    Every error is a ValueError whose message is a sentence for the user, but for LesionKitLib.run.errors.MissingResource
-    (no weights or no PyTorch: something can be installed) and Cancelled.
+    Every error is a ValueError whose message is a sentence for the user, but for MissingResource of
+    LesionKitLib.run.errors (no weights or no PyTorch: something can be installed) and Cancelled.
     segment, synthesize: the pipelines, by default those of StrokeSynthLib.
     """
 
@@ -222,9 +222,9 @@ class StrokeSynthLogic(ScriptedLoadableModuleLogic):
 
         import numpy as np
 
-        from LesionKitLib.mrml.segmentations import (Layer, write_segmentation)
+        from LesionKitLib.mrml.segmentations import Layer, write_segmentation
         from LesionKitLib.mrml.subject_hierarchy import place_beside
-        from StrokeSynthLib.labels import (BRAIN, LESION, TISSUES)
+        from StrokeSynthLib.labels import BRAIN, LESION, TISSUES
 
         lesion = np.where(result.lesion > 0, LESION.value, 0).astype(np.uint8)
         layers = [Layer(result.brain, (BRAIN,), filled=False), Layer(lesion, (LESION,))]
@@ -243,7 +243,7 @@ class StrokeSynthLogic(ScriptedLoadableModuleLogic):
 
     def measure(self, segmentation: vtkMRMLSegmentationNode, inputVolume: vtkMRMLScalarVolumeNode) -> dict:
         """Measure what the segments hold now, edited or not, and refill the table; returns the measurements."""
-        from LesionKitLib.mrml.segmentations import (read_labels, refresh_algorithm_types)
+        from LesionKitLib.mrml.segmentations import read_labels, refresh_algorithm_types
         from StrokeSynthLib.measurement.measurements import measure
 
         if segmentation is None:
@@ -270,7 +270,7 @@ class StrokeSynthLogic(ScriptedLoadableModuleLogic):
 
     def liveGroups(self) -> tuple:
         """The brain, and the lesion inside it."""
-        from StrokeSynthLib.labels import (BRAIN, LESION)
+        from StrokeSynthLib.labels import BRAIN, LESION
 
         return (BRAIN,), (LESION,)
 
@@ -434,10 +434,10 @@ class StrokeSynthLogic(ScriptedLoadableModuleLogic):
 
         import numpy as np
 
-        from LesionKitLib.mrml.segmentations import (Layer, write_segmentation)
+        from LesionKitLib.mrml.segmentations import Layer, write_segmentation
         from LesionKitLib.mrml.subject_hierarchy import place_beside
         from LesionKitLib.mrml.views import show_ct
-        from StrokeSynthLib.labels import (LESION, TISSUES)
+        from StrokeSynthLib.labels import LESION, TISSUES
 
         name = _("Synthetic FLAIR, seed {seed}").format(seed=result.seed)
         volume = slicer.util.addVolumeFromArray(result.image.array, result.image.ijk_to_ras, name)
@@ -493,7 +493,7 @@ class StrokeSynthLogic(ScriptedLoadableModuleLogic):
 
     def prepareDatabase(self, folder: str, cases: int, translator: str, seed: int, volumeMl, side: str, device: str):
         """Making a database as a function of a Progress; touches no node."""
-        from StrokeSynthLib.synthesis.database import (DatabaseSetting, make_database)
+        from StrokeSynthLib.synthesis.database import DatabaseSetting, make_database
 
         setting = DatabaseSetting(seed, translator, tuple(volumeMl), side)
         more = {} if self._synthesize is None else {"make": self._synthesize}
@@ -506,7 +506,7 @@ class StrokeSynthLogic(ScriptedLoadableModuleLogic):
 
         from LesionKitLib.mrml.charts import write_bar_chart
         from LesionKitLib.mrml.tables import write_table
-        from LesionKitResearch.experiments.stroke_summary import (COLORS, JSON, arm_title, table_for_people)
+        from StrokeSynthLib.results.experiment_table import COLORS, JSON, arm_title, table_for_people
 
         try:
             rows = json.loads((Path(folder) / JSON).read_text(encoding="utf-8"))["rows"]
@@ -617,8 +617,8 @@ class StrokeSynthTest(ScriptedLoadableModuleTest):
     def test_a_synthesized_brain_comes_with_its_segmentation(self):
         import numpy as np
 
-        from LesionKitLib.imaging.volume import (Volume, affine)
-        from StrokeSynthLib.labels import (LESION, WHITE)
+        from LesionKitLib.imaging.volume import Volume, affine
+        from StrokeSynthLib.labels import LESION, WHITE
         from StrokeSynthLib.synthesis.synthesis import Synthesis
 
         labels = np.zeros((10, 12, 14), np.uint8)

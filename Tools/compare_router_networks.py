@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from BodyPartRouterLib.labels import (CLASSES, TITLES)
+from BodyPartRouterLib.labels import CLASSES, TITLES
 from BodyPartRouterLib.networks.registry import NETWORKS
 from LesionKitResearch.evaluation.router_figures import draw_confusion
 
@@ -62,7 +62,7 @@ def network_seconds(classifier) -> float:
 def outside(classifier, data: Path) -> dict[str, dict]:
     """Share of pictures held that are no X-rays, none of which was trained on."""
     from LesionKitResearch.augmentation.non_xrays import random_picture
-    from LesionKitResearch.datasets.router import (ct_slices, mr_slices)
+    from LesionKitResearch.datasets.router import ct_slices, mr_slices
 
     made = [random_picture(np.random.default_rng([99, n])) for n in range(100)]
     pools = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from LesionKitLib.models.registry import (Model, list_models)
+from LesionKitLib.models.registry import Model, list_models
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "models"
 _CLASSES = ("infection", "ggo", "consolidation", "high_opacity")

@@ -15,7 +15,7 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 FIGURES = ROOT / "docs" / "figures"
-sys.path[:0] = [str(ROOT / folder) for folder in ("LesionKit", "CovidLungQuant", "Testing")]
+sys.path[:0] = [str(ROOT / folder) for folder in ("LesionKit", "CovidLungQuant", "Testing", "Testing/support")]
 
 
 class Network:

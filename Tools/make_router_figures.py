@@ -15,7 +15,9 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 FIGURES = ROOT / "docs" / "figures"
-sys.path[:0] = [str(ROOT / folder) for folder in ("LesionKit", "CovidLungQuant", "BodyPartRouter", "Testing")]
+sys.path[:0] = [
+    str(ROOT / folder) for folder in ("LesionKit", "CovidLungQuant", "BodyPartRouter", "Testing", "Testing/support")
+]
 
 # file name -> (drawn, BodyPartExamined, probability)
 IMAGES = {
@@ -66,7 +68,7 @@ class Drawn:
     def predict(self, xrays, progress=None):
         from BodyPartRouterLib.classification.prediction import Prediction
         from BodyPartRouterLib.labels import CLASSES as LABELS
-        from BodyPartRouterLib.labels import (UNKNOWN, UNKNOWN_SENTENCE)
+        from BodyPartRouterLib.labels import UNKNOWN, UNKNOWN_SENTENCE
 
         found = []
         for xray in xrays:

@@ -15,7 +15,7 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 FIGURES = ROOT / "docs" / "figures"
-sys.path[:0] = [str(ROOT / folder) for folder in ("LesionKit", "CovidLungQuant", "StrokeSynth")]
+sys.path[:0] = [str(ROOT / folder) for folder in ("LesionKit", "CovidLungQuant", "StrokeSynth", "Research")]
 QUANTILES = (0.5, 0.85)  # of the lesion's area among the slices with a lesion: which slices are shown
 CELL, GAP, HEAD = 190, 6, 26  # pixels
 LESION_QUANTILES = (0.15, 0.4, 0.6, 0.8, 0.95)  # of the lesions' volumes: which are shown
@@ -58,7 +58,7 @@ def draw_translators(soop: Path) -> None:
 
 def chosen_pairs(soop: Path, plane: str, priors: np.ndarray):
     """Labels and images of a few validation slices of a plane."""
-    from LesionKitResearch.datasets.stroke import (MIN_LESION_PIXELS, read_slices)
+    from LesionKitResearch.datasets.stroke import MIN_LESION_PIXELS, read_slices
     from LesionKitResearch.datasets.stroke_image_pairs import pairs_of
 
     slices = read_slices(soop, plane, "val")
@@ -71,7 +71,7 @@ def colored(labels: np.ndarray) -> np.ndarray:
     """RGB of a semantic map, uint8; the lesion is left in the color of white matter, with a thin outline."""
     from scipy import ndimage
 
-    from StrokeSynthLib.labels import (LABELS, LESION, WHITE)
+    from StrokeSynthLib.labels import LABELS, LESION, WHITE
 
     colors = np.zeros((LESION.value + 1, 3), np.uint8)
     for label in LABELS:
@@ -92,7 +92,7 @@ def gray(picture: np.ndarray) -> np.ndarray:
 def montage(rows, titles) -> np.ndarray:
     from PIL import Image, ImageDraw
 
-    from StrokeSynthLib.results.figures import (TEXT, _font)
+    from StrokeSynthLib.results.figures import TEXT, _font
 
     heights = [cells[0].shape[0] for _plane, cells in rows]
     size = (len(titles) * (CELL + GAP), HEAD + sum(heights) + GAP * len(rows))
@@ -124,7 +124,7 @@ def draw_masks(soop: Path) -> None:
 
     from LesionKitLib.imaging.volume import resample_like
     from LesionKitResearch.datasets.stroke import PLANES
-    from LesionKitResearch.evaluation.stroke_masks import (FEATURES, shape_features, soop_labels)
+    from LesionKitResearch.evaluation.stroke_masks import FEATURES, shape_features, soop_labels
     from StrokeSynthLib.segmentation.template import load_template
 
     labels = soop_labels()
@@ -170,7 +170,7 @@ def draw_masks(soop: Path) -> None:
 def held_out_lesions(soop: Path) -> list[np.ndarray]:
     """The validation patients' masks as for training: without tiny pieces and those above 300 ml."""
     from LesionKitResearch.datasets.stroke import read_masks
-    from StrokeSynthLib.synthesis.mask_boxes import (MAX_ML, MIN_VOXELS, largest_pieces)
+    from StrokeSynthLib.synthesis.mask_boxes import MAX_ML, MIN_VOXELS, largest_pieces
 
     masks = [largest_pieces(volume.array) for volume in read_masks(soop, "val")]
     return [mask for mask in masks if MIN_VOXELS <= mask.sum() <= MAX_ML * 1000]  # voxels of 1 mm

@@ -15,7 +15,9 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / folder) for folder in ("LesionKit", "CovidLungQuant", "StrokeSynth", "Testing")]
+sys.path[:0] = [
+    str(ROOT / folder) for folder in ("LesionKit", "CovidLungQuant", "StrokeSynth", "Testing", "Testing/support")
+]
 SECTIONS = ("segment", "results", "edit", "synthesize", "database", "experiment")
 WAIT_S = 300
 SEED = 3

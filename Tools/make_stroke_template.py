@@ -14,9 +14,9 @@ import nibabel
 import numpy as np
 from scipy import ndimage
 
-from LesionKitLib.imaging.volume import (Volume, reorient_to_lps, resample_like)
-from StrokeSynthLib.labels import (BACKGROUND, CSF, DEEP_GRAY, GRAY, TISSUES, VENTRICLES, WHITE)
-from StrokeSynthLib.segmentation.template import (FILE, PRIOR_STEP, STANDARD_IJK_TO_RAS, STANDARD_SHAPE)
+from LesionKitLib.imaging.volume import Volume, reorient_to_lps, resample_like
+from StrokeSynthLib.labels import BACKGROUND, CSF, DEEP_GRAY, GRAY, TISSUES, VENTRICLES, WHITE
+from StrokeSynthLib.segmentation.template import FILE, PRIOR_STEP, STANDARD_IJK_TO_RAS, STANDARD_SHAPE
 
 NAME = "mni_icbm152_{}_tal_nlin_sym_09a_converted.nii.gz"
 VENTRICLE_BOX = ((-42, 42), (-62, 44), (-42, 34))  # MNI mm along x, y, z

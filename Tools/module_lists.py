@@ -1,6 +1,6 @@
 """The files that a module's CMakeLists.txt must list, and the packages that pyproject.toml must list.
 
-``python Testing/module_lists.py`` writes them; Testing/unit/test_repository.py checks that nobody forgot to.
+``python Tools/module_lists.py`` writes them; Testing/unit/test_repository.py checks that nobody forgot to.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 TOP_CMAKE = ROOT / "CMakeLists.txt"
 PYPROJECT = ROOT / "pyproject.toml"
+OUTSIDE_SLICER = ("Applications", "Research")  # folders of packages that Slicer does not install
 
 
 def modules() -> list[str]:
@@ -42,10 +43,11 @@ def packages() -> list[str]:
     Not the panels: they need 3D Slicer's desktop.
     """
     names = set()
-    for module in modules():
-        for script in script_files(module):
-            if "/" in script and not script.startswith(f"{module}Panel/"):
+    for folder in (*modules(), *OUTSIDE_SLICER):
+        for script in script_files(folder):
+            if "/" in script and not script.startswith(f"{folder}Panel/"):
                 names.add(script.rpartition("/")[0].replace("/", "."))
+    for module in modules():
         if any(name.startswith("Resources/Models/") for name in resource_files(module)):
             names.add(f"{module}Lib.Resources")
     return sorted(names)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 
-from .console import (cancellable_progress, print_json)
+from .console import cancellable_progress, print_json
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -29,8 +29,8 @@ def add_network_options(parser: argparse.ArgumentParser, default: str = "convlst
 
 
 def run(options: argparse.Namespace) -> None:
-    from CovidLungQuantLib.results.files import write_outputs
     from CovidLungQuantLib.pipeline import analyze
+    from CovidLungQuantLib.results.files import write_outputs
     from LesionKitLib.io.atomic import refuse_unwritable
     from LesionKitLib.io.images import read_volume_and_header
 

@@ -22,8 +22,8 @@ def add_parser(commands) -> None:
 
 def run(options: argparse.Namespace) -> None:
     from CovidLungQuantLib.phantoms.chest import make_phantom
-    from CovidLungQuantLib.results.files import (OVERLAY, REPORT, write_outputs)
     from CovidLungQuantLib.pipeline import analyze
+    from CovidLungQuantLib.results.files import OVERLAY, REPORT, write_outputs
     from LesionKitLib.io.atomic import refuse_unwritable
 
     refuse_unwritable(options.output)

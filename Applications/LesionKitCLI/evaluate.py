@@ -6,8 +6,8 @@ import argparse
 from functools import partial
 from pathlib import Path
 
-from . import (evaluate_router, evaluate_stroke)
-from .console import (cancellable_progress, positive, print_evaluation, print_json)
+from . import evaluate_router, evaluate_stroke
+from .console import cancellable_progress, positive, print_evaluation, print_json
 from .covid import add_network_options
 
 
@@ -42,7 +42,7 @@ def add_parser(commands) -> None:
 
 def run_covid(options: argparse.Namespace) -> None:
     from LesionKitLib.run.errors import UnusableInput
-    from LesionKitResearch.evaluation.covid import (evaluate_and_score, evaluate_volumes)
+    from LesionKitResearch.evaluation.covid import evaluate_and_score, evaluate_volumes
 
     _check_folders(options)
     draw = None

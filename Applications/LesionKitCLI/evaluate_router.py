@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .console import (cancellable_progress, figure, print_json, print_metrics)
+from .console import cancellable_progress, figure, print_json, print_metrics
 from .covid import DEVICES
 
 
@@ -18,7 +18,7 @@ def add_task(tasks) -> None:
 
 
 def _add_options(parser) -> None:
-    from BodyPartRouterLib.networks.registry import (DEFAULT_NETWORK, NETWORKS)
+    from BodyPartRouterLib.networks.registry import DEFAULT_NETWORK, NETWORKS
 
     parser.add_argument("--network", choices=tuple(NETWORKS), default=DEFAULT_NETWORK)
     parser.add_argument("--device", choices=DEVICES, default="auto")

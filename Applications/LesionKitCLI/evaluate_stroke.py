@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .console import (cancellable_progress, positive, print_evaluation, print_json)
+from .console import cancellable_progress, positive, print_evaluation, print_json
 from .covid import DEVICES
 
 

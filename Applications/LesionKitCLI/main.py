@@ -10,9 +10,9 @@ import logging
 import os
 import sys
 
-from LesionKitLib.run.errors import (Cancelled, MissingResource, UnusableInput)
+from LesionKitLib.run.errors import Cancelled, MissingResource, UnusableInput
 
-from . import (covid, demo, evaluate, models, route, stroke, train)
+from . import covid, demo, evaluate, models, route, stroke, train
 
 EXIT_UNUSABLE, EXIT_MISSING, EXIT_CANCELLED = 3, 4, 130
 COMMANDS = (demo, covid, stroke, route, evaluate, train, models)

@@ -15,7 +15,7 @@ def add_parser(commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from LesionKitLib.models.registry import (list_models, verify)
+    from LesionKitLib.models.registry import list_models, verify
     from LesionKitLib.run.errors import MissingResource
 
     models, damaged = list_models(), {}

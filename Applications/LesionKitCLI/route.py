@@ -9,7 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
-from .console import (cancellable_progress, print_json)
+from .console import cancellable_progress, print_json
 from .covid import DEVICES
 
 SERVE = "serve"
@@ -40,7 +40,7 @@ def add_parser(commands) -> None:
 
 def add_network_options(parser: argparse.ArgumentParser) -> None:
     """--network and --device, as for every command of the router."""
-    from BodyPartRouterLib.classification.classifier import (DEFAULT_NETWORK, NETWORKS)
+    from BodyPartRouterLib.classification.classifier import DEFAULT_NETWORK, NETWORKS
 
     parser.add_argument("--network", choices=NETWORKS, default=DEFAULT_NETWORK)
     parser.add_argument("--device", choices=DEVICES, default="auto")
@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> int | None:
     from BodyPartRouterLib.classification.classifier import load_classifier
     from BodyPartRouterLib.routing.examination import find_files
     from BodyPartRouterLib.routing.journal import Journal
-    from BodyPartRouterLib.routing.run import (carry_out, plan_files)
+    from BodyPartRouterLib.routing.run import carry_out, plan_files
     from LesionKitLib.run.errors import UnusableInput
 
     rules = chosen_rules(options)
@@ -84,7 +84,7 @@ def run(options: argparse.Namespace) -> int | None:
 
 def chosen_rules(options: argparse.Namespace):
     """The rules file's, with relative folders below --copy or --move if given; without one a folder for each class."""
-    from BodyPartRouterLib.routing.rules import (folder_rules, into_folder, load_rules)
+    from BodyPartRouterLib.routing.rules import folder_rules, into_folder, load_rules
 
     folder = options.copy or options.move
     if options.rules is None:
@@ -102,7 +102,7 @@ def refuse_unwritable_folder(folder: Path | None) -> None:
 
 def print_table(records: list[dict]) -> None:
     """The plan, or what became of it, for people."""
-    from BodyPartRouterLib.routing.plan import (TABLE_HEADER, table_row)
+    from BodyPartRouterLib.routing.plan import TABLE_HEADER, table_row
 
     rows = [TABLE_HEADER, *map(table_row, records)]
     widths = [min(max(len(row[column]) for row in rows), 40) for column in range(len(TABLE_HEADER) - 1)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import (stroke_database, stroke_experiment, stroke_segment, stroke_synthesize)
+from . import stroke_database, stroke_experiment, stroke_segment, stroke_synthesize
 
 SUBCOMMANDS = (stroke_segment, stroke_synthesize, stroke_database, stroke_experiment)
 

@@ -6,8 +6,8 @@ import argparse
 import functools
 from pathlib import Path
 
-from .console import (cancellable_progress, positive, print_json)
-from .stroke_synthesize import (add_choices, check_seed)
+from .console import cancellable_progress, positive, print_json
+from .stroke_synthesize import add_choices, check_seed
 
 
 def add_parser(tasks) -> None:
@@ -24,7 +24,7 @@ def add_parser(tasks) -> None:
 
 def run(options: argparse.Namespace) -> None:
     from LesionKitLib.io.images import read_volume
-    from StrokeSynthLib.synthesis.database import (DatabaseSetting, make_database)
+    from StrokeSynthLib.synthesis.database import DatabaseSetting, make_database
 
     names = tuple(Path(path).name for path in options.labels) or ("template",)
     maps = [functools.partial(read_volume, path) for path in options.labels] or [lambda: None]

@@ -6,7 +6,7 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from .console import (cancellable_progress, positive, print_json)
+from .console import cancellable_progress, positive, print_json
 from .covid import DEVICES
 
 
@@ -30,7 +30,7 @@ def add_parser(tasks) -> None:
 def run(options: argparse.Namespace) -> None:
     from LesionKitLib.io.atomic import refuse_unwritable
     from LesionKitLib.run.errors import UnusableInput
-    from LesionKitResearch.experiments.stroke_summary import (FIGURE, as_markdown)
+    from LesionKitResearch.experiments.stroke_summary import FIGURE, as_markdown
     from LesionKitResearch.experiments.stroke_synthetic_data import run_experiment
 
     if not (options.data / "soop").is_dir():
@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> None:
 def setting_of(options: argparse.Namespace):
     """The setting that the options describe; raises UnusableInput for sizes or arms that are not known."""
     from LesionKitLib.run.errors import UnusableInput
-    from LesionKitResearch.experiments.stroke_synthetic_data import (ARMS, SMALL, Setting, parse_sizes)
+    from LesionKitResearch.experiments.stroke_synthetic_data import ARMS, SMALL, Setting, parse_sizes
 
     setting = SMALL if options.small else Setting()
     changes: dict = {}

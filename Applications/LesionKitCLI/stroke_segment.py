@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 
-from .console import (cancellable_progress, print_json)
+from .console import cancellable_progress, print_json
 from .covid import DEVICES
 
 
@@ -23,8 +23,8 @@ def add_parser(tasks) -> None:
 def run(options: argparse.Namespace) -> None:
     from LesionKitLib.io.atomic import refuse_unwritable
     from LesionKitLib.io.images import read_volume_and_header
-    from StrokeSynthLib.results.files import write_outputs
     from StrokeSynthLib.pipeline import segment_stroke
+    from StrokeSynthLib.results.files import write_outputs
 
     refuse_unwritable(options.output)
     start = time.perf_counter()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from .console import (cancellable_progress, print_json)
+from .console import cancellable_progress, print_json
 from .covid import DEVICES
 from .stroke_segment import pieces
 
@@ -24,7 +24,7 @@ def add_parser(tasks) -> None:
 def add_choices(parser: argparse.ArgumentParser) -> None:
     """What synthesize and database let choose alike."""
     from StrokeSynthLib.networks.registry import TRANSLATORS
-    from StrokeSynthLib.synthesis.mask_sampling import (SIDES, VOLUME_RANGE_ML)
+    from StrokeSynthLib.synthesis.mask_sampling import SIDES, VOLUME_RANGE_ML
 
     parser.add_argument("--translator", choices=TRANSLATORS, default="pix2pix")
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same result (default 0)")

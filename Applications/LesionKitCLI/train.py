@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from . import (train_covid, train_router, train_stroke)
+from . import train_covid, train_router, train_stroke
 from .console import positive
 from .covid import DEVICES
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .console import (cancellable_progress, figure)
+from .console import cancellable_progress, figure
 from .training_options import wished
 
 NAMES = ("covid-convlstm", "covid-jcs", "covid-multitask")
@@ -62,7 +62,7 @@ def _train(name: str, data: Path, output: Path, plan, device: str, progress, **o
 def _cross_validate(options: argparse.Namespace, plan, device: str, progress) -> None:
     from CovidLungQuantLib.networks.registry import build_network
     from LesionKitResearch.evaluation.covid_pictures import picture_segmenter
-    from LesionKitResearch.experiments.cross_validation import (RESULT, cross_validate, draw_folds)
+    from LesionKitResearch.experiments.cross_validation import RESULT, cross_validate, draw_folds
 
     short = options.name.removeprefix("covid-")
     own = {"teacher": "", "finish": False} if short == "convlstm" else {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from .console import (cancellable_progress, figure)
+from .console import cancellable_progress, figure
 from .training_options import wished
 
 NAMES = ("router", "router-light", "router-mobilenet", "router-resnet18")
@@ -15,7 +15,7 @@ def run(options: argparse.Namespace) -> None:
     from LesionKitLib.models.inference import choose_runtime
     from LesionKitLib.run.errors import UnusableInput
     from LesionKitResearch.training.router_recipe import NAMES as NETWORKS
-    from LesionKitResearch.training.router_recipe import (PLANS, train_and_describe)
+    from LesionKitResearch.training.router_recipe import PLANS, train_and_describe
 
     if not (options.data / "index.csv").is_file():
         raise UnusableInput(f"'{options.data}' holds no index.csv.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 
-from .console import (cancellable_progress, figure)
+from .console import cancellable_progress, figure
 from .training_options import wished
 
 SYNTHESIS = ("stroke-mask-gan", "stroke-pix2pix", "stroke-spade", "stroke-cyclegan")
@@ -42,8 +42,8 @@ def run_synthesis(options: argparse.Namespace) -> None:
     from LesionKitLib.io.atomic import refuse_unwritable
     from LesionKitLib.models.inference import choose_runtime
     from LesionKitLib.run.errors import UnusableInput
-    from LesionKitResearch.training import (stroke_masks, stroke_translators)
-    from LesionKitResearch.training.stroke_synthesis_recipes import (train_mask_model, train_translator_model)
+    from LesionKitResearch.training import stroke_masks, stroke_translators
+    from LesionKitResearch.training.stroke_synthesis_recipes import train_mask_model, train_translator_model
 
     if not (options.data / "soop").is_dir():
         raise UnusableInput(f"'{options.data}' holds no folder soop.")

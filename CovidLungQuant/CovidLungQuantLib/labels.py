@@ -19,7 +19,12 @@ from __future__ import annotations
 import numpy as np
 
 from LesionKitLib.imaging.measures import bounding_box
-from LesionKitLib.imaging.segment_class import (ANATOMICAL_STRUCTURE, MORPHOLOGICALLY_ABNORMAL_STRUCTURE, Code, SegmentClass)
+from LesionKitLib.imaging.segment_class import (
+    ANATOMICAL_STRUCTURE,
+    MORPHOLOGICALLY_ABNORMAL_STRUCTURE,
+    Code,
+    SegmentClass,
+)
 
 LUNG: Code = ("SCT", "39607008", "Lung")
 PLEURA: Code = ("SCT", "3120008", "Pleura")

@@ -9,21 +9,27 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from CovidLungQuantLib.classification.decision import (UNUSUAL_NOTE, Calibration, SliceAnswers, decide, is_unusual)
+from CovidLungQuantLib.classification.decision import UNUSUAL_NOTE, Calibration, SliceAnswers, decide, is_unusual
 from CovidLungQuantLib.measurement.findings import list_findings
 from CovidLungQuantLib.measurement.measurements import measure
-from CovidLungQuantLib.networks.registry import (CHOICES, load_network, members, version_of)
+from CovidLungQuantLib.networks.registry import CHOICES, load_network, members, version_of
 from CovidLungQuantLib.results.result import CovidResult
-from LesionKitLib.imaging.resample import linear_weights
-from LesionKitLib.imaging.volume import (OBLIQUE_LIMIT_DEGREES, Volume, obliquity_degrees, reorient_to_lps, resample_like, straighten)
-from LesionKitLib.models.inference import (Runtime, choose_runtime, with_fallback)
-from LesionKitLib.run.errors import UnusableInput
-from LesionKitLib.run.progress import Progress
-
-from CovidLungQuantLib.segmentation.chest_box import (ChestBox, find_chest)
-from CovidLungQuantLib.segmentation.frames import (FramePlacement, channels_of_hu)
+from CovidLungQuantLib.segmentation.chest_box import ChestBox, find_chest
+from CovidLungQuantLib.segmentation.frames import FramePlacement, channels_of_hu
 from CovidLungQuantLib.segmentation.input_check import check_chest_ct
 from CovidLungQuantLib.segmentation.lungs import label_lungs
+from LesionKitLib.imaging.resample import linear_weights
+from LesionKitLib.imaging.volume import (
+    OBLIQUE_LIMIT_DEGREES,
+    Volume,
+    obliquity_degrees,
+    reorient_to_lps,
+    resample_like,
+    straighten,
+)
+from LesionKitLib.models.inference import Runtime, choose_runtime, with_fallback
+from LesionKitLib.run.errors import UnusableInput
+from LesionKitLib.run.progress import Progress
 
 LESION_IN_LUNG = 0.2  # a lesion voxel needs at least this probability of lung
 log = logging.getLogger(__name__)
@@ -170,7 +176,7 @@ def run_network(
 
 
 def _said(heads, image) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
-    from LesionKitResearch.losses.covid import lung_window_errors
+    from CovidLungQuantLib.networks.heads import lung_window_errors
 
     errors = None if heads.reconstruction is None else lung_window_errors(heads.reconstruction, image)
     heat = None if heads.heat is None else heads.heat[:, 0]

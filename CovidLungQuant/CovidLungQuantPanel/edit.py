@@ -148,7 +148,7 @@ class EditSection(EditorSection):
         )
 
     def _reason_against_revert(self) -> str:
-        from LesionKitLib.mrml.segmentations import (ALGORITHM_TYPE_TAG, get_tag)
+        from LesionKitLib.mrml.segmentations import ALGORITHM_TYPE_TAG, get_tag
 
         segment_id = self.ui.segmentEditorWidget.currentSegmentID()
         segment = self._segmentation.GetSegmentation().GetSegment(segment_id) if self._segmentation else None

@@ -65,7 +65,7 @@ class FindingsSection:
     # lesions ----------------------------------------------------------------------------------------------------------
 
     def _fill(self, findings: list[dict]) -> None:
-        from CovidLungQuantLib.measurement.findings import (HEADER, finding_rows_of_dicts)
+        from CovidLungQuantLib.measurement.findings import HEADER, finding_rows_of_dicts
 
         table = self.ui.findingsTable
         self._is_filling = True

@@ -8,7 +8,7 @@ from slicer.util import VTKObservationMixin
 
 from LesionKitPanel.plot_view import plot_view
 
-from .common import (qtTimer, slot)
+from .common import qtTimer, slot
 
 PLOT_VIEW_TAG = "CovidLungQuant.Chart"
 ROW_PIXELS = 22
@@ -91,7 +91,7 @@ class ResultsSection(VTKObservationMixin):
 
     @slot
     def _show_counts(self, counts) -> None:
-        """counts: a LiveTable of LesionKitLib.mrml.live_measurements, which the logic has put into tables and chart already."""
+        """counts: a LiveTable of LesionKitLib.mrml.live_measurements; the logic has put it into tables and chart."""
         if counts.measurements is None:
             self._show_reason(counts.message)
         else:

@@ -7,7 +7,7 @@ import os
 import slicer
 from slicer.i18n import tr as _
 
-from LesionKitPanel.apply import (ApplySection, duration)
+from LesionKitPanel.apply import ApplySection, duration
 
 from .common import slot
 

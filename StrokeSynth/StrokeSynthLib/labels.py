@@ -12,7 +12,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from LesionKitLib.imaging.segment_class import (ANATOMICAL_STRUCTURE, MORPHOLOGICALLY_ABNORMAL_STRUCTURE, Code, SegmentClass)
+from LesionKitLib.imaging.segment_class import (
+    ANATOMICAL_STRUCTURE,
+    MORPHOLOGICALLY_ABNORMAL_STRUCTURE,
+    Code,
+    SegmentClass,
+)
 from LesionKitLib.run.errors import UnusableInput
 
 BRAIN_CODE: Code = ("SCT", "12738006", "Brain")

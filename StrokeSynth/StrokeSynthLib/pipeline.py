@@ -13,19 +13,19 @@ import time
 import numpy as np
 
 from LesionKitLib.imaging.measures import components
-from LesionKitLib.imaging.volume import (Volume, reorient_to_lps)
-from LesionKitLib.models.inference import (Runtime, choose_runtime, with_fallback)
-from LesionKitLib.models.registry import (Model, find_model, load_weights, read_model)
+from LesionKitLib.imaging.volume import Volume, reorient_to_lps
+from LesionKitLib.models.inference import Runtime, choose_runtime, with_fallback
+from LesionKitLib.models.registry import Model, find_model, load_weights, read_model
 from LesionKitLib.run.progress import Progress
-from .labels import (LESION, WHITE)
-from StrokeSynthLib.measurement.measurements import (MIN_LESION_ML, measure)
+from StrokeSynthLib.measurement.measurements import MIN_LESION_ML, measure
 from StrokeSynthLib.results.result import StrokeResult
-
-from StrokeSynthLib.segmentation.alignment import (Alignment, align, foreground, from_standard, has_skull, to_standard)
+from StrokeSynthLib.segmentation.alignment import Alignment, align, foreground, from_standard, has_skull, to_standard
 from StrokeSynthLib.segmentation.input_check import check_brain_mr
-from StrokeSynthLib.segmentation.slice_prediction import (LESION_FROM, mirrored_probabilities)
-from StrokeSynthLib.segmentation.slice_views import (channels, normalized, template_volume)
+from StrokeSynthLib.segmentation.slice_prediction import LESION_FROM, mirrored_probabilities
+from StrokeSynthLib.segmentation.slice_views import channels, normalized, template_volume
 from StrokeSynthLib.segmentation.template import load_template
+
+from .labels import LESION, WHITE
 
 MODEL = "stroke-unet"
 BRAIN_MARGIN = 3  # voxels of 1 mm about the template's brain in which a head's brain is looked for

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from slicer.i18n import tr as _
 
-from LesionKitPanel.slots import (qtTimer, slot)
+from LesionKitPanel.slots import qtTimer, slot
 
 ROW_PIXELS = 22
 
@@ -67,7 +67,7 @@ class ResultsSection:
 
     @slot
     def _show_counts(self, counts) -> None:
-        """counts: a LiveTable of LesionKitLib.mrml.live_measurements, which the logic has put into the tables already."""
+        """counts: a LiveTable of LesionKitLib.mrml.live_measurements; the logic has put it into the tables."""
         found = counts.measurements
         if found is None:
             self._show_reason(counts.message)

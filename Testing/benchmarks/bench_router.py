@@ -16,7 +16,7 @@ from statistics import median
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
 PUBLISHED = 0.0295
 SIDE, BATCH = 2000, 64
@@ -45,8 +45,8 @@ def seconds(work, repeats: int, clock=time.perf_counter) -> float:
 
 
 def main() -> None:
-    from BodyPartRouterLib.classification.classifier import (NETWORKS, load_classifier)
-    from BodyPartRouterLib.reading.xray import read_xray
+    from BodyPartRouterLib.classification.classifier import NETWORKS, load_classifier
+    from BodyPartRouterLib.reading.decoding import read_xray
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=3)

@@ -51,7 +51,7 @@ def cost(networks: list) -> dict[str, float]:
 
 def row_of(name: str, data: Path) -> dict:
     """The figures of one choice of network."""
-    from CovidLungQuantLib.networks.registry import (deciding_members, load_network, members)
+    from CovidLungQuantLib.networks.registry import deciding_members, load_network, members
     from LesionKitResearch.evaluation.covid import evaluate_slices
     from LesionKitResearch.evaluation.covid_classification import evaluate_decisions
 
@@ -77,7 +77,7 @@ def fold_rows(folds: Path, steps: int) -> list[dict]:
 
 def trained_peer(folds: Path, own, document: dict, steps: int) -> dict:
     """The peer's row. document: says steps and seed of the cross-validation; own: its network."""
-    from LesionKitResearch.training.covid import (Mixture, covid_sources)
+    from LesionKitResearch.training.covid import Mixture, covid_sources
 
     sources = covid_sources(folds / "fold0" / "data", Mixture(), document["seed"])
     seconds = seconds_of_a_step(own, sources, of_sequences=True), seconds_of_a_step(build_peer(), sources)
@@ -129,7 +129,7 @@ def seconds_of_a_step(network, sources: dict, of_sequences: bool = False, count:
     import torch
 
     from LesionKitResearch.losses.covid import segmentation_loss
-    from LesionKitResearch.training.covid import (Mixture, draw_batch)
+    from LesionKitResearch.training.covid import Mixture, draw_batch
 
     network = copy.deepcopy(network).train().to(memory_format=torch.channels_last)
     for parameter in network.parameters():
@@ -151,11 +151,11 @@ def peer_row(data: Path, sources: dict, folder: Path, steps: int) -> dict:
     """The peer, trained by the same loop and scored on the fold's held-out slices."""
     import torch
 
-    from LesionKitResearch.evaluation.covid_pictures import picture_segmenter
     from LesionKitResearch.datasets.covid import labeled_slices
-    from LesionKitResearch.evaluation.covid import (metrics_of, score_slices)
-    from LesionKitResearch.training.covid import (Mixture, draw_batch)
-    from LesionKitResearch.training.loop import (TrainingPlan, fit)
+    from LesionKitResearch.evaluation.covid import metrics_of, score_slices
+    from LesionKitResearch.evaluation.covid_pictures import picture_segmenter
+    from LesionKitResearch.training.covid import Mixture, draw_batch
+    from LesionKitResearch.training.loop import TrainingPlan, fit
 
     model = build_peer().to(memory_format=torch.channels_last)
     plan = TrainingPlan(steps=steps, warmup=min(100, steps // 10), save_every=25)

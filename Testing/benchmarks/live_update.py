@@ -13,7 +13,9 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT / folder) for folder in ("LesionKit", "CovidLungQuant", "Testing", "Testing/mrml")]
+sys.path[:0] = [
+    str(ROOT / folder) for folder in ("LesionKit", "CovidLungQuant", "Testing", "Testing/support", "Testing/mrml")
+]
 
 from slicer_host.headless import load_module, start  # noqa: E402
 
@@ -24,7 +26,7 @@ from test_mrml_live import Timers, stroke  # noqa: E402
 from CovidLungQuantLib.measurement.measurements import measure  # noqa: E402
 from CovidLungQuantLib.phantoms.chest import make_phantom  # noqa: E402
 from CovidLungQuantLib.results.result import CovidResult  # noqa: E402
-from LesionKitLib.mrml.live_measurements import (DEBOUNCE_MS, LiveMeasurement)  # noqa: E402
+from LesionKitLib.mrml.live_measurements import DEBOUNCE_MS, LiveMeasurement  # noqa: E402
 
 SHAPE = (120, 512, 512)
 STROKES = {  # name -> (segment, mode, radii in voxels along k, j, i)

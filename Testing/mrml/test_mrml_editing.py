@@ -7,8 +7,8 @@ import pytest
 import slicer
 from scene_helpers import draw, edit, mask_of
 
-from CovidLungQuantLib.labels import (CONSOLIDATION, GGO, LESIONS, lungs_with_lesions)
-from LesionKitLib.mrml.segmentations import (get_tag, is_edited, refresh_algorithm_types, terminology_entry)
+from CovidLungQuantLib.labels import CONSOLIDATION, GGO, LESIONS, lungs_with_lesions
+from LesionKitLib.mrml.segmentations import get_tag, is_edited, refresh_algorithm_types, terminology_entry
 from LesionKitLib.mrml.tables import read_table
 
 

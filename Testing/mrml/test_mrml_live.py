@@ -11,10 +11,10 @@ import slicer
 from scene_helpers import draw, edit, mask_of
 from vtk.util.numpy_support import vtk_to_numpy
 
-from CovidLungQuantLib.labels import (CONSOLIDATION, LUNGS)
-from LesionKitLib.mrml.editing import (IDLE_S, editing_summary, is_reviewed, mask_to_lungs, revert_to_ai, set_reviewed)
+from CovidLungQuantLib.labels import CONSOLIDATION, LUNGS
+from LesionKitLib.mrml.editing import IDLE_S, editing_summary, is_reviewed, mask_to_lungs, revert_to_ai, set_reviewed
 from LesionKitLib.mrml.live_measurements import LiveMeasurement
-from LesionKitLib.mrml.segmentations import (get_tag, terminology_entry)
+from LesionKitLib.mrml.segmentations import get_tag, terminology_entry
 from LesionKitLib.mrml.tables import read_table
 from LesionKitLib.run.background import BackgroundRunner
 from LesionKitLib.run.errors import Cancelled

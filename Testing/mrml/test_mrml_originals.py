@@ -7,9 +7,9 @@ import pytest
 import slicer
 from scene_helpers import edit, mask_of
 
-from CovidLungQuantLib.labels import (LESIONS, LUNGS)
-from LesionKitLib.mrml.originals import (ORIGINAL_ATTRIBUTE, has_original, read_original, revert_to_ai)
-from LesionKitLib.mrml.segmentations import (get_tag, refresh_algorithm_types)
+from CovidLungQuantLib.labels import LESIONS, LUNGS
+from LesionKitLib.mrml.originals import ORIGINAL_ATTRIBUTE, has_original, read_original, revert_to_ai
+from LesionKitLib.mrml.segmentations import get_tag, refresh_algorithm_types
 
 
 def emptied(segmentation, name, node):

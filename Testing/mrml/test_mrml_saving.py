@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scene_helpers import edit, mask_of
 
-from CovidLungQuantLib.labels import (LESIONS, LUNGS)
-from LesionKitLib.mrml.segmentations import (get_tag, refresh_algorithm_types)
+from CovidLungQuantLib.labels import LESIONS, LUNGS
+from LesionKitLib.mrml.segmentations import get_tag, refresh_algorithm_types
 from LesionKitLib.mrml.tables import read_table
 
 TAGS = (

@@ -7,7 +7,7 @@ import pytest
 import slicer
 import vtk
 
-from LesionKitLib.imaging.volume import (LPS_IN_RAS, affine)
+from LesionKitLib.imaging.volume import LPS_IN_RAS, affine
 from LesionKitLib.mrml.volumes import volume_from_node
 from LesionKitLib.run.errors import UnusableInput
 

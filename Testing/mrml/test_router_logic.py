@@ -11,7 +11,7 @@ import slicer
 from router_fixtures import BrightnessClassifier, picture, write_xray
 from slicer_host.headless import load_module
 
-from LesionKitLib.run.errors import (Cancelled, UnusableInput)
+from LesionKitLib.run.errors import Cancelled, UnusableInput
 from LesionKitLib.run.progress import Progress
 
 MODULE_FILE = Path(__file__).parents[2] / "BodyPartRouter" / "BodyPartRouter.py"

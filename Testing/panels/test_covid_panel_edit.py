@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import slicer
 
-from LesionKitLib.mrml.segmentations import (ALGORITHM_TYPE_TAG, get_tag)
+from LesionKitLib.mrml.segmentations import ALGORITHM_TYPE_TAG, get_tag
 
 pytest_plugins = "covid_panel"
 

@@ -10,7 +10,7 @@ import pytest
 import slicer
 
 from CovidLungQuantLib.phantoms.chest import make_phantom
-from LesionKitLib.io.images import (read_seg_nrrd, read_volume)
+from LesionKitLib.io.images import read_seg_nrrd, read_volume
 
 pytest_plugins = "covid_panel"
 

@@ -54,7 +54,7 @@ def test_the_lesions_are_looked_for_again_after_a_correction(panel):
 
 def test_truth_against_prediction_colors_what_was_missed_and_marked_in_vain(panel, chest):
     from CovidLungQuantLib.labels import LESIONS
-    from LesionKitLib.mrml.segmentations import (Layer, write_segmentation)
+    from LesionKitLib.mrml.segmentations import Layer, write_segmentation
 
     segmentation = panel.apply()
     assert not panel.ui.compareButton.enabled and "holds the truth" in panel.ui.compareButton.toolTip

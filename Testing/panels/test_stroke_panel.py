@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 import slicer
 
-from LesionKitLib.imaging.volume import (Volume, affine)
+from LesionKitLib.imaging.volume import Volume, affine
 from LesionKitLib.models import inference
-from LesionKitLib.mrml.segmentations import (ALGORITHM_TYPE_TAG, get_tag)
+from LesionKitLib.mrml.segmentations import ALGORITHM_TYPE_TAG, get_tag
 from LesionKitLib.mrml.tables import read_table
 from LesionKitLib.run import requirements
 from LesionKitLib.run.errors import UnusableInput
-from StrokeSynthLib.labels import (LESION, WHITE)
+from StrokeSynthLib.labels import LESION, WHITE
 from StrokeSynthLib.measurement.measurements import measure
 from StrokeSynthLib.networks.registry import TRANSLATORS
 from StrokeSynthLib.results.result import StrokeResult

@@ -17,9 +17,18 @@ import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [
-    str(ROOT / folder) for folder in ("LesionKit", "CovidLungQuant", "StrokeSynth", "BodyPartRouter", "Testing")
+    str(ROOT / folder)
+    for folder in (
+        "LesionKit",
+        "CovidLungQuant",
+        "StrokeSynth",
+        "BodyPartRouter",
+        "Applications",
+        "Research",
+        "Testing/support",
+    )
 ]
 
 from router_fixtures import BrightnessClassifier, write_xray  # noqa: E402

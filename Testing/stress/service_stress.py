@@ -17,8 +17,10 @@ import time
 from collections import Counter
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / folder) for folder in ("LesionKit", "BodyPartRouter", "Testing")]
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [
+    str(ROOT / folder) for folder in ("LesionKit", "BodyPartRouter", "Applications", "Research", "Testing/support")
+]
 
 from router_peers import ServiceProcess, StoreScp, free_port, send, wait_until  # noqa: E402
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from LesionKitLib.imaging.volume import (LPS_IN_RAS, Volume, affine)
+from LesionKitLib.imaging.volume import LPS_IN_RAS, Volume, affine
 
 BODY, AIR_LUNG, GGO, CONSOLIDATION, EFFUSION = 100, -500, -700, -850, -1000
 VALUES = (AIR_LUNG, GGO, CONSOLIDATION, EFFUSION)

@@ -8,7 +8,7 @@ import numpy as np
 from dicom_fixtures import DX_STORAGE, dicom_image, save
 
 from BodyPartRouterLib.classification.prediction import Prediction
-from BodyPartRouterLib.labels import (CLASSES, UNKNOWN, UNKNOWN_SENTENCE)
+from BodyPartRouterLib.labels import CLASSES, UNKNOWN, UNKNOWN_SENTENCE
 
 LEVELS = {label: (n + 1) / 7 for n, label in enumerate((*CLASSES, UNKNOWN))}  # mean brightness of the pictures
 

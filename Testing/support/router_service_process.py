@@ -10,8 +10,10 @@ import sys
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / folder) for folder in ("LesionKit", "BodyPartRouter", "Testing")]
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [
+    str(ROOT / folder) for folder in ("LesionKit", "BodyPartRouter", "Applications", "Research", "Testing/support")
+]
 
 
 def main() -> int:

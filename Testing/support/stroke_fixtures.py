@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from LesionKitLib.imaging.volume import Volume
-from StrokeSynthLib.labels import (LABELS, LESION)
-from StrokeSynthLib.segmentation.template import (SOOP_SHAPE, load_template, template_labels_on_soop_grid)
+from StrokeSynthLib.labels import LABELS, LESION
+from StrokeSynthLib.segmentation.template import SOOP_SHAPE, load_template, template_labels_on_soop_grid
 
 GRAYS = {c.value: gray for c, gray in zip(LABELS, (50, 40, 130, 100, 120, 230), strict=True)}
 CENTER, RADIUS = (100, 95, 110), 12  # k, j, i on the standard grid: white matter of the left hemisphere
@@ -73,7 +73,7 @@ def soop_folder(folder: Path, planes=("axial",), patients: int = 6, size=None) -
 
 
 def _picture(volume: np.ndarray, plane: str) -> np.ndarray:
-    from StrokeSynthLib.segmentation.slice_views import (PUBLIC_INDEX, plane_slice)
+    from StrokeSynthLib.segmentation.slice_views import PUBLIC_INDEX, plane_slice
 
     return plane_slice(volume, plane, PUBLIC_INDEX[plane])
 

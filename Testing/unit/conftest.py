@@ -17,8 +17,8 @@ def random_model(tmp_path_factory):
     from CovidLungQuantLib.networks.convlstm import ConvLSTMNet
     from CovidLungQuantLib.networks.jcs import JCSNet
     from CovidLungQuantLib.networks.multitask import MultiTaskNet
-    from LesionKitResearch.training.covid import (PLAN, Mixture)
-    from LesionKitResearch.training.covid_joint import (PLANS, JointMixture)
+    from LesionKitResearch.training.covid import PLAN, Mixture
+    from LesionKitResearch.training.covid_joint import PLANS, JointMixture
     from LesionKitResearch.training.covid_joint_recipe import describe_joint
     from LesionKitResearch.training.covid_recipe import describe
 

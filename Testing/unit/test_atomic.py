@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from LesionKitLib.io.atomic import (atomic_file, atomic_folder, refuse_unwritable)
-from LesionKitLib.run.errors import (Cancelled, UnusableInput)
+from LesionKitLib.io.atomic import atomic_file, atomic_folder, refuse_unwritable
+from LesionKitLib.run.errors import Cancelled, UnusableInput
 
 NOBODY = 65534  # Debian's user without rights
 

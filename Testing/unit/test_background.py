@@ -10,8 +10,8 @@ import threading
 import pytest
 from module_lists import ROOT
 
-from LesionKitLib.run.background import (CLOCK_STEP_S, BackgroundRunner, user_sentence)
-from LesionKitLib.run.errors import (MissingResource, UnusableInput)
+from LesionKitLib.run.background import CLOCK_STEP_S, BackgroundRunner, user_sentence
+from LesionKitLib.run.errors import MissingResource, UnusableInput
 
 PATIENCE = 2000  # ticks of at most 8 ms
 
@@ -330,7 +330,7 @@ def test_stop_waits_for_the_thread_as_long_as_it_is_told(bench):
 def test_leaving_the_interpreter_ends_running_work_first():
     code = (
         "import sys, threading\n"
-        "from LesionKitLib.background import BackgroundRunner\n"
+        "from LesionKitLib.run.background import BackgroundRunner\n"
         "class Timer:\n"
         "    def __init__(self, *_): pass\n"
         "    start = stop = lambda self: None\n"

@@ -9,9 +9,9 @@ import pytest
 from chest_fixtures import AIR_LUNG, BODY, block_chest
 
 from CovidLungQuantLib.phantoms.chest import make_phantom
-from CovidLungQuantLib.segmentation.chest_box import (FRAME_MULTIPLE, find_chest)
-from CovidLungQuantLib.segmentation.frames import (MODEL_MM, MODEL_SLICE_MM)
-from LesionKitLib.imaging.volume import (Volume, affine)
+from CovidLungQuantLib.segmentation.chest_box import FRAME_MULTIPLE, find_chest
+from CovidLungQuantLib.segmentation.frames import MODEL_MM, MODEL_SLICE_MM
+from LesionKitLib.imaging.volume import Volume, affine
 from LesionKitLib.run.errors import UnusableInput
 
 

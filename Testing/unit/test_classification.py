@@ -8,13 +8,19 @@ import numpy as np
 import pytest
 from data_fixtures import HELD_ASIDE, SIZE, classify_folder, picture, sirm_folder
 
-from LesionKitResearch.evaluation.covid_pictures import decide_picture
 from LesionKitCLI.main import main
 from LesionKitLib.run.errors import UnusableInput
 from LesionKitResearch.datasets.covid import UNKNOWN
-from LesionKitResearch.datasets.covid_decisions import (SPLITS, decision_of, decision_pictures, decision_sequences, is_held_aside)
-from LesionKitResearch.evaluation.covid_classification import (DecisionScore, decision_metrics, evaluate_decisions)
-from LesionKitResearch.evaluation.covid_figures import (draw_areas, draw_decisions, limits_of_agreement)
+from LesionKitResearch.datasets.covid_decisions import (
+    SPLITS,
+    decision_of,
+    decision_pictures,
+    decision_sequences,
+    is_held_aside,
+)
+from LesionKitResearch.evaluation.covid_classification import DecisionScore, decision_metrics, evaluate_decisions
+from LesionKitResearch.evaluation.covid_figures import draw_areas, draw_decisions, limits_of_agreement
+from LesionKitResearch.evaluation.covid_pictures import decide_picture
 from LesionKitResearch.training.covid_joint import disguise
 
 
@@ -147,7 +153,7 @@ def test_limits_of_agreement_are_those_of_bland_and_altman():
 
 
 def test_pictures_are_drawn_of_decisions_and_areas(tmp_path):
-    from LesionKitResearch.evaluation.covid import (Counts, ImageScore)
+    from LesionKitResearch.evaluation.covid import Counts, ImageScore
 
     draw_decisions(scores([0.9, 0.6, 0.4, 0.1], [1, 1, 0, 0]), 0.5, tmp_path / "a.png")
     draw_areas([ImageScore("s", str(n), {"infection": Counts(n, n + 1, n)}) for n in range(4)], tmp_path / "b.png")

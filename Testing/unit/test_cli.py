@@ -26,9 +26,9 @@ from dicom_fixtures import (
     write_series,
 )
 
-from CovidLungQuantLib.results.files import (MEASUREMENTS, OVERLAY, REPORT, SEGMENTATION, TABLE)
+from CovidLungQuantLib.results.files import MEASUREMENTS, OVERLAY, REPORT, SEGMENTATION, TABLE
 from LesionKitCLI.main import main
-from LesionKitLib.imaging.volume import (Volume, affine, to_sitk)
+from LesionKitLib.imaging.volume import Volume, affine, to_sitk
 from LesionKitLib.io import atomic
 from LesionKitLib.run.progress import Progress
 
@@ -414,7 +414,7 @@ def test_evaluation_on_volumes_counts_slices(tmp_path, threshold_network, capsys
 
 def test_evaluation_on_phantoms_is_one_json_document(threshold_network, monkeypatch, capsys):
     from CovidLungQuantLib.phantoms import chest
-    from CovidLungQuantLib.phantoms.chest import (Phantom, PhantomLesion)
+    from CovidLungQuantLib.phantoms.chest import Phantom, PhantomLesion
 
     def make(seed, spacing, directions):
         voxel = CHEST.volume.voxel_ml

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from CovidLungQuantLib.networks.convlstm import (CHUNK, LOOK_AHEAD, STRIDE, ConvLSTM, ConvLSTMNet)
+from CovidLungQuantLib.networks.convlstm import CHUNK, LOOK_AHEAD, STRIDE, ConvLSTM, ConvLSTMNet
 
 SIZE = (STRIDE, 2 * STRIDE)
 

@@ -10,7 +10,7 @@ from data_fixtures import BURDENED, _save, _table, picture
 
 from LesionKitLib.run.errors import UnusableInput
 from LesionKitResearch.datasets.covid import labeled_slices
-from LesionKitResearch.experiments.cross_validation import (RESULT, cross_validate, draw_folds, fold_of_groups, make_fold)
+from LesionKitResearch.experiments.cross_validation import RESULT, cross_validate, draw_folds, fold_of_groups, make_fold
 
 
 @pytest.fixture

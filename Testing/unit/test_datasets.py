@@ -7,13 +7,23 @@ import pytest
 from data_fixtures import BURDENED, mosmed_folder, picture, pseudo_folder, sirm_folder, volumes_folder
 from PIL import Image
 
-from CovidLungQuantLib.segmentation.frames import (FRAME, MODEL_MM, ROOM)
+from CovidLungQuantLib.segmentation.frames import FRAME, MODEL_MM, ROOM
 from LesionKitLib.run.errors import UnusableInput
 from LesionKitResearch.augmentation.covid import random_view
 from LesionKitResearch.datasets import covid
-from LesionKitResearch.datasets.covid import (ANY_LESION, UNKNOWN, hu_sequences, labeled_slices, lung_label, lungs_by_threshold, phantom_sequence, pseudo_sequences, sirm_sequences)
-from LesionKitResearch.training.covid import (Mixture, covid_sources, draw_batch)
-from LesionKitResearch.training.pseudo_labels import agreed_labels
+from LesionKitResearch.datasets.covid import (
+    ANY_LESION,
+    UNKNOWN,
+    agreed_labels,
+    hu_sequences,
+    labeled_slices,
+    lung_label,
+    lungs_by_threshold,
+    phantom_sequence,
+    pseudo_sequences,
+    sirm_sequences,
+)
+from LesionKitResearch.training.covid import Mixture, covid_sources, draw_batch
 
 
 def names(items) -> list[str]:

@@ -7,7 +7,15 @@ import json
 import numpy as np
 import pytest
 
-from CovidLungQuantLib.classification.decision import (FEWEST_VOTES, Calibration, SliceAnswers, decide, fit_calibration, is_unusual, study_probability)
+from CovidLungQuantLib.classification.decision import (
+    FEWEST_VOTES,
+    Calibration,
+    SliceAnswers,
+    decide,
+    fit_calibration,
+    is_unusual,
+    study_probability,
+)
 
 
 def test_calibration_finds_the_temperature_and_offset_that_made_the_labels():

@@ -21,8 +21,8 @@ from dicom_fixtures import (
 from pydicom.dataset import Dataset
 from pydicom.uid import RLELossless
 
-from LesionKitLib.io.dicom_series import (kernel_sharpness, list_series)
-from LesionKitLib.io.images import (read_volume, read_volume_and_header)
+from LesionKitLib.io.dicom_series import kernel_sharpness, list_series
+from LesionKitLib.io.images import read_volume, read_volume_and_header
 from LesionKitLib.run.errors import UnusableInput
 
 

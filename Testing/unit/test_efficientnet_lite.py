@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from LesionKitLib.models.encoders import efficientnet_lite
-from LesionKitLib.models.encoders.efficientnet_lite import (EfficientNetLite0, SameConv, load_imagenet_weights)
+from LesionKitLib.models.encoders.efficientnet_lite import EfficientNetLite0, SameConv, load_imagenet_weights
 from LesionKitLib.run.errors import MissingResource
 
 

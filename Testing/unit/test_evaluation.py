@@ -13,11 +13,19 @@ from data_fixtures import mosmed_folder, pseudo_folder, sirm_folder, volumes_fol
 
 from CovidLungQuantLib.networks import registry
 from CovidLungQuantLib.segmentation.frames import window
-from LesionKitResearch.evaluation.covid_pictures import (picture_probabilities, picture_segmenter)
-from LesionKitLib.run.errors import (Cancelled, UnusableInput)
+from LesionKitLib.run.errors import Cancelled, UnusableInput
 from LesionKitLib.run.progress import Progress
-from LesionKitResearch.datasets.covid import (LabeledSlice, labeled_slices)
-from LesionKitResearch.evaluation.covid import (CLASSES, by_source, evaluate_slices, evaluate_volumes, metrics_of, score_image, score_slices)
+from LesionKitResearch.datasets.covid import LabeledSlice, labeled_slices
+from LesionKitResearch.evaluation.covid import (
+    CLASSES,
+    by_source,
+    evaluate_slices,
+    evaluate_volumes,
+    metrics_of,
+    score_image,
+    score_slices,
+)
+from LesionKitResearch.evaluation.covid_pictures import picture_probabilities, picture_segmenter
 
 
 def item(label, typed=True, source="s", patient="p") -> LabeledSlice:

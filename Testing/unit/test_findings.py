@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from chest_fixtures import WAYS, block_chest, stored, turned
 
-from CovidLungQuantLib.measurement.findings import (HEADER, finding_rows, list_findings)
-from LesionKitLib.imaging.volume import (Volume, affine)
+from CovidLungQuantLib.measurement.findings import HEADER, finding_rows, list_findings
+from LesionKitLib.imaging.volume import Volume, affine
 
 SPACING = (2.0, 2.0, 5.0)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -29,6 +30,21 @@ class Import:
     early: bool
 
 
+# In each library the lower rooms first: a room imports itself and rooms before it, never those behind it.
+ROOMS = {
+    "LesionKitLib": ("run", "imaging", "io", "models", "report", "mrml"),
+    "CovidLungQuantLib": (
+        "labels", "networks", "segmentation", "classification", "phantoms", "measurement", "results", "pipeline",
+    ),
+    "StrokeSynthLib": ("labels", "networks", "segmentation", "measurement", "synthesis", "results", "pipeline"),
+    "BodyPartRouterLib": ("labels", "networks", "reading", "classification", "routing", "service"),
+    "LesionKitResearch": (
+        "datasets", "augmentation", "losses", "calibration", "evaluation", "training", "experiments",
+    ),
+}  # fmt: skip
+FOLDERS = (*modules(), "Applications", "Research")
+
+
 @dataclass(frozen=True)
 class Floor:
     """Files (relative to the repository) and the modules that they must not import."""
@@ -45,31 +61,33 @@ def files_below(folder: str, without: tuple[str, ...] = ()) -> tuple[str, ...]:
 
 
 def floors() -> list[Floor]:
+    above_slicer = {"LesionKitCLI", "LesionKitResearch"}
     found = [
         Floor(
             "LesionKitLib, the pure part",
             files_below("LesionKit/LesionKitLib", without=("mrml",)),
-            frozenset(MODULE_LIBS | DESKTOP | MRML | {"LesionKitCLI"}),
+            frozenset(MODULE_LIBS | DESKTOP | MRML | above_slicer),
         ),
         Floor(
             "LesionKitLib.mrml",
             files_below("LesionKit/LesionKitLib/mrml"),
-            frozenset(DESKTOP | {"LesionKitCLI"}),
+            frozenset(MODULE_LIBS | DESKTOP | above_slicer),
         ),
-        Floor("LesionKitCLI", files_below("LesionKit/LesionKitCLI"), frozenset(DESKTOP | MRML)),
+        Floor("LesionKitResearch", files_below("Research"), frozenset(DESKTOP | MRML | {"LesionKitCLI"})),
+        Floor("LesionKitCLI", files_below("Applications/LesionKitCLI"), frozenset(DESKTOP | MRML)),
         Floor(
             "LesionKitPanel",
             files_below("LesionKit/LesionKitPanel"),
-            frozenset(MODULE_LIBS | {"LesionKitCLI", "trame", "trame_slicer", "torch"}),
+            frozenset(MODULE_LIBS | above_slicer | {"trame", "trame_slicer", "torch"}),
         ),
     ]
     for module in modules():
         if module == "LesionKit":
             continue
         others = MODULE_LIBS - {f"{module}Lib"}
-        forbidden = frozenset(others | DESKTOP | MRML | {"LesionKitCLI", module})
+        forbidden = frozenset(others | DESKTOP | MRML | above_slicer | {module})
         found.append(Floor(f"{module}Lib", files_below(f"{module}/{module}Lib"), forbidden))
-        above = frozenset(others | {"LesionKitCLI", "trame", "trame_slicer"})
+        above = frozenset(others | above_slicer | {"trame", "trame_slicer"})
         found.append(Floor(f"{module}.py", (f"{module}/{module}.py",), above))
         if (ROOT / module / f"{module}Panel").is_dir():
             found.append(Floor(f"{module}Panel", files_below(f"{module}/{module}Panel"), above | {"torch"}))
@@ -78,8 +96,18 @@ def floors() -> list[Floor]:
 
 def light_files() -> list[str]:
     """Files that 3D Slicer's start or a command's help may import: all but the networks, which are PyTorch's."""
-    names = [name for module in modules() for name in files_below(module, without=("Testing",))]
-    return [name for name in names if "/networks/" not in name or name.endswith("/__init__.py")]
+    names = [name for folder in FOLDERS for name in files_below(folder, without=("Testing",))]
+    return [name for name in names if not is_torch_file(name)]
+
+
+def is_torch_file(name: str) -> bool:
+    """Networks, encoders and losses; whoever wants one imports it inside a function."""
+    rooms, file = Path(name).parts[:-1], Path(name).name
+    return bool({"networks", "encoders", "losses"} & set(rooms)) and file not in (
+        "__init__.py",
+        "registry.py",
+        "shapes.py",
+    )
 
 
 @pytest.mark.parametrize("floor", floors(), ids=lambda floor: floor.name)
@@ -92,6 +120,30 @@ def test_a_floor_imports_nothing_from_above_it(floor):
         if is_in(imported.name, floor.forbidden)
     ]
     assert found == []
+
+
+@pytest.mark.parametrize("library", ROOMS)
+def test_a_room_imports_only_rooms_before_it(library):
+    rooms = ROOMS[library]
+    names = {name for name in module_names() if name.startswith(f"{library}.")}
+    assert {room_of(name) for name in names} <= set(rooms)
+    upward = [
+        f"{name} imports {other}"
+        for name in sorted(names)
+        for other in sorted(first_party_imports(name))
+        if other.startswith(f"{library}.") and rooms.index(room_of(other)) > rooms.index(room_of(name))
+    ]
+    assert upward == []
+
+
+def test_no_files_import_each_other_in_a_circle():
+    graph = {name: first_party_imports(name) for name in module_names()}
+    assert len(graph) > 200
+    assert circles(graph) == []
+
+
+def test_a_circle_of_imports_is_found_wherever_it_begins():
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": set()}) == [("b", "c")]
 
 
 @pytest.mark.parametrize("file", light_files())
@@ -117,14 +169,15 @@ def test_a_logic_knows_nothing_of_qt(module):
 
 def test_importing_the_libs_does_not_import_torch():
     """Nor anything else that is heavy: every light file of the libraries, imported in a fresh interpreter."""
-    names = [module_name(file) for file in light_files() if "/mrml/" not in file and "Lib/" in file]
+    names = [module_name(file) for file in light_files() if "/mrml/" not in file and is_library(file)]
+    names.remove("LesionKitCLI.__main__")
     assert "LesionKitLib.imaging.volume" in names
     code = (
         "import importlib, sys\n"
         f"for name in {names!r}: importlib.import_module(name)\n"
         f"print(sorted(set(sys.modules) & {HEAVY | DESKTOP | MRML!r}))"
     )
-    folders = [str(ROOT / module) for module in modules()]
+    folders = [str(ROOT / folder) for folder in FOLDERS]
     run = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.path[:0] = {folders!r}\n{code}"], capture_output=True, text=True
     )
@@ -156,11 +209,52 @@ def test_imports_are_found_wherever_they_stand():
         ("torch", False),
         ("scipy.ndimage", True),
         ("slicer", False),
-        ("LesionKitLib.imaging.volume.Volume", False),
+        ("LesionKitLib.volume.Volume", False),
         ("LesionKitLib.mrml.tables", False),
         ("vtk", False),
         ("pandas", True),
     }
+
+
+@functools.lru_cache(maxsize=1)
+def module_names() -> dict[str, str]:
+    """Dotted name -> file of everything that is written in Python and not a test or a tool."""
+    files = [name for folder in FOLDERS for name in files_below(folder, without=("Testing",))]
+    return {module_name(file): file for file in files}
+
+
+@functools.cache
+def first_party_imports(name: str) -> frozenset[str]:
+    """Dotted names of our own files that a file imports, early or late."""
+    known, found = module_names(), set()
+    for imported in imports_of(known[name]):
+        parts = imported.name.split(".")
+        names = [".".join(parts[:n]) for n in range(len(parts), 0, -1)]
+        found.update([candidate for candidate in names if candidate in known][:1])
+    return frozenset(found - {name})
+
+
+def room_of(name: str) -> str:
+    return name.split(".")[1]
+
+
+def circles(graph: dict[str, set[str]]) -> list[tuple[str, ...]]:
+    """Groups of names that reach each other, sorted (the strongly connected components with more than one name)."""
+    reached = {name: _reached(graph, name) for name in graph}
+    groups = {
+        tuple(sorted({name} | {other for other in reached[name] if name in reached.get(other, ())})) for name in graph
+    }
+    return sorted(group for group in groups if len(group) > 1)
+
+
+def _reached(graph: dict[str, set[str]], start: str) -> set[str]:
+    found, waiting = set(), [start]
+    while waiting:
+        for name in graph.get(waiting.pop(), ()):
+            if name not in found:
+                found.add(name)
+                waiting.append(name)
+    return found
 
 
 def imports_of(file: str) -> list[Import]:
@@ -206,9 +300,13 @@ def is_in(name: str, forbidden: set[str] | frozenset[str]) -> bool:
     return any(name == other or name.startswith(f"{other}.") for other in forbidden)
 
 
+def is_library(file: str) -> bool:
+    return "Lib/" in file or file.startswith(("Applications/", "Research/"))
+
+
 def is_network(name: str) -> bool:
     parts = name.split(".")
-    return len(parts) > 2 and parts[1] == "networks"
+    return bool({"networks", "encoders", "losses"} & set(parts[:-1])) and not {"registry", "shapes"} & set(parts)
 
 
 def module_name(file: str) -> str:

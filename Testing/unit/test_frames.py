@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from CovidLungQuantLib.segmentation.frames import (FRAME, LUNGS_IN_FRAME, WINDOW, FramePlacement, place_frame, window)
+from CovidLungQuantLib.segmentation.frames import FRAME, LUNGS_IN_FRAME, WINDOW, FramePlacement, place_frame, window
 
 
 def bumps(shape=(120, 140)) -> np.ndarray:

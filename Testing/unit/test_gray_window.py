@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from LesionKitResearch.datasets.gray_window import (LUNG_GRAY, TISSUE_GRAY, as_lung_window, series_levels, window_levels)
+from LesionKitResearch.datasets.gray_window import LUNG_GRAY, TISSUE_GRAY, as_lung_window, series_levels, window_levels
 
 
 def chest(lung: float = 0.3, tissue: float = 0.9, lesion: float | None = None) -> np.ndarray:

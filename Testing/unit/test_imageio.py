@@ -10,9 +10,9 @@ import pytest
 import SimpleITK as sitk
 from dicom_fixtures import write_series
 
-from LesionKitLib.imaging.volume import (Volume, affine, to_sitk)
+from LesionKitLib.imaging.volume import Volume, affine, to_sitk
 from LesionKitLib.io import images
-from LesionKitLib.io.images import (read_volume, read_volume_and_header, write_labelmap)
+from LesionKitLib.io.images import read_volume, read_volume_and_header, write_labelmap
 from LesionKitLib.run.errors import UnusableInput
 
 SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".mha", ".mhd")

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from LesionKitLib.models import inference
-from LesionKitLib.models.inference import (Runtime, choose_runtime, with_fallback)
+from LesionKitLib.models.inference import Runtime, choose_runtime, with_fallback
 from LesionKitLib.run.errors import UnusableInput
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from LesionKitResearch.augmentation.covid import (change_intensity, random_view)
-from LesionKitResearch.augmentation.inserted_lesions import (CONSOLIDATION, EFFUSION, GGO, insert_lesions)
+from LesionKitResearch.augmentation.covid import change_intensity, random_view
+from LesionKitResearch.augmentation.inserted_lesions import CONSOLIDATION, EFFUSION, GGO, insert_lesions
 from LesionKitResearch.datasets.covid import Sequence
 
 SHAPE = (3, 120, 160)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from CovidLungQuantLib.networks.heads import (Heads, lung_weights)
-from CovidLungQuantLib.networks.jcs import (STRIDE, AttentiveFusion, EnhancedFeatures, Gate, JCSNet)
+from CovidLungQuantLib.networks.heads import Heads, lung_weights, lung_window_errors, reconstruction_errors
+from CovidLungQuantLib.networks.jcs import STRIDE, AttentiveFusion, EnhancedFeatures, Gate, JCSNet
 from CovidLungQuantLib.networks.multitask import MultiTaskNet
-from LesionKitResearch.losses.covid import (joint_loss, lung_window_errors, reconstruction_errors)
+from LesionKitResearch.losses.covid import joint_loss
 
 SIZE = (2 * STRIDE, 3 * STRIDE)
 NETWORKS = {

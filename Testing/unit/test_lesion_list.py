@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from CovidLungQuantLib.measurement.lesion_list import list_lesions
-from CovidLungQuantLib.results.table_rows import (comparison_table, third_bars)
-from LesionKitLib.imaging.volume import (LPS_IN_RAS, Volume, affine)
+from CovidLungQuantLib.results.table_rows import comparison_table, third_bars
+from LesionKitLib.imaging.volume import LPS_IN_RAS, Volume, affine
 
 
 @pytest.fixture

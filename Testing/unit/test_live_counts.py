@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from CovidLungQuantLib.labels import lungs_with_lesions
-from CovidLungQuantLib.measurement.live import (LiveCounts, overwritten_lung)
+from CovidLungQuantLib.measurement.live import LiveCounts, overwritten_lung
 from CovidLungQuantLib.measurement.measurements import measure
-from LesionKitLib.imaging.volume import (LPS_IN_RAS, Volume, affine)
+from LesionKitLib.imaging.volume import LPS_IN_RAS, Volume, affine
 
 SHAPE = (10, 14, 18)
 SPACING = (3.0, 3.5, 4.0)

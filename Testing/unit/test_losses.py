@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from CovidLungQuantLib.networks.convlstm import Heads
-from LesionKitResearch.datasets.covid import (ANY_LESION, UNKNOWN)
-from LesionKitResearch.losses.covid import (SUSPICIOUS_PIXELS, segmentation_loss, soft_dice)
+from LesionKitResearch.datasets.covid import ANY_LESION, UNKNOWN
+from LesionKitResearch.losses.covid import SUSPICIOUS_PIXELS, segmentation_loss, soft_dice
 
 SIZE = (24, 32)
 ALL = slice(None)

@@ -3,8 +3,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from CovidLungQuantLib.segmentation.lungs import (LEFT, RIGHT, body_midline, drop_islands, fill_lungs, label_lungs, split_left_right, third_limits, thirds)
-from LesionKitLib.imaging.volume import (LPS_IN_RAS, affine)
+from CovidLungQuantLib.segmentation.lungs import (
+    LEFT,
+    RIGHT,
+    body_midline,
+    drop_islands,
+    fill_lungs,
+    label_lungs,
+    split_left_right,
+    third_limits,
+    thirds,
+)
+from LesionKitLib.imaging.volume import LPS_IN_RAS, affine
 
 SPACING = (2.0, 2.0, 3.0)
 SHAPE = (70, 100, 150)  # k, j, i: 300 x 200 x 210 mm

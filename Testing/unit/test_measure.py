@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from LesionKitLib.imaging.measures import (bounding_box, components, density, label_measures)
-from LesionKitLib.imaging.volume import (Volume, affine)
+from LesionKitLib.imaging.measures import bounding_box, components, density, label_measures
+from LesionKitLib.imaging.volume import Volume, affine
 
 
 def test_volume_mean_and_mass_of_a_label_are_those_of_its_voxels():

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from CovidLungQuantLib.measurement.measurements import (measure, region, to_rows, zone_score)
-from LesionKitLib.imaging.volume import (LPS_IN_RAS, Volume, affine)
+from CovidLungQuantLib.measurement.measurements import measure, region, to_rows, zone_score
+from LesionKitLib.imaging.volume import LPS_IN_RAS, Volume, affine
 from LesionKitLib.run.errors import UnusableInput
 
 SPACING = (2.0, 4.0, 5.0)  # 0.04 ml per voxel

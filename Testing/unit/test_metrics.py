@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from LesionKitLib.imaging.metrics import (INTERVAL, area_under_curve, correlation, dice, expected_calibration_error, reliability, roc_curve, with_interval)
+from LesionKitLib.imaging.metrics import (
+    INTERVAL,
+    area_under_curve,
+    correlation,
+    dice,
+    expected_calibration_error,
+    reliability,
+    roc_curve,
+    with_interval,
+)
 
 
 def test_dice_is_the_overlap_over_the_mean_size():

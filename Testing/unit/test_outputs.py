@@ -14,7 +14,15 @@ from chest_fixtures import block_chest
 
 from CovidLungQuantLib.measurement.measurements import measure
 from CovidLungQuantLib.results import report
-from CovidLungQuantLib.results.files import (MEASUREMENTS, OVERLAY, REPORT, SEGMENTATION, TABLE, algorithm_tags, write_outputs)
+from CovidLungQuantLib.results.files import (
+    MEASUREMENTS,
+    OVERLAY,
+    REPORT,
+    SEGMENTATION,
+    TABLE,
+    algorithm_tags,
+    write_outputs,
+)
 from CovidLungQuantLib.results.result import CovidResult
 from LesionKitLib.io.images import read_seg_nrrd
 from LesionKitLib.run.errors import UnusableInput

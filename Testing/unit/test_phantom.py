@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from CovidLungQuantLib.phantoms.chest import make_phantom
-from LesionKitLib.imaging.volume import (LPS_IN_RAS, reorient_to_lps)
+from LesionKitLib.imaging.volume import LPS_IN_RAS, reorient_to_lps
 
 LESIONS = ("ggo", "consolidation", "effusion", "ggo")
 COARSE = (3.0, 3.0, 4.0)

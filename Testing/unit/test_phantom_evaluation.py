@@ -10,10 +10,10 @@ import pytest
 from chest_fixtures import block_chest
 
 from CovidLungQuantLib.phantoms import chest
-from CovidLungQuantLib.phantoms.chest import (Phantom, PhantomLesion)
-from LesionKitLib.imaging.volume import (Volume, affine, obliquity_degrees)
+from CovidLungQuantLib.phantoms.chest import Phantom, PhantomLesion
+from LesionKitLib.imaging.volume import Volume, affine, obliquity_degrees
 from LesionKitResearch.evaluation import covid_phantoms
-from LesionKitResearch.evaluation.covid_phantoms import (MAX_TURN_DEGREES, evaluate_phantoms, lesion_rows, random_grid)
+from LesionKitResearch.evaluation.covid_phantoms import MAX_TURN_DEGREES, evaluate_phantoms, lesion_rows, random_grid
 
 
 def two_balls() -> Phantom:

@@ -13,12 +13,12 @@ from chest_fixtures import BODY, WAYS, FakeHeads, ThresholdNetwork, block_chest,
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from CovidLungQuantLib.networks.convlstm import (CHUNK, LOOK_AHEAD, ConvLSTMNet)
 from CovidLungQuantLib import pipeline
+from CovidLungQuantLib.networks.convlstm import CHUNK, LOOK_AHEAD, ConvLSTMNet
 from CovidLungQuantLib.pipeline import analyze
-from LesionKitLib.imaging.volume import (LPS_IN_RAS, Volume, affine, obliquity_degrees)
+from LesionKitLib.imaging.volume import LPS_IN_RAS, Volume, affine, obliquity_degrees
 from LesionKitLib.models.inference import Runtime
-from LesionKitLib.run.errors import (Cancelled, MissingResource, UnusableInput)
+from LesionKitLib.run.errors import Cancelled, MissingResource, UnusableInput
 from LesionKitLib.run.progress import Progress
 
 CHEST = block_chest()

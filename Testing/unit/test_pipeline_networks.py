@@ -7,10 +7,10 @@ import pytest
 import torch
 from chest_fixtures import WAYS, FakeHeads, ThresholdNetwork, block_chest, stored, turned
 
-from CovidLungQuantLib.classification.decision import (UNUSUAL_NOTE, Calibration)
-from CovidLungQuantLib.results.files import (HEATMAP, write_outputs)
 from CovidLungQuantLib import pipeline
+from CovidLungQuantLib.classification.decision import UNUSUAL_NOTE, Calibration
 from CovidLungQuantLib.pipeline import analyze
+from CovidLungQuantLib.results.files import HEATMAP, write_outputs
 from LesionKitLib.io.images import read_volume
 from LesionKitLib.models.registry import find_model
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from CovidLungQuantLib.labels import (CONSOLIDATION, EFFUSION, GGO, LEFT_LUNG, RIGHT_LUNG)
+from CovidLungQuantLib.labels import CONSOLIDATION, EFFUSION, GGO, LEFT_LUNG, RIGHT_LUNG
 from CovidLungQuantLib.measurement.measurements import measure
 from CovidLungQuantLib.results import figures
-from CovidLungQuantLib.results.report import (WARNING, number, report_html, save_overlay_png, write_report)
+from CovidLungQuantLib.results.report import WARNING, number, report_html, save_overlay_png, write_report
 from CovidLungQuantLib.results.result import CovidResult
-from LesionKitLib.imaging.volume import (Volume, affine)
+from LesionKitLib.imaging.volume import Volume, affine
 from LesionKitLib.run.errors import UnusableInput
 
 NAME = "DOE^JANE 4711"

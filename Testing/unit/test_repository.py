@@ -219,7 +219,7 @@ def assert_same(found: list[str], wanted: list[str], where: str) -> None:
     doubled = sorted({name for name in found if found.count(name) > 1})
     assert (missing, surplus, doubled) == ([], [], []), (
         f"{where} lacks {missing}, lists {surplus} that are not there and {doubled} twice; "
-        "run: python Testing/module_lists.py"
+        "run: python Tools/module_lists.py"
     )
 
 

@@ -9,7 +9,7 @@ import types
 import pytest
 
 from LesionKitLib.run.errors import MissingResource
-from LesionKitLib.run.requirements import (PACKAGES, TORCH, SlicerInstaller, install, missing_packages, question)
+from LesionKitLib.run.requirements import PACKAGES, TORCH, SlicerInstaller, install, missing_packages, question
 
 SMALL = [package for package in PACKAGES if package.name in ("safetensors", "nrrd")]
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from LesionKitLib.imaging.resample import (apply_plane, linear_weights)
+from LesionKitLib.imaging.resample import apply_plane, linear_weights
 
 SIZES = st.integers(2, 60)
 STARTS = st.floats(-20, 40)

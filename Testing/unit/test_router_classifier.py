@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from xray_fixtures import scene
 
-from BodyPartRouterLib.classification.decision import (Decision, decide, probabilities)
-from BodyPartRouterLib.classification.preprocessing import (prepare, stretch, to_image_grid, uniform_borders)
-from BodyPartRouterLib.labels import (CLASSES, UNKNOWN)
-from BodyPartRouterLib.networks.registry import (NETWORKS, build, entry_of)
-from BodyPartRouterLib.reading.xray import (HeaderFacts, Xray)
-from LesionKitLib.run.errors import (MissingResource, UnusableInput)
-from LesionKitResearch.augmentation import (non_xrays, router)
-from LesionKitResearch.calibration.router import (Answers, calibrate, calibration_error, fit_temperature, fit_threshold)
-from LesionKitResearch.datasets.router import (NONE, LabeledXray)
+from BodyPartRouterLib.classification.decision import Decision, decide, probabilities
+from BodyPartRouterLib.classification.preprocessing import prepare, stretch, to_image_grid, uniform_borders
+from BodyPartRouterLib.labels import CLASSES, UNKNOWN
+from BodyPartRouterLib.networks.registry import NETWORKS, build, entry_of
+from BodyPartRouterLib.reading.xray import HeaderFacts, Xray
+from LesionKitLib.run.errors import MissingResource, UnusableInput
+from LesionKitResearch.augmentation import non_xrays, router
+from LesionKitResearch.calibration.router import Answers, calibrate, calibration_error, fit_temperature, fit_threshold
+from LesionKitResearch.datasets.router import NONE, LabeledXray
 
 SIZE = 64
 
@@ -233,7 +233,7 @@ def router_models(tmp_path_factory):
 
     from LesionKitLib.models.registry import save_model
     from LesionKitResearch.training.router import Mixture
-    from LesionKitResearch.training.router_recipe import (PLANS, Trained, describe)
+    from LesionKitResearch.training.router_recipe import PLANS, Trained, describe
 
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("models")

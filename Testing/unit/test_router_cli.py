@@ -160,7 +160,7 @@ def test_a_journal_keeps_a_second_run_from_sending_again(classifier, images, tmp
 
 
 def test_the_status_of_a_service_lists_what_needs_a_person(tmp_path, capsys):
-    from BodyPartRouterLib.routing.journal import (Image, Journal)
+    from BodyPartRouterLib.routing.journal import Image, Journal
     from BodyPartRouterLib.routing.plan import Delivery
 
     rules = tmp_path / "rules.yaml"

@@ -9,12 +9,12 @@ import pytest
 from xray_fixtures import MEANS, write_labeled
 
 from BodyPartRouterLib.classification.prediction import Prediction
-from BodyPartRouterLib.labels import (CLASSES, UNKNOWN)
+from BodyPartRouterLib.labels import CLASSES, UNKNOWN
 from LesionKitCLI.main import main
 from LesionKitLib.run.errors import UnusableInput
-from LesionKitResearch.datasets.router import (AGE_UNKNOWN, LabeledXray, index_rows, labeled_xrays, set_aside)
-from LesionKitResearch.evaluation.router import (Scored, by_source, confusion, macro_of, metrics_of)
-from LesionKitResearch.training.router import (Mixture, Pools, draw_batch, loss, sampling_weights)
+from LesionKitResearch.datasets.router import AGE_UNKNOWN, LabeledXray, index_rows, labeled_xrays, set_aside
+from LesionKitResearch.evaluation.router import Scored, by_source, confusion, macro_of, metrics_of
+from LesionKitResearch.training.router import Mixture, Pools, draw_batch, loss, sampling_weights
 
 
 @pytest.fixture
@@ -125,7 +125,8 @@ def few_steps(monkeypatch, tmp_path):
     from dataclasses import replace
 
     from BodyPartRouterLib.networks import registry
-    from LesionKitResearch.training import (router, router_recipe)
+    from LesionKitLib.models import registry as models
+    from LesionKitResearch.training import router, router_recipe
 
     small = replace(registry.NETWORKS["light"], size=48, pretrained=False, teacher=None)
     monkeypatch.setitem(registry.NETWORKS, "light", small)
@@ -133,8 +134,8 @@ def few_steps(monkeypatch, tmp_path):
     for name, value in {"xrays": 6, "none": 2}.items():
         monkeypatch.setattr(router.Mixture, name, value)
     monkeypatch.setattr(router_recipe, "slice_pool", lambda data: [])
-    monkeypatch.setattr(registry, "MODULE_LIBRARIES", ())
-    monkeypatch.setenv(registry.OWN_MODELS, str(tmp_path / "out"))
+    monkeypatch.setattr(models, "MODULE_LIBRARIES", ())
+    monkeypatch.setenv(models.OWN_MODELS, str(tmp_path / "out"))
 
 
 def test_training_writes_a_model_that_evaluate_finds(labeled, tmp_path, few_steps, capsys):

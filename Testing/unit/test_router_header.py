@@ -8,11 +8,12 @@ import pytest
 from dicom_fixtures import PATIENT
 from xray_fixtures import recompress, write_xray
 
-from BodyPartRouterLib.classification.header_check import (compare, write_corrected_copy)
+from BodyPartRouterLib.classification.header_check import compare, write_corrected_copy
 from BodyPartRouterLib.classification.header_words import classes_in
 from BodyPartRouterLib.classification.prediction import Prediction
-from BodyPartRouterLib.labels import (BODY_PARTS, CLASSES, TITLES, UNKNOWN, title)
-from BodyPartRouterLib.reading.xray import (HeaderFacts, read_xray)
+from BodyPartRouterLib.labels import BODY_PARTS, CLASSES, TITLES, UNKNOWN, title
+from BodyPartRouterLib.reading.decoding import read_xray
+from BodyPartRouterLib.reading.xray import HeaderFacts
 from LesionKitLib.run.errors import UnusableInput
 
 

@@ -10,8 +10,8 @@ import pytest
 from dicom_fixtures import PATIENT, dicom_image, save
 from xray_fixtures import COLUMNS, ROWS, lut, recompress, scene, write_bytes_xray, write_xray
 
+from BodyPartRouterLib.reading.decoding import read_xray
 from BodyPartRouterLib.reading.frame_size import codestream_size
-from BodyPartRouterLib.reading.xray import read_xray
 from LesionKitLib.run.errors import UnusableInput
 
 

@@ -10,17 +10,18 @@ import pytest
 from dicom_fixtures import PATIENT
 from router_fixtures import BrightnessClassifier, write_xray, xray_dataset
 
+from BodyPartRouterLib.reading.xray import Xray
 from BodyPartRouterLib.routing import delivery as couriers
-from BodyPartRouterLib.routing.delivery import (DONE, LATER, REFUSED, Courier, Outcome, Patience, Unreachable)
-from BodyPartRouterLib.routing.examination import (examine, find_files)
+from BodyPartRouterLib.routing.delivery import DONE, LATER, REFUSED, Courier, Outcome, Patience, Unreachable
+from BodyPartRouterLib.routing.examination import examine, find_files
 from BodyPartRouterLib.routing.files import put_file
 from BodyPartRouterLib.routing.header_values import read_values
-from BodyPartRouterLib.routing.journal import (CLASSIFIED, DELIVERED, DELIVERING, FAILED, INBOX, Image, Journal)
+from BodyPartRouterLib.routing.journal import CLASSIFIED, DELIVERED, DELIVERING, FAILED, INBOX, Image, Journal
 from BodyPartRouterLib.routing.naming import sha256_of
-from BodyPartRouterLib.routing.plan import (FOLDER, Delivery, table_row)
-from BodyPartRouterLib.routing.rules import (folder_rules, load_rules)
-from BodyPartRouterLib.routing.run import (carry_out, plan_files)
-from LesionKitLib.run.errors import (Cancelled, UnusableInput)
+from BodyPartRouterLib.routing.plan import FOLDER, Delivery, table_row
+from BodyPartRouterLib.routing.rules import folder_rules, load_rules
+from BodyPartRouterLib.routing.run import carry_out, plan_files
+from LesionKitLib.run.errors import Cancelled, UnusableInput
 from LesionKitLib.run.progress import Progress
 
 
@@ -119,12 +120,12 @@ def test_an_image_that_the_network_stumbles_over_does_not_take_its_batch_along(t
 
 
 def test_a_decoder_that_fails_in_an_unforeseen_way_is_a_broken_file(tmp_path, monkeypatch):
-    from BodyPartRouterLib.reading import xray
+    from BodyPartRouterLib.reading import decoding
 
     def read(path):
         raise RuntimeError(PATIENT)
 
-    monkeypatch.setattr(xray, "read_xray", read)
+    monkeypatch.setattr(decoding, "read_xray", read)
     (one,) = examine([write_xray(tmp_path / "a.dcm")], BrightnessClassifier())
     assert one.error == "The file is damaged."
 
@@ -294,16 +295,16 @@ def test_ten_thousand_files_with_one_in_a_hundred_broken(tmp_path, monkeypatch):
     import numpy as np
     from router_fixtures import picture
 
-    from BodyPartRouterLib.reading import xray
+    from BodyPartRouterLib.reading import decoding
 
     pixels = picture("spine").astype(np.float32) / 4095
 
     def read(path):
         if int(path.stem) % 100 == 7:
             raise UnusableInput("The file is cut off.")
-        return xray.Xray(pixels)
+        return Xray(pixels)
 
-    monkeypatch.setattr(xray, "read_xray", read)
+    monkeypatch.setattr(decoding, "read_xray", read)
     for n in range(10_000):
         (tmp_path / f"{n:05d}.png").touch()
     found = list(plan_files(find_files([tmp_path]), None, BrightnessClassifier()))

@@ -246,7 +246,7 @@ def test_an_image_that_a_destination_keeps_refusing_is_given_up_but_kept(run, we
 
 
 def test_a_token_comes_from_the_environment(tmp_path, web, monkeypatch):
-    from BodyPartRouterLib.routing.run import (carry_out, plan_files)
+    from BodyPartRouterLib.routing.run import carry_out, plan_files
 
     monkeypatch.setenv("WEB_TOKEN", "secret")
     text = f"version: 1\ndestinations: {{web: {{type: stow, url: '{web.url}', token_variable: WEB_TOKEN}}}}\n"

@@ -8,10 +8,10 @@ import nrrd
 import numpy as np
 import pytest
 
-from CovidLungQuantLib.labels import (GGO, LESIONS, LUNGS)
-from LesionKitLib.imaging.volume import (Volume, affine)
+from CovidLungQuantLib.labels import GGO, LESIONS, LUNGS
+from LesionKitLib.imaging.volume import Volume, affine
 from LesionKitLib.io.images import write_labelmap
-from LesionKitLib.io.seg_nrrd import (SegmentRecord, read_seg_nrrd, write_seg_nrrd)
+from LesionKitLib.io.seg_nrrd import SegmentRecord, read_seg_nrrd, write_seg_nrrd
 from LesionKitLib.run.errors import UnusableInput
 
 TURNED = np.array([[0.0, 0.0, -1.0], [0.96, -0.28, 0.0], [0.28, 0.96, 0.0]])

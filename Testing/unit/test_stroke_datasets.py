@@ -7,9 +7,9 @@ import pytest
 from stroke_fixtures import soop_folder, synthseg_folder
 
 from LesionKitLib.run.errors import UnusableInput
-from LesionKitResearch.datasets.stroke import (read_label_maps, read_masks, read_slices)
+from LesionKitResearch.datasets.stroke import read_label_maps, read_masks, read_slices
 from StrokeSynthLib.labels import LABEL_COUNT
-from StrokeSynthLib.segmentation.slice_views import (PUBLIC_INDEX, plane_slice)
+from StrokeSynthLib.segmentation.slice_views import PUBLIC_INDEX, plane_slice
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,21 @@ import numpy as np
 import pytest
 
 from LesionKitLib.run.errors import UnusableInput
-from StrokeSynthLib.labels import (BACKGROUND, DEEP_GRAY, GRAY, LABEL_COUNT, LABELS, LESION, SKULL_FIRST, VENTRICLES, WHITE, one_hot, semantic_from_freesurfer, semantic_from_labels, with_lesion)
+from StrokeSynthLib.labels import (
+    BACKGROUND,
+    DEEP_GRAY,
+    GRAY,
+    LABEL_COUNT,
+    LABELS,
+    LESION,
+    SKULL_FIRST,
+    VENTRICLES,
+    WHITE,
+    one_hot,
+    semantic_from_freesurfer,
+    semantic_from_labels,
+    with_lesion,
+)
 
 
 def test_labels_are_numbered_from_one_with_the_lesion_last():

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from stroke_fixtures import lesion_mask
 
-from LesionKitLib.imaging.volume import (Volume, affine)
+from LesionKitLib.imaging.volume import Volume, affine
 from LesionKitLib.run.errors import UnusableInput
 from LesionKitResearch.evaluation import stroke_masks as evaluation
-from StrokeSynthLib.labels import (BACKGROUND, CSF, VENTRICLES)
+from StrokeSynthLib.labels import BACKGROUND, CSF, VENTRICLES
 from StrokeSynthLib.segmentation.template import load_template
 from StrokeSynthLib.synthesis import mask_boxes as boxes
 from StrokeSynthLib.synthesis import mask_sampling as sampling
@@ -163,7 +163,7 @@ def test_the_critic_s_loss_falls_with_the_distance_of_real_and_fake():
 
 
 def test_generator_and_critic_fit_together():
-    from StrokeSynthLib.networks.mask_gan import (MaskCritic, MaskGenerator)
+    from StrokeSynthLib.networks.mask_gan import MaskCritic, MaskGenerator
 
     generator, critic, conditions = MaskGenerator(4), MaskCritic(4), torch.randn(2, 7) * 0.1 + 3
     with torch.inference_mode():
@@ -174,7 +174,7 @@ def test_generator_and_critic_fit_together():
 
 def test_a_resumed_training_gives_the_same_generator(tmp_path, monkeypatch):
     from LesionKitResearch.training.adversarial_loop import GanPlan
-    from LesionKitResearch.training.stroke_masks import (BoxedLesions, train_mask_gan)
+    from LesionKitResearch.training.stroke_masks import BoxedLesions, train_mask_gan
     from StrokeSynthLib.networks import mask_gan
 
     for name in ("MaskGenerator", "MaskCritic"):
@@ -238,7 +238,7 @@ def test_bad_wishes_are_refused_with_a_sentence():
 
 
 def test_the_sampler_is_stored_and_read_as_it_was(tmp_path):
-    from LesionKitLib.models.registry import (load_weights, save_model)
+    from LesionKitLib.models.registry import load_weights, save_model
     from LesionKitResearch.training.adversarial_loop import GanPlan
     from LesionKitResearch.training.stroke_synthesis_recipes import mask_card
     from StrokeSynthLib.networks.mask_gan import LesionSampler

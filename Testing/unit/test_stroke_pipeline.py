@@ -10,15 +10,15 @@ import pytest
 from stroke_fixtures import BrightNetwork, brain
 
 from LesionKitLib.imaging.metrics import dice
-from LesionKitLib.imaging.volume import (Volume, affine)
+from LesionKitLib.imaging.volume import Volume, affine
 from LesionKitLib.io.dicom_header import Header
-from LesionKitLib.run.errors import (Cancelled, UnusableInput)
+from LesionKitLib.run.errors import Cancelled, UnusableInput
 from LesionKitLib.run.progress import Progress
-from StrokeSynthLib.measurement.measurements import (measure, side_of, to_rows)
+from StrokeSynthLib.measurement.measurements import measure, side_of, to_rows
+from StrokeSynthLib.pipeline import segment_stroke
 from StrokeSynthLib.results.files import write_outputs
 from StrokeSynthLib.results.report import report_html
 from StrokeSynthLib.segmentation.input_check import check_brain_mr
-from StrokeSynthLib.pipeline import segment_stroke
 
 
 @pytest.fixture(scope="module")

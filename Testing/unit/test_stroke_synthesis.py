@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from LesionKitCLI.main import main
-from LesionKitLib.imaging.volume import (Volume, affine)
-from LesionKitLib.io.images import (read_volume, write_labelmap)
+from LesionKitLib.imaging.volume import Volume, affine
+from LesionKitLib.io.images import read_volume, write_labelmap
 from LesionKitLib.models.inference import Runtime
-from LesionKitLib.run.errors import (Cancelled, MissingResource, UnusableInput)
+from LesionKitLib.run.errors import Cancelled, MissingResource, UnusableInput
 from LesionKitLib.run.progress import Progress
-from StrokeSynthLib.labels import (BACKGROUND, GRAY, LESION, WHITE)
-from StrokeSynthLib.synthesis import (database, synthesis)
+from StrokeSynthLib.labels import BACKGROUND, GRAY, LESION, WHITE
+from StrokeSynthLib.synthesis import database, synthesis
 from StrokeSynthLib.synthesis.mask_sampling import DrawnLesion
 
 torch = pytest.importorskip("torch")

@@ -9,12 +9,12 @@ import pytest
 from stroke_fixtures import brain
 
 from LesionKitLib.imaging.metrics import dice
-from LesionKitLib.imaging.volume import (Volume, affine)
-from LesionKitLib.run.errors import (MissingResource, UnusableInput)
+from LesionKitLib.imaging.volume import Volume, affine
+from LesionKitLib.run.errors import MissingResource, UnusableInput
 from StrokeSynthLib.labels import TISSUES
 from StrokeSynthLib.segmentation import template
-from StrokeSynthLib.segmentation.alignment import (align, foreground, from_standard, has_skull, to_standard)
-from StrokeSynthLib.segmentation.template import (STANDARD_SHAPE, load_template, template_labels_on_soop_grid)
+from StrokeSynthLib.segmentation.alignment import align, foreground, from_standard, has_skull, to_standard
+from StrokeSynthLib.segmentation.template import STANDARD_SHAPE, load_template, template_labels_on_soop_grid
 
 
 def test_the_template_holds_every_tissue_in_plausible_amounts():

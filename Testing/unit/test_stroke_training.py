@@ -10,21 +10,30 @@ import pytest
 from stroke_fixtures import BrightNetwork, soop_folder, synthseg_folder
 
 from LesionKitLib.models.inference import Runtime
-from LesionKitLib.run.errors import (MissingResource, UnusableInput)
-from LesionKitResearch.augmentation.label_map_randomization import (bias_field, coarse, random_image, random_means)
+from LesionKitLib.run.errors import MissingResource, UnusableInput
+from LesionKitResearch.augmentation.label_map_randomization import bias_field, coarse, random_image, random_means
 from LesionKitResearch.augmentation.stroke import CANVAS
-from LesionKitResearch.datasets.anatomies import (random_lesion_slice, read_anatomies, to_standard)
-from LesionKitResearch.datasets.stroke import (read_masks, read_slices)
+from LesionKitResearch.datasets.anatomies import random_lesion_slice, read_anatomies, to_standard
+from LesionKitResearch.datasets.stroke import read_masks, read_slices
 from LesionKitResearch.datasets.stroke_translated_slices import translated_slices
-from LesionKitResearch.evaluation.stroke import (metrics_of, score_slices)
-from LesionKitResearch.experiments.stroke_summary import (as_markdown, summarize)
-from LesionKitResearch.experiments.stroke_synthetic_data import (ALL, Setting, choose_cases, mixture_of, parse_sizes, run_experiment, run_folder)
-from LesionKitResearch.training import (stroke, stroke_recipe)
+from LesionKitResearch.evaluation.stroke import metrics_of, score_slices
+from LesionKitResearch.evaluation.stroke_slices import predict_slices
+from LesionKitResearch.experiments.stroke_summary import as_markdown, summarize
+from LesionKitResearch.experiments.stroke_synthetic_data import (
+    ALL,
+    Setting,
+    choose_cases,
+    mixture_of,
+    parse_sizes,
+    run_experiment,
+    run_folder,
+)
+from LesionKitResearch.training import stroke, stroke_recipe
 from LesionKitResearch.training.loop import TrainingPlan
-from LesionKitResearch.training.stroke import (Mixture, draw_batch, read_sources, train_stroke_unet)
-from StrokeSynthLib.labels import (LESION, SKULL_FIRST, WHITE, semantic_from_labels)
-from StrokeSynthLib.segmentation.slice_prediction import (mirrored_probabilities, predict_slices)
-from StrokeSynthLib.segmentation.slice_views import (channels, normalized, template_slice)
+from LesionKitResearch.training.stroke import Mixture, draw_batch, read_sources, train_stroke_unet
+from StrokeSynthLib.labels import LESION, SKULL_FIRST, WHITE, semantic_from_labels
+from StrokeSynthLib.segmentation.slice_prediction import mirrored_probabilities
+from StrokeSynthLib.segmentation.slice_views import channels, normalized, template_slice
 from StrokeSynthLib.segmentation.template import load_template
 
 CPU = Runtime("cpu", batch=4)

@@ -7,10 +7,12 @@ from functools import partial
 import numpy as np
 import pytest
 
-from LesionKitLib.imaging.volume import (Volume, affine)
-from LesionKitResearch.datasets.stroke_image_pairs import (Pairs, padded, unpadded)
-from StrokeSynthLib.labels import (BACKGROUND, LABEL_COUNT, LESION, VENTRICLES, WHITE, one_hot)
-from StrokeSynthLib.networks.registry import (MULTIPLE, STYLE, TRANSLATORS)
+from LesionKitLib.imaging.volume import Volume, affine
+from LesionKitResearch.datasets.stroke_image_pairs import Pairs
+from StrokeSynthLib.labels import BACKGROUND, LABEL_COUNT, LESION, VENTRICLES, WHITE, one_hot
+from StrokeSynthLib.networks.registry import TRANSLATORS
+from StrokeSynthLib.networks.shapes import MULTIPLE, STYLE
+from StrokeSynthLib.segmentation.slice_views import padded, unpadded
 
 torch = pytest.importorskip("torch")
 
@@ -18,7 +20,7 @@ SMALL = {"pix2pix": {"width": 4}, "spade": {"widths": (8, 8, 8, 8, 8)}, "cyclega
 
 
 def build(name):
-    from LesionKitResearch.training.stroke_translators import build_generator
+    from StrokeSynthLib.networks.registry import build_generator
 
     torch.manual_seed(0)
     return build_generator(name, SMALL[name]).eval()
@@ -27,7 +29,7 @@ def build(name):
 @pytest.fixture
 def narrow_opponents(monkeypatch):
     """Discriminators and the labeler with few channels, to be quick."""
-    from StrokeSynthLib.networks.translators import (common, cyclegan)
+    from StrokeSynthLib.networks.translators import common, cyclegan
 
     monkeypatch.setattr(common, "PatchDiscriminator", partial(common.PatchDiscriminator, width=4))
     monkeypatch.setattr(cyclegan, "Labeler", partial(cyclegan.Labeler, width=4, blocks=1))
@@ -68,7 +70,7 @@ def test_every_translator_looks_at_the_lesion(name):
 
 
 def test_fake_images_are_to_score_zero_and_real_ones_one():
-    from StrokeSynthLib.networks.translators.common import (discriminator_loss, generator_loss)
+    from StrokeSynthLib.networks.translators.common import discriminator_loss, generator_loss
 
     zero, one = torch.zeros(1, 1, 3, 3), torch.ones(1, 1, 3, 3)
     assert float(discriminator_loss(one, zero)) == 0
@@ -112,8 +114,8 @@ def test_the_noise_on_the_discriminator_s_input_ends_at_half_of_the_training():
 
 
 def test_a_lesion_that_is_brighter_than_white_matter_lacks_no_contrast():
-    from LesionKitResearch.training.stroke_translators import (LESION_CONTRAST, missing_contrast)
-    from StrokeSynthLib.labels import (LESION, WHITE)
+    from LesionKitResearch.training.stroke_translators import LESION_CONTRAST, missing_contrast
+    from StrokeSynthLib.labels import LESION, WHITE
 
     labels = torch.zeros(1, 8, 4, 4)
     labels[:, WHITE.value, :2], labels[:, LESION.value, 2:] = 1, 1
@@ -176,7 +178,7 @@ def test_an_unpaired_batch_mixes_patients_and_a_paired_one_does_not():
 @pytest.mark.parametrize("name", TRANSLATORS)
 def test_a_short_training_leaves_a_model_folder_with_its_card(name, tmp_path, monkeypatch, narrow_opponents):
     from LesionKitLib.models.registry import verify
-    from LesionKitResearch.training import (stroke_synthesis_recipes, stroke_translators)
+    from LesionKitResearch.training import stroke_synthesis_recipes, stroke_translators
     from LesionKitResearch.training.adversarial_loop import GanPlan
 
     build_small = stroke_translators.build_generator
@@ -208,7 +210,7 @@ def test_pix2pix_learns_to_draw_bright_lesions(tmp_path, monkeypatch, narrow_opp
 
 
 def test_ssim_and_psnr_are_perfect_for_equal_pictures_and_fall_with_noise():
-    from LesionKitResearch.evaluation.stroke_translators import (psnr, ssim)
+    from LesionKitResearch.evaluation.stroke_translators import psnr, ssim
 
     rng = np.random.default_rng(0)
     a, inside = rng.uniform(-1, 1, (40, 40)), np.ones((40, 40), bool)
@@ -219,7 +221,7 @@ def test_ssim_and_psnr_are_perfect_for_equal_pictures_and_fall_with_noise():
 
 
 def test_feature_distances_are_small_for_equal_distributions_and_know_a_shift():
-    from LesionKitResearch.evaluation.stroke_translators import (frechet, kernel_distance)
+    from LesionKitResearch.evaluation.stroke_translators import frechet, kernel_distance
 
     rng = np.random.default_rng(0)
     a, b = rng.normal(0, 1, (4000, 3)), rng.normal(0, 1, (4000, 3))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from CovidLungQuantLib.measurement.agreement import (OUTCOMES, compare, summary)
+from CovidLungQuantLib.measurement.agreement import OUTCOMES, compare, summary
 
 
 def test_every_voxel_is_found_missed_marked_in_vain_or_nothing():

@@ -8,7 +8,18 @@ from chest_fixtures import WAYS, rotation, turned
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from LesionKitLib.imaging.volume import (LPS_IN_RAS, OBLIQUE_LIMIT_DEGREES, Volume, affine, from_sitk, obliquity_degrees, reorient_to_lps, resample_like, straighten, to_sitk)
+from LesionKitLib.imaging.volume import (
+    LPS_IN_RAS,
+    OBLIQUE_LIMIT_DEGREES,
+    Volume,
+    affine,
+    from_sitk,
+    obliquity_degrees,
+    reorient_to_lps,
+    resample_like,
+    straighten,
+    to_sitk,
+)
 from LesionKitLib.run.errors import UnusableInput
 
 SLIGHTLY_OBLIQUE = rotation((1, 2, 3), 7) @ LPS_IN_RAS

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from BodyPartRouterLib.labels import CLASSES
-from BodyPartRouterLib.networks.registry import (DEFAULT_NETWORK, build, entry_of)
-from LesionKitLib.models.inference import (Runtime, choose_runtime, with_fallback)
-from LesionKitLib.models.registry import (Model, find_model, load_weights, read_model)
+from BodyPartRouterLib.networks.registry import DEFAULT_NETWORK, build, entry_of
+from LesionKitLib.models.inference import Runtime, choose_runtime, with_fallback
+from LesionKitLib.models.registry import Model, find_model, load_weights, read_model
 from LesionKitLib.run.progress import Progress
 
-from .decision import (Decision, decide, probabilities)
+from .decision import Decision, decide, probabilities
 from .prediction import Prediction
-from .preprocessing import (prepare, to_image_grid)
+from .preprocessing import prepare, to_image_grid
 
 if TYPE_CHECKING:
     from BodyPartRouterLib.reading.xray import Xray

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from BodyPartRouterLib.labels import (CHESTS, CLASSES, TITLES, UNKNOWN)
+from BodyPartRouterLib.labels import CHESTS, CLASSES, TITLES, UNKNOWN
 from BodyPartRouterLib.reading.xray import HeaderFacts
 
 from .prediction import Prediction

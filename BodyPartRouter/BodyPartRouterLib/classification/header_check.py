@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from BodyPartRouterLib.labels import (CHESTS, TITLES)
+from BodyPartRouterLib.labels import CHESTS, TITLES
 from BodyPartRouterLib.reading.corrected_copy import write_corrected_copy
 
-from .header_words import (CHEST, VIEWS, classes_in, plain)
+from .header_words import CHEST, VIEWS, classes_in, plain
 
 if TYPE_CHECKING:
     from BodyPartRouterLib.reading.xray import HeaderFacts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from LesionKitLib.models.encoders.efficientnet_lite import (TAPS, EfficientNetLite0, load_imagenet_weights)
+from LesionKitLib.models.encoders.efficientnet_lite import TAPS, EfficientNetLite0, load_imagenet_weights
 
 from .head import BodyPartNet
 

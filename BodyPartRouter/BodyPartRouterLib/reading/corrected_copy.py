@@ -6,7 +6,7 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
-from BodyPartRouterLib.labels import (BODY_PARTS, CLASSES, TITLES, Code)
+from BodyPartRouterLib.labels import BODY_PARTS, CLASSES, TITLES, Code
 from LesionKitLib.io.atomic import atomic_file
 from LesionKitLib.run.errors import UnusableInput
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from LesionKitLib.io.dicom_header import (COLOR, is_dicom, scan_files)
+from LesionKitLib.io.dicom_header import COLOR, is_dicom, scan_files
 from LesionKitLib.run.errors import UnusableInput
 
-from .frame_size import (is_deflated, refuse_large_frame, refuse_large_inflated)
+from .frame_size import is_deflated, refuse_large_frame, refuse_large_inflated
 from .header_facts import header_facts
 from .xray import Xray
 
@@ -31,7 +31,7 @@ COLORFUL = 0.1  # of the full range between channels
 DAMAGED = "The image file is damaged or cut short (truncated); copy it again."
 
 
-def decode(path: str | os.PathLike) -> Xray:
+def read_xray(path: str | os.PathLike) -> Xray:
     """The first frame of a DICOM, PNG or JPEG file. Raises UnusableInput with one sentence."""
     path = Path(path)
     try:

@@ -1,8 +1,7 @@
-"""An X-ray from a DICOM, PNG or JPEG file: upright gray pixels, bones bright, and what its header says."""
+"""An X-ray as the router knows it: upright gray pixels, bones bright, and the technical facts of its header."""
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -44,10 +43,3 @@ class Xray:
     notes: tuple[str, ...] = ()
     spacing: tuple[float, float] | None = None
     aspect: float = 1.0
-
-
-def read_xray(path: str | os.PathLike) -> Xray:
-    """The X-ray in a DICOM, PNG or JPEG file. Raises UnusableInput with one sentence."""
-    from .decoding import decode
-
-    return decode(path)

@@ -10,7 +10,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 
 from .files import put_file
-from .journal import (Journal, Parcel)
+from .journal import Journal, Parcel
 from .naming import file_name
 
 DONE, LATER, REFUSED = "done", "later", "refused"

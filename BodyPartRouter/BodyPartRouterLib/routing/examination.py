@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from BodyPartRouterLib.labels import UNKNOWN
-from LesionKitLib.run.errors import (Cancelled, MissingResource, UnusableInput)
+from LesionKitLib.run.errors import Cancelled, MissingResource, UnusableInput
 
-from .header_values import (Values, read_values)
+from .header_values import Values, read_values
 from .rules import Subject
 
 if TYPE_CHECKING:
     from BodyPartRouterLib.classification.classifier import Classifier
     from BodyPartRouterLib.classification.header_check import Agreement
     from BodyPartRouterLib.classification.prediction import Prediction
-    from BodyPartRouterLib.reading.xray import (HeaderFacts, Xray)
+    from BodyPartRouterLib.reading.xray import HeaderFacts, Xray
     from LesionKitLib.run.progress import Progress
 
 BATCH = 16
@@ -169,7 +169,7 @@ def _finish_batch(paths, readings, classifier, keywords, thumbnail) -> list[Exam
 
 def _read(path: Path) -> Xray | str:
     """The image, or a sentence that says why not."""
-    from BodyPartRouterLib.reading.xray import read_xray
+    from BodyPartRouterLib.reading.decoding import read_xray
 
     try:
         return read_xray(path)

@@ -6,7 +6,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from .naming import (other_name, sha256_of)
+from .naming import other_name, sha256_of
 
 _PART = ".part-"
 _BLOCK = 1 << 20

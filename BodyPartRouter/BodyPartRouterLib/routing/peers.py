@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 
-from .delivery import (DONE, LATER, REFUSED, Outcome, Unreachable)
+from .delivery import DONE, LATER, REFUSED, Outcome, Unreachable
 from .journal import Parcel
 from .rules import Destination
 

@@ -10,7 +10,7 @@ from BodyPartRouterLib.labels import UNKNOWN
 
 from .examination import Examined
 from .naming import fill_folder
-from .rules import (HOLD, Action, Rules)
+from .rules import HOLD, Action, Rules
 
 FOLDER, DICOM, STOW, OPEN = "folder", "dicom", "stow", "open"
 _KINDS = {"copy": FOLDER, "move": FOLDER, "store": DICOM, "stow": STOW, "open": OPEN}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from LesionKitLib.run.errors import UnusableInput
 
-from .header_values import (Values, check_keyword, is_person_name, number)
+from .header_values import Values, check_keyword, is_person_name, number
 from .naming import placeholders
 from .settings import ServiceSettings
 

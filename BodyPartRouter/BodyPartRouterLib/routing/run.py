@@ -10,12 +10,12 @@ from pathlib import Path
 
 from LesionKitLib.run.progress import Progress
 
-from .delivery import (DONE, Courier, Outcome, Patience, Sender, send_to_folders)
-from .examination import (Examined, examine)
-from .journal import (CLASSIFIED, DELIVERED, DELIVERING, Image, Journal)
-from .naming import (file_name, sha256_of)
-from .peers import (StoreSender, StowSender)
-from .plan import (DICOM, FOLDER, OPEN, STOW, Delivery, Plan, make_plan, shown_destination, to_record)
+from .delivery import DONE, Courier, Outcome, Patience, Sender, send_to_folders
+from .examination import Examined, examine
+from .journal import CLASSIFIED, DELIVERED, DELIVERING, Image, Journal
+from .naming import file_name, sha256_of
+from .peers import StoreSender, StowSender
+from .plan import DICOM, FOLDER, OPEN, STOW, Delivery, Plan, make_plan, shown_destination, to_record
 from .rules import Rules
 
 PATIENCE = Patience(first_s=1.0, longest_s=10.0, attempts=3, endless=False)  # somebody waits at the command line

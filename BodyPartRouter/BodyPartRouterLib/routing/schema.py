@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from BodyPartRouterLib.labels import (CLASSES, UNKNOWN)
+from BodyPartRouterLib.labels import CLASSES, UNKNOWN
 
 VERSION = 1
 MODULES = ("CovidLungQuant", "StrokeSynth", "BodyPartRouter", "Volumes", "DICOM")

@@ -9,9 +9,9 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from BodyPartRouterLib.routing.files import (remove_parts, write_new)
+from BodyPartRouterLib.routing.files import remove_parts, write_new
 from BodyPartRouterLib.routing.header_values import read_values
-from BodyPartRouterLib.routing.journal import (DELIVERED, Image, Journal)
+from BodyPartRouterLib.routing.journal import DELIVERED, Image, Journal
 from BodyPartRouterLib.routing.naming import sha256_of
 from LesionKitLib.run.errors import UnusableInput
 

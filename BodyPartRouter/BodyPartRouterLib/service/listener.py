@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from BodyPartRouterLib.routing.settings import ServiceSettings
 from LesionKitLib.run.errors import UnusableInput
 
-from .inbox import (MEGABYTE, Inbox)
+from .inbox import MEGABYTE, Inbox
 
 if TYPE_CHECKING:
     from .metrics import Metrics

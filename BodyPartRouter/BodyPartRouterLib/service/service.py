@@ -9,14 +9,14 @@ import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from BodyPartRouterLib.routing.delivery import (DONE, Courier, Outcome, Patience)
+from BodyPartRouterLib.routing.delivery import DONE, Courier, Outcome, Patience
 from BodyPartRouterLib.routing.journal import Parcel
 from BodyPartRouterLib.routing.plan import FOLDER
 from BodyPartRouterLib.routing.rules import Rules
 from BodyPartRouterLib.routing.run import sender_of
 
 from .inbox import Inbox
-from .listener import (Listener, refuse_open_doors)
+from .listener import Listener, refuse_open_doors
 from .metrics import Metrics
 from .sorter import Sorter
 

@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from BodyPartRouterLib.routing.examination import (Examined, examine)
+from BodyPartRouterLib.routing.examination import Examined, examine
 from BodyPartRouterLib.routing.journal import Image
-from BodyPartRouterLib.routing.plan import (FOLDER, OPEN, Delivery, Plan, make_plan)
+from BodyPartRouterLib.routing.plan import FOLDER, OPEN, Delivery, Plan, make_plan
 from BodyPartRouterLib.routing.rules import Rules
 
 from .inbox import Inbox

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from CovidLungQuantLib.labels import (LUNG, MORPHOLOGICALLY_ABNORMAL_STRUCTURE, SegmentClass)
+from CovidLungQuantLib.labels import LUNG, MORPHOLOGICALLY_ABNORMAL_STRUCTURE, SegmentClass
 from LesionKitLib.imaging.metrics import dice
 
 ABNORMAL = MORPHOLOGICALLY_ABNORMAL_STRUCTURE

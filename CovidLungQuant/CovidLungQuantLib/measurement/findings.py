@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from CovidLungQuantLib.labels import (LEFT_LUNG, LESIONS)
-from CovidLungQuantLib.segmentation.lungs import (heights, third_index, third_limits)
-from LesionKitLib.imaging.volume import (Volume, reorient_to_lps)
+from CovidLungQuantLib.labels import LEFT_LUNG, LESIONS
+from CovidLungQuantLib.segmentation.lungs import heights, third_index, third_limits
+from LesionKitLib.imaging.volume import Volume, reorient_to_lps
 
-from .lesion_list import (LesionPlace, lesion_pieces)
+from .lesion_list import LesionPlace, lesion_pieces
 
 OUTER_PART = 1 / 3  # of a lung's depth below the chest wall is "peripheral"
 THIRD_NAMES = ("lower", "middle", "upper")

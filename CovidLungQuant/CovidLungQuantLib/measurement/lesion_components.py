@@ -15,7 +15,7 @@ import numpy as np
 from CovidLungQuantLib.labels import LEFT_LUNG
 from LesionKitLib.imaging.measures import MIN_LESION_ML
 
-from .measurements import (ANY, GROUPS)
+from .measurements import ANY, GROUPS
 
 _NO_LINKS = np.zeros((2, 0), np.int64)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from CovidLungQuantLib.labels import LESIONS
-from LesionKitLib.imaging.measures import (MIN_LESION_ML, bounding_box, components)
+from LesionKitLib.imaging.measures import MIN_LESION_ML, bounding_box, components
 from LesionKitLib.imaging.volume import Volume
 
 

@@ -7,10 +7,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from CovidLungQuantLib.labels import (CONSOLIDATION, EFFUSION, GGO, LEFT_LUNG, LESIONS, RIGHT_LUNG)
-from CovidLungQuantLib.segmentation.lungs import (heights, third_index, third_limits)
-from LesionKitLib.imaging.measures import (MIN_LESION_ML, CodeSums, bounding_box, components, mean_or_none, percent_or_none)
-from LesionKitLib.imaging.volume import (Volume, reorient_to_lps)
+from CovidLungQuantLib.labels import CONSOLIDATION, EFFUSION, GGO, LEFT_LUNG, LESIONS, RIGHT_LUNG
+from CovidLungQuantLib.segmentation.lungs import heights, third_index, third_limits
+from LesionKitLib.imaging.measures import (
+    MIN_LESION_ML,
+    CodeSums,
+    bounding_box,
+    components,
+    mean_or_none,
+    percent_or_none,
+)
+from LesionKitLib.imaging.volume import Volume, reorient_to_lps
 from LesionKitLib.run.errors import UnusableInput
 
 SIDES = {"both": (0, 1), "right": (0,), "left": (1,)}  # name -> indices of the side axis of the sums

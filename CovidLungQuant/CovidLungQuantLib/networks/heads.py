@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 
 class Heads(NamedTuple):
@@ -43,3 +44,18 @@ def lung_weights(lung: Tensor, size: tuple[int, int], outside: float = 0.02) -> 
     """
     inside = torch.nn.functional.adaptive_avg_pool2d(lung.detach().float().sigmoid(), size)
     return outside + (1 - outside) * inside
+
+
+def reconstruction_errors(reconstruction: Tensor, image: Tensor) -> Tensor:
+    """Mean absolute difference (n) of a reconstruction and the image (n, 2, h, w) brought to its size."""
+    seen = F.adaptive_avg_pool2d(image.float(), reconstruction.shape[-2:])
+    return (reconstruction.float() - seen).abs().mean((1, 2, 3))
+
+
+def lung_window_errors(reconstruction: Tensor, image: Tensor) -> Tensor:
+    """reconstruction_errors (n) of the lung window alone, which pictures and CTs in HU have alike.
+
+    The soft-tissue window of a picture is black and redrawn without error, so that with it every CT would look unlike
+    the pictures from which the limit comes.
+    """
+    return reconstruction_errors(reconstruction[:, :1], image[:, :1])

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from LesionKitLib.models.encoders.efficientnet_lite import EfficientNetLite0
 
-from .heads import (Heads, JointHeads, lung_weights)
+from .heads import Heads, JointHeads, lung_weights
 
 STRIDE = 32  # height and width of the input must be multiples of this
 STAGES = (2, 4, 8, 16, 32)

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from LesionKitLib.models.encoders.efficientnet_lite import EfficientNetLite0
 
 from .convlstm import Fuse
-from .heads import (Heads, JointHeads, lung_weights)
+from .heads import Heads, JointHeads, lung_weights
 from .jcs import conv
 
 STRIDE = 32  # height and width of the input must be multiples of this

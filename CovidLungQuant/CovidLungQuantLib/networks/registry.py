@@ -6,7 +6,7 @@ import functools
 import importlib
 from contextlib import suppress
 
-from LesionKitLib.models.registry import (Model, find_model, load_weights)
+from LesionKitLib.models.registry import Model, find_model, load_weights
 from LesionKitLib.run.errors import MissingResource
 
 # user's name -> (bundled model, file in networks/, class)

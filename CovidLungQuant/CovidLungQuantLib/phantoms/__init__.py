@@ -1,1 +1,1 @@
-"""TODO"""
+"""Procedural chest CTs whose lesions are known."""

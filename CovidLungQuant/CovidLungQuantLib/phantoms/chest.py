@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from LesionKitLib.imaging.volume import (LPS_IN_RAS, Volume, affine)
+from LesionKitLib.imaging.volume import LPS_IN_RAS, Volume, affine
 
-from .anatomy import (Anatomy, Grid, Tube, at, smoothstep)
-from .lesions import (KINDS, VALUES, Lesion, owned, place, plan, true_volume)
+from .anatomy import Anatomy, Grid, Tube, at, smoothstep
+from .lesions import KINDS, VALUES, Lesion, owned, place, plan, true_volume
 
 AIR_HU = -1000.0
 SLAB_VOXELS = 1_500_000  # painted at a time, to bound the memory

@@ -8,7 +8,7 @@ import numpy as np
 
 from CovidLungQuantLib.labels import LESIONS
 
-from .anatomy import (CLOUD_STEP, Anatomy, Noise, at, lattice_grid)
+from .anatomy import CLOUD_STEP, Anatomy, Noise, at, lattice_grid
 
 KINDS = tuple(lesion.key for lesion in LESIONS)
 VALUES = {lesion.key: lesion.value for lesion in LESIONS}

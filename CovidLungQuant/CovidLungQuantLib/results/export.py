@@ -7,10 +7,10 @@ import json
 import os
 from collections.abc import Sequence
 
-from CovidLungQuantLib.labels import (LESIONS, LUNGS)
+from CovidLungQuantLib.labels import LESIONS, LUNGS
 from LesionKitLib.io.atomic import atomic_folder
 
-from .files import (MEASUREMENTS, REPORT, SEGMENTATION, TABLE)
+from .files import MEASUREMENTS, REPORT, SEGMENTATION, TABLE
 from .result import CovidResult
 
 LESION_MAP, LUNG_MAP = "lesions.nii.gz", "lungs.nii.gz"
@@ -68,7 +68,7 @@ def _label_maps(result: CovidResult, folder, _tags, _editing) -> None:
 
 
 def _segmentation(result: CovidResult, folder, tags, _editing) -> None:
-    from LesionKitLib.io.seg_nrrd import (SegmentRecord, write_seg_nrrd)
+    from LesionKitLib.io.seg_nrrd import SegmentRecord, write_seg_nrrd
 
     # lungs and lesions overlap, so they lie in two layers
     records = [

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from CovidLungQuantLib.labels import (CONSOLIDATION, EFFUSION, GGO, LESIONS, LUNGS)
+from CovidLungQuantLib.labels import CONSOLIDATION, EFFUSION, GGO, LESIONS, LUNGS
 from LesionKitLib.imaging.measures import bounding_box
-from LesionKitLib.imaging.volume import (Volume, reorient_to_lps)
+from LesionKitLib.imaging.volume import Volume, reorient_to_lps
 
 LUNG_WINDOW = (-600.0, 1500.0)  # level, width in HU
 PANEL_WIDTH = 360  # pixels

@@ -6,7 +6,7 @@ import csv
 import json
 import os
 
-from CovidLungQuantLib.labels import (LESIONS, LUNGS)
+from CovidLungQuantLib.labels import LESIONS, LUNGS
 from LesionKitLib.io.atomic import atomic_folder
 
 from .result import CovidResult
@@ -23,9 +23,9 @@ def write_outputs(result: CovidResult, folder: str | os.PathLike) -> None:
     from CovidLungQuantLib.measurement.measurements import to_rows
     from CovidLungQuantLib.networks.registry import cards_of
     from LesionKitLib.io.images import write_labelmap
-    from LesionKitLib.io.seg_nrrd import (SegmentRecord, write_seg_nrrd)
+    from LesionKitLib.io.seg_nrrd import SegmentRecord, write_seg_nrrd
 
-    from .report import (save_overlay_png, write_report)
+    from .report import save_overlay_png, write_report
 
     tags = algorithm_tags(result.network, result.version)
     # lungs and lesions overlap, so they lie in two layers

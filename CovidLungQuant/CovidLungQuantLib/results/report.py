@@ -10,10 +10,10 @@ import os
 from html import escape
 
 from CovidLungQuantLib.classification.decision import DISCLAIMER
-from CovidLungQuantLib.labels import (CONSOLIDATION, EFFUSION, GGO)
+from CovidLungQuantLib.labels import CONSOLIDATION, EFFUSION, GGO
 from CovidLungQuantLib.measurement.findings import HEADER as FINDING_HEADER
 from CovidLungQuantLib.measurement.findings import finding_rows
-from CovidLungQuantLib.measurement.measurements import (SIDES, THIRDS, region)
+from CovidLungQuantLib.measurement.measurements import SIDES, THIRDS, region
 from LesionKitLib.io.atomic import atomic_file
 
 from . import figures

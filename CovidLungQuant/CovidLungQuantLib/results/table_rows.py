@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from CovidLungQuantLib.labels import (CONSOLIDATION, GGO)
+from CovidLungQuantLib.labels import CONSOLIDATION, GGO
 
 COMPARISON = {  # key of live_counts' rows -> title, how it is written
     "ai_ml": ("AI (ml)", ".1f"),

@@ -9,7 +9,7 @@ import numpy as np
 from LesionKitLib.imaging.volume import Volume
 from LesionKitLib.run.errors import UnusableInput
 
-from .frames import (MODEL_MM, MODEL_SLICE_MM, FramePlacement)
+from .frames import MODEL_MM, MODEL_SLICE_MM, FramePlacement
 
 COARSE_MM = 4.0
 MIN_AIR_ML = 200.0  # less air-filled lung than this is no chest CT

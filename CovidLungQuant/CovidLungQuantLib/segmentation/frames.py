@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from LesionKitLib.imaging.resample import (apply_plane, linear_weights)
+from LesionKitLib.imaging.resample import apply_plane, linear_weights
 
 from .gray_lungs import lung_box
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from CovidLungQuantLib.labels import (LEFT_LUNG, RIGHT_LUNG)
+from CovidLungQuantLib.labels import LEFT_LUNG, RIGHT_LUNG
 from LesionKitLib.imaging.measures import bounding_box
 
 RIGHT, LEFT = RIGHT_LUNG.value, LEFT_LUNG.value

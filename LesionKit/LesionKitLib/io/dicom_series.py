@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from LesionKitLib.imaging.volume import (LPS_IN_RAS, Volume, affine)
+from LesionKitLib.imaging.volume import LPS_IN_RAS, Volume, affine
 from LesionKitLib.run.errors import UnusableInput
 
-from .dicom_header import (COLOR, Frame, Header, Scan, scan_files)
-from .slice_stack import (StackPlan, plan_stack)
+from .dicom_header import COLOR, Frame, Header, Scan, scan_files
+from .slice_stack import StackPlan, plan_stack
 
 AIR_HU = -1024
 NO_IMAGES = "There are no DICOM images in the folder (nor in the folders directly inside it)."

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from LesionKitLib.imaging.volume import (Volume, from_sitk, to_sitk)
+from LesionKitLib.imaging.volume import Volume, from_sitk, to_sitk
 from LesionKitLib.run.errors import UnusableInput
 
-from .atomic import (atomic_file, shown)
-from .dicom_header import (Header, is_dicom)
-from .dicom_series import (SeriesInfo, fits_int16, list_series, read_dicom)
-from .file_check import (check_file, restore_nonfinite)
-from .seg_nrrd import (SegmentRecord, read_seg_nrrd, write_seg_nrrd)
+from .atomic import atomic_file, shown
+from .dicom_header import Header, is_dicom
+from .dicom_series import SeriesInfo, fits_int16, list_series, read_dicom
+from .file_check import check_file, restore_nonfinite
+from .seg_nrrd import SegmentRecord, read_seg_nrrd, write_seg_nrrd
 
 __all__ = [
     "READABLE", "Header", "SegmentRecord", "SeriesInfo", "list_series", "read_seg_nrrd", "read_volume",

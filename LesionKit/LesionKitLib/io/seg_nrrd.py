@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from LesionKitLib.imaging.volume import (LPS_IN_RAS, Volume)
+from LesionKitLib.imaging.volume import LPS_IN_RAS, Volume
 from LesionKitLib.run.errors import UnusableInput
 
 from .atomic import atomic_file

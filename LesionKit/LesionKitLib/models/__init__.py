@@ -1,1 +1,1 @@
-"""TODO"""
+"""The bundled models, and running them on whatever machine there is."""

@@ -18,8 +18,20 @@ from datetime import UTC, datetime
 
 import slicer
 
-from .originals import (has_original, revert_to_ai)  # noqa: F401  (one place to import editing from)
-from .segmentations import (ALGORITHM_NAME_TAG, ALGORITHM_TYPE_TAG, CLASS_TAG, EDITS_TAG, FINGERPRINT_TAG, REVIEWED_TAG, SECONDS_TAG, SegmentClass, get_tag, is_edited, segments_of)
+from .originals import has_original, revert_to_ai  # noqa: F401  (one place to import editing from)
+from .segmentations import (
+    ALGORITHM_NAME_TAG,
+    ALGORITHM_TYPE_TAG,
+    CLASS_TAG,
+    EDITS_TAG,
+    FINGERPRINT_TAG,
+    REVIEWED_TAG,
+    SECONDS_TAG,
+    SegmentClass,
+    get_tag,
+    is_edited,
+    segments_of,
+)
 
 IDLE_S = 60.0
 HELPER_TAG = "LesionKit.Helper"  # of a segment that only serves the editor

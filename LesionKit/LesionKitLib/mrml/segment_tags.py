@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from .editing import HELPER_TAG
-from .segmentations import (ALGORITHM_NAME_TAG, ALGORITHM_TYPE_TAG, CLASS_TAG, EDITING_TAGS, EDITS_TAG, REVIEWED_TAG, SECONDS_TAG, get_tag, segments_of)
+from .segmentations import (
+    ALGORITHM_NAME_TAG,
+    ALGORITHM_TYPE_TAG,
+    CLASS_TAG,
+    EDITING_TAGS,
+    EDITS_TAG,
+    REVIEWED_TAG,
+    SECONDS_TAG,
+    get_tag,
+    segments_of,
+)
 
 
 def exported_tags(segmentation, label) -> dict[str, str]:

@@ -21,13 +21,14 @@ from dataclasses import dataclass
 import numpy as np
 import slicer
 import vtk
-from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+from vtk.util.numpy_support import vtk_to_numpy
 
 from LesionKitLib.imaging.measures import bounding_box
 from LesionKitLib.imaging.segment_class import SegmentClass
+from LesionKitLib.mrml.oriented_images import image_from_labels
 
-from .originals import (OriginalSegment, keep_original)
-from .volumes import (local_ijk_to_ras, matrix_from_array)
+from .originals import OriginalSegment, keep_original
+from .volumes import local_ijk_to_ras, matrix_from_array
 
 ALGORITHM_TYPE_TAG = "DICOM.SegmentAlgorithmType"
 ALGORITHM_NAME_TAG = "DICOM.SegmentAlgorithmName"
@@ -160,23 +161,6 @@ def get_tag(segment, name: str) -> str:
     """The tag's text, or ""."""
     value = vtk.reference("")
     return str(value) if segment.GetTag(name, value) else ""
-
-
-def image_from_labels(labels: np.ndarray, matrix: np.ndarray, first=(0, 0, 0)):
-    """vtkOrientedImageData cropped to the labels set; one background voxel when there are none.
-
-    matrix: 4 x 4 ijk to RAS. first: index (k, j, i) of the array's first voxel in that grid.
-    """
-    box = bounding_box(labels > 0) or (slice(0, 1),) * 3
-    crop = np.ascontiguousarray(labels[box], np.uint8)
-    image = slicer.vtkOrientedImageData()
-    edges = [(start + part.start, start + part.stop - 1) for start, part in zip(first, box, strict=True)]
-    image.SetExtent([int(edge) for low_high in reversed(edges) for edge in low_high])
-    scalars = numpy_to_vtk(crop.ravel(), deep=True, array_type=vtk.VTK_UNSIGNED_CHAR)
-    scalars.SetName("ImageScalars")
-    image.GetPointData().SetScalars(scalars)
-    image.SetImageToWorldMatrix(matrix_from_array(matrix))
-    return image
 
 
 def _new_node(volume_node, again: bool):

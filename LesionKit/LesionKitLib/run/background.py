@@ -30,7 +30,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from .errors import (Cancelled, MissingResource, UnusableInput)
+from .errors import Cancelled, MissingResource, UnusableInput
 from .progress import Progress
 
 TICK_MS = 1

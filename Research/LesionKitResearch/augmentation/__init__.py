@@ -1,1 +1,1 @@
-"""TODO"""
+"""Random views of training images, and lesions and images made by procedure."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from CovidLungQuantLib.segmentation.frames import (FRAME, SOFT_WINDOW, channels_of_gray, window)
+from CovidLungQuantLib.segmentation.frames import FRAME, SOFT_WINDOW, channels_of_gray, window
 from LesionKitResearch.datasets.covid import Sequence
 
 from .inserted_lesions import insert_lesions

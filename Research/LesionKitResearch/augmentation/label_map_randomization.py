@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from StrokeSynthLib.labels import (BACKGROUND, CSF, DEEP_GRAY, GRAY, LESION, SKULL_FIRST, SKULL_KINDS, VENTRICLES, WHITE)
+from StrokeSynthLib.labels import BACKGROUND, CSF, DEEP_GRAY, GRAY, LESION, SKULL_FIRST, SKULL_KINDS, VENTRICLES, WHITE
 
 # mean grays (csf, ventricles, gray, white, deep gray, lesion) of usual sequences; a share of the images is like these
 SEQUENCES = {
@@ -70,7 +70,7 @@ def _soft_lesion(image, labels, lesion, means, rng):
 
 def bias_field(shape: tuple[int, int], rng: np.random.Generator, strength: float) -> np.ndarray:
     """A smooth positive field about 1: exp of a bilinear surface of 4 x 4 random knots (of that standard deviation)."""
-    from LesionKitLib.imaging.resample import (apply_plane, linear_weights)
+    from LesionKitLib.imaging.resample import apply_plane, linear_weights
 
     knots = rng.normal(0, strength * rng.random(), (4, 4)).astype(np.float32)
     rows, columns = (linear_weights(4, n, 0.5, 3 / n) for n in shape)
@@ -79,7 +79,7 @@ def bias_field(shape: tuple[int, int], rng: np.random.Generator, strength: float
 
 def coarse(image: np.ndarray, steps) -> np.ndarray:
     """The image as if its pixels were ``steps`` (rows, columns) times as wide, brought back to its grid."""
-    from LesionKitLib.imaging.resample import (apply_plane, linear_weights)
+    from LesionKitLib.imaging.resample import apply_plane, linear_weights
 
     small = [max(2, round(n / step)) for n, step in zip(image.shape, steps, strict=True)]
     down = [linear_weights(n, m, 0, n / m) for n, m in zip(image.shape, small, strict=True)]

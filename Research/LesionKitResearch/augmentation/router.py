@@ -13,7 +13,7 @@ import math
 
 import numpy as np
 
-from BodyPartRouterLib.classification.preprocessing import (stretch, uniform_borders)
+from BodyPartRouterLib.classification.preprocessing import stretch, uniform_borders
 
 LETTERS = ("L", "R", "AP", "PA", "D", "E", "ERECT", "MOBILE", "SUPINE", "PORTABLE", "AP ERECT", "A", "B", "12:30", "70")
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from StrokeSynthLib.segmentation.slice_views import (SAGITTAL, channels, normalized)
+from StrokeSynthLib.segmentation.slice_views import SAGITTAL, channels, normalized
 
-from .label_map_randomization import (bias_field, coarse)
+from .label_map_randomization import bias_field, coarse
 
 CANVAS = (176, 144)  # rows, columns that the network trains on
 TURN_DEGREES, SHIFT_PIXELS, SCALE = 12.0, 6.0, 0.12

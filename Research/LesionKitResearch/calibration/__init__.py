@@ -1,1 +1,1 @@
-"""TODO"""
+"""Temperatures and limits that turn scores into probabilities and "cannot say"."""

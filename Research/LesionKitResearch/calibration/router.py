@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from BodyPartRouterLib.classification.decision import (Decision, probabilities)
+from BodyPartRouterLib.classification.decision import Decision, probabilities
 from BodyPartRouterLib.classification.preprocessing import prepare
-from LesionKitResearch.datasets.router import (AGE_UNKNOWN, LabeledXray)
+from LesionKitResearch.datasets.router import AGE_UNKNOWN, LabeledXray
 
 BATCH = 16
 WRONG_ANSWERS = 0.015  # share of the answers given that may be wrong

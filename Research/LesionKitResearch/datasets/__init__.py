@@ -1,1 +1,1 @@
-"""TODO"""
+"""The public data sets (docs/data.md) as training and evaluation images."""

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from LesionKitLib.imaging.measures import bounding_box
-from StrokeSynthLib.labels import (BACKGROUND, DEEP_GRAY, GRAY, LESION, SKULL_FIRST, WHITE, with_lesion)
-from StrokeSynthLib.segmentation.slice_views import (AXIAL, CORONAL, SAGITTAL, plane_slice)
-from StrokeSynthLib.segmentation.template import (SOOP_FIRST, SOOP_SHAPE, STANDARD_SHAPE, load_template)
+from StrokeSynthLib.labels import BACKGROUND, DEEP_GRAY, GRAY, LESION, SKULL_FIRST, WHITE, with_lesion
+from StrokeSynthLib.segmentation.slice_views import AXIAL, CORONAL, SAGITTAL, plane_slice
+from StrokeSynthLib.segmentation.template import SOOP_FIRST, SOOP_SHAPE, STANDARD_SHAPE, load_template
 
-from .stroke import (MaskSet, read_label_maps)
+from .stroke import MaskSet, read_label_maps
 
 PLANE_AXES = {AXIAL: 0, CORONAL: 1, SAGITTAL: 2}
 PLANE_SHARES = {AXIAL: 0.7, CORONAL: 0.2, SAGITTAL: 0.1}

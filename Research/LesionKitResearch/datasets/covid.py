@@ -13,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from CovidLungQuantLib.segmentation.frames import (FRAME, LUNGS_IN_FRAME, MODEL_MM, ROOM, FramePlacement, place_frame)
-from CovidLungQuantLib.segmentation.gray_lungs import (MIN_AREA, enclosed_air)
-from .gray_window import (as_lung_window, series_levels)
+from CovidLungQuantLib.segmentation.frames import FRAME, LUNGS_IN_FRAME, MODEL_MM, ROOM, FramePlacement, place_frame
+from CovidLungQuantLib.segmentation.gray_lungs import MIN_AREA, enclosed_air
+
+from .gray_window import as_lung_window, series_levels
 
 UNKNOWN = 255
 ANY_LESION = 4
@@ -134,8 +135,6 @@ def pseudo_sequences(folder: Path, split: str = "train", weight: float = 0.3, te
     teacher: of teacher.load_teacher, tells the kinds of lesion apart; without one they are of unknown class.
     """
     import pandas as pd
-
-    from LesionKitResearch.training.pseudo_labels import agreed_labels
 
     table = pd.read_csv(folder / "index.csv")
     sequences = []
@@ -299,3 +298,18 @@ def _common_placement(grays: list[np.ndarray]) -> FramePlacement:
     step = width / (1.094 * LUNGS_IN_FRAME[1])
     corner = (height / 2 - step * FRAME[0] / 2, width / 2 - step * FRAME[1] / 2)
     return FramePlacement(*corner, (step, step), FRAME)
+
+
+SURELY_NONE = 0.1  # below this probability of any lesion the teacher contradicts a mask; from 0.5 a missing one
+
+
+def agreed_labels(mask: np.ndarray, probability: np.ndarray) -> np.ndarray:
+    """Lesion labels (h, w) uint8: 0 none, 1-3 the teacher's class inside the mask, UNKNOWN where the two disagree.
+
+    mask: bool (h, w); probability: (5, h, w): lung, any lesion, ground glass, consolidation, effusion.
+    """
+    lesion = probability[1]
+    labels = np.where(mask, 1 + probability[2:5].argmax(0), 0).astype(np.uint8)
+    labels[mask & (lesion < SURELY_NONE)] = UNKNOWN
+    labels[~mask & (lesion >= 0.5)] = UNKNOWN
+    return labels

@@ -11,7 +11,7 @@ import numpy as np
 
 from CovidLungQuantLib.segmentation.frames import place_frame
 
-from .covid import (UNKNOWN, Sequence, read_picture, roomy)
+from .covid import UNKNOWN, Sequence, read_picture, roomy
 
 SPLITS = ("train", "calibration", "val", "all")
 CALIBRATION_PART = 7  # one of so many patients of the training split is held aside to calibrate decisions

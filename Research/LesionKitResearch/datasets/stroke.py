@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from LesionKitLib.imaging.volume import (Volume, reorient_to_lps)
+from LesionKitLib.imaging.volume import Volume, reorient_to_lps
 from LesionKitLib.run.errors import UnusableInput
 
 SPLITS = ("train", "val", "all")

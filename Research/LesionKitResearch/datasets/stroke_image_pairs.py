@@ -10,12 +10,11 @@ import numpy as np
 
 from LesionKitLib.imaging.volume import resample_like
 from LesionKitLib.run.progress import Progress
-from StrokeSynthLib.networks.registry import MULTIPLE
-from StrokeSynthLib.segmentation.slice_views import (PUBLIC_INDEX, normalized, plane_slice)
-from StrokeSynthLib.segmentation.template import (SOOP_FIRST, SOOP_SHAPE, load_template)
+from StrokeSynthLib.segmentation.slice_views import PUBLIC_INDEX, normalized, plane_slice
+from StrokeSynthLib.segmentation.template import SOOP_FIRST, SOOP_SHAPE, load_template
 from StrokeSynthLib.segmentation.tissues import tissue_map
 
-from .stroke import (PLANES, SliceSet, read_slices)
+from .stroke import PLANES, SliceSet, read_slices
 
 
 @dataclass(frozen=True)
@@ -68,16 +67,3 @@ def pairs_of(
         labels[row] = tissue_map(image, brain, atlas, lesion)
         report(row / len(slices))
     return Pairs(plane, images, labels, slices.ids)
-
-
-def padded(array: np.ndarray, fill: float, multiple: int = MULTIPLE) -> np.ndarray:
-    """(..., h, w) with both made multiples, by the same margins on both sides (one more at the end)."""
-    margins = [-n % multiple for n in array.shape[-2:]]
-    widths = [(0, 0)] * (array.ndim - 2) + [(m // 2, m - m // 2) for m in margins]
-    return np.pad(array, widths, constant_values=fill)
-
-
-def unpadded(array: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """The inner (..., h, w) that padded() was given."""
-    first = [(n - m) // 2 for n, m in zip(array.shape[-2:], shape, strict=True)]
-    return array[..., first[0] : first[0] + shape[0], first[1] : first[1] + shape[1]]

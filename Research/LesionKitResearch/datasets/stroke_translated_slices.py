@@ -8,12 +8,12 @@ import numpy as np
 
 from LesionKitLib.models.inference import Runtime
 from LesionKitLib.run.progress import Progress
-from StrokeSynthLib.labels import (BACKGROUND, LESION, SKULL_FIRST, one_hot)
-from StrokeSynthLib.segmentation.slice_views import (AXIAL, PUBLIC_INDEX)
-from StrokeSynthLib.segmentation.template import (SOOP_FIRST, SOOP_SHAPE)
+from StrokeSynthLib.labels import BACKGROUND, LESION, SKULL_FIRST, one_hot
+from StrokeSynthLib.segmentation.slice_views import AXIAL, PUBLIC_INDEX
+from StrokeSynthLib.segmentation.template import SOOP_FIRST, SOOP_SHAPE
 
 from .anatomies import random_lesion_slice
-from .stroke import (MaskSet, SliceSet)
+from .stroke import MaskSet, SliceSet
 
 NEAR_PUBLIC = 12  # slices are taken within so many millimeters of the public ones
 
@@ -60,9 +60,8 @@ def _label_slice(anatomies: Sequence[np.ndarray], masks: MaskSet, rng: np.random
 def _translated(generator, labels: np.ndarray, rng: np.random.Generator, runtime: Runtime) -> np.ndarray:
     import torch
 
-    from StrokeSynthLib.networks.translators import STYLE
-
-    from .stroke_image_pairs import (padded, unpadded)
+    from StrokeSynthLib.networks.shapes import STYLE
+    from StrokeSynthLib.segmentation.slice_views import padded, unpadded
 
     told = torch.from_numpy(one_hot(padded(labels, BACKGROUND))).to(runtime.device)
     noise = torch.from_numpy(rng.standard_normal((len(told), 1, *told.shape[-2:]), np.float32)).to(runtime.device)

@@ -1,1 +1,1 @@
-"""TODO"""
+"""How well the networks agree with experts, with intervals, per source."""

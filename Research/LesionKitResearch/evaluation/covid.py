@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from LesionKitLib.imaging.metrics import (correlation, with_interval)
+from LesionKitLib.imaging.metrics import correlation, with_interval
 from LesionKitLib.run.errors import UnusableInput
 from LesionKitLib.run.progress import Progress
-from LesionKitResearch.datasets.covid import (RESIDUE_PIXELS, LabeledSlice, labeled_slices)
+from LesionKitResearch.datasets.covid import RESIDUE_PIXELS, LabeledSlice, labeled_slices
 
 # class -> the label values that belong to it
 CLASSES = {"infection": (1, 2, 3), "ggo": (1,), "consolidation": (2,), "effusion": (3,), "high_opacity": (2, 3)}
@@ -109,7 +109,8 @@ def evaluate_and_score(
     data: Path, split: str, network: str, device: str = "auto", progress: Progress | None = None
 ) -> tuple[dict, list[ImageScore]]:
     """evaluate_slices, and the single images' counts."""
-    from CovidLungQuantLib.networks.registry import (load_network, members, version_of)
+    from CovidLungQuantLib.networks.registry import load_network, members, version_of
+
     from .covid_pictures import picture_segmenter
 
     items = list(labeled_slices(data, split))

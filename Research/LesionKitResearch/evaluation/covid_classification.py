@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from CovidLungQuantLib.classification.decision import Calibration
-from LesionKitLib.imaging.metrics import (area_under_curve, expected_calibration_error, with_interval)
+from LesionKitLib.imaging.metrics import area_under_curve, expected_calibration_error, with_interval
 from LesionKitLib.run.errors import UnusableInput
 from LesionKitLib.run.progress import Progress
-from LesionKitResearch.datasets.covid_decisions import (DecisionPicture, decision_pictures)
+from LesionKitResearch.datasets.covid_decisions import DecisionPicture, decision_pictures
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,9 @@ def picture_answers(
     network, pictures: list[DecisionPicture], device: str = "auto", progress: Progress | None = None
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Logits (n), and errors of the reconstructions (n) where the network gives any."""
-    from .covid_pictures import decide_picture
     from LesionKitLib.models.inference import choose_runtime
+
+    from .covid_pictures import decide_picture
 
     progress, runtime = progress or Progress(), choose_runtime(device)
     network, answers = network.to(runtime.device), []
@@ -106,7 +107,7 @@ def evaluate_decisions(
 ) -> tuple[dict, list[DecisionScore]]:
     """The document and the single scores. Raises UnusableInput for a folder without such data or a network without a
     decision."""
-    from CovidLungQuantLib.networks.registry import (deciding_members, load_network, version_of)
+    from CovidLungQuantLib.networks.registry import deciding_members, load_network, version_of
 
     names = deciding_members(network)
     if not names:

@@ -6,7 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from LesionKitLib.imaging.metrics import (area_under_curve, correlation, expected_calibration_error, reliability, roc_curve)
+from LesionKitLib.imaging.metrics import (
+    area_under_curve,
+    correlation,
+    expected_calibration_error,
+    reliability,
+    roc_curve,
+)
 from LesionKitLib.io.atomic import atomic_file
 
 from .covid import ImageScore

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from CovidLungQuantLib.segmentation.frames import (PICTURE_FRAME, PICTURE_ZOOM, PICTURE_ZOOMS, channels_of_gray, place_frame)
+from CovidLungQuantLib.segmentation.frames import (
+    PICTURE_FRAME,
+    PICTURE_ZOOM,
+    PICTURE_ZOOMS,
+    channels_of_gray,
+    place_frame,
+)
 from LesionKitResearch.datasets.gray_window import as_lung_window
 
 
@@ -77,7 +83,7 @@ def decide_picture(network, gray: np.ndarray) -> PictureDecision:
     """The decision on an 8-bit axial slice (h, w), seen in the frame of the training; networks with a decision only."""
     import torch
 
-    from LesionKitResearch.losses.covid import lung_window_errors
+    from CovidLungQuantLib.networks.heads import lung_window_errors
 
     place = place_frame(gray / 255.0)
     frame = place.cut(gray / 255.0)

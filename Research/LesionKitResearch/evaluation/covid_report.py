@@ -8,7 +8,7 @@ from collections.abc import Callable
 from html import escape
 from pathlib import Path
 
-from CovidLungQuantLib.results.report import (STYLE, WARNING)
+from CovidLungQuantLib.results.report import STYLE, WARNING
 from LesionKitLib.io.atomic import atomic_folder
 
 DOCUMENT, PAGE, PICTURE = "evaluation.json", "evaluation.html", "agreement.png"

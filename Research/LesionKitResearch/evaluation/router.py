@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from BodyPartRouterLib.classification.classifier import (Classifier, load_classifier)
+from BodyPartRouterLib.classification.classifier import Classifier, load_classifier
 from BodyPartRouterLib.classification.prediction import Prediction
-from BodyPartRouterLib.labels import (CHESTS, CLASSES, UNKNOWN)
-from BodyPartRouterLib.reading.xray import read_xray
-from LesionKitLib.imaging.metrics import (DRAWS, INTERVAL, SEED, with_interval)
+from BodyPartRouterLib.labels import CHESTS, CLASSES, UNKNOWN
+from BodyPartRouterLib.reading.decoding import read_xray
+from LesionKitLib.imaging.metrics import DRAWS, INTERVAL, SEED, with_interval
 from LesionKitLib.run.errors import UnusableInput
 from LesionKitLib.run.progress import Progress
 from LesionKitResearch.calibration.router import calibration_error
-from LesionKitResearch.datasets.router import (AGE_UNKNOWN, image_path, index_rows)
+from LesionKitResearch.datasets.router import AGE_UNKNOWN, image_path, index_rows
 
 BATCH = 32
 METRICS = ("f1", "precision", "recall")

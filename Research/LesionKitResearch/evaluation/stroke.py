@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from LesionKitLib.imaging.metrics import (correlation, with_interval)
+from LesionKitLib.imaging.metrics import correlation, with_interval
 from LesionKitLib.run.errors import UnusableInput
 from LesionKitLib.run.progress import Progress
-from LesionKitResearch.datasets.stroke import (MIN_LESION_PIXELS, PLANES, SliceSet, read_slices)
-from StrokeSynthLib.segmentation.slice_prediction import (LESION_FROM, predict_slices)
+from LesionKitResearch.datasets.stroke import MIN_LESION_PIXELS, PLANES, SliceSet, read_slices
+from LesionKitResearch.evaluation.stroke_slices import predict_slices
+from StrokeSynthLib.segmentation.slice_prediction import LESION_FROM
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def evaluate_soop(data: Path, split: str, device: str = "auto", progress: Progre
 
     Raises UnusableInput when there are none.
     """
-    from StrokeSynthLib.pipeline import (MODEL, load_network)
+    from StrokeSynthLib.pipeline import MODEL, load_network
 
     model, network = load_network()
     scores = scores_of(network, data, split, device, progress)

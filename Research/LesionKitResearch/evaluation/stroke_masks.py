@@ -11,8 +11,8 @@ from LesionKitLib.imaging.volume import Volume
 from LesionKitLib.run.errors import UnusableInput
 from LesionKitLib.run.progress import Progress
 from LesionKitResearch.datasets.stroke import read_masks
-from StrokeSynthLib.segmentation.template import (SOOP_FIRST, SOOP_SHAPE, load_template)
-from StrokeSynthLib.synthesis.mask_boxes import (MAX_ML, MIN_VOXELS, largest_pieces, side_of)
+from StrokeSynthLib.segmentation.template import SOOP_FIRST, SOOP_SHAPE, load_template
+from StrokeSynthLib.synthesis.mask_boxes import MAX_ML, MIN_VOXELS, largest_pieces, side_of
 from StrokeSynthLib.synthesis.mask_sampling import draw_lesion
 
 FEATURES = ("log volume", "elongation", "surface to volume", "distance from the middle", "posterior", "superior")

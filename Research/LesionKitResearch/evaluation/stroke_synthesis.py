@@ -10,11 +10,11 @@ from LesionKitLib.run.progress import Progress
 from LesionKitResearch.datasets.stroke_image_pairs import read_pairs
 from StrokeSynthLib.networks.registry import TRANSLATORS
 from StrokeSynthLib.segmentation.template import load_template
-from StrokeSynthLib.synthesis.mask_sampling import (MASK_MODEL, load_sampler)
-from StrokeSynthLib.synthesis.synthesis import (load_translator, synthesize)
+from StrokeSynthLib.synthesis.mask_sampling import MASK_MODEL, load_sampler
+from StrokeSynthLib.synthesis.synthesis import load_translator, synthesize
 
 from .stroke_masks import evaluate_masks
-from .stroke_translators import (evaluate_generator, roughness)
+from .stroke_translators import evaluate_generator, roughness
 
 NETWORKS = (MASK_MODEL, *(f"stroke-{name}" for name in TRANSLATORS))
 

@@ -7,9 +7,10 @@ import numpy as np
 from LesionKitLib.imaging.volume import Volume
 from LesionKitLib.run.errors import UnusableInput
 from LesionKitLib.run.progress import Progress
-from LesionKitResearch.datasets.stroke_image_pairs import (Pairs, padded, unpadded)
-from StrokeSynthLib.labels import (BACKGROUND, LABELS, one_hot)
-from StrokeSynthLib.networks.registry import STYLE
+from LesionKitResearch.datasets.stroke_image_pairs import Pairs
+from StrokeSynthLib.labels import BACKGROUND, LABELS, one_hot
+from StrokeSynthLib.networks.shapes import STYLE
+from StrokeSynthLib.segmentation.slice_views import padded, unpadded
 
 SSIM_SIGMA = 1.5  # Wang et al. 2004, IEEE TIP 13:600
 DATA_RANGE = 2.0  # images lie within -1..1
@@ -151,7 +152,7 @@ def _feature_function(device: str):
     """Pictures (n, h, w; -1..1) to features (n, d) of the fixed encoder; None where its weights are not installed."""
     import torch
 
-    from LesionKitLib.models.encoders.efficientnet_lite import (EfficientNetLite0, load_imagenet_weights)
+    from LesionKitLib.models.encoders.efficientnet_lite import EfficientNetLite0, load_imagenet_weights
     from LesionKitLib.run.errors import MissingResource
 
     encoder = EfficientNetLite0()

@@ -1,1 +1,1 @@
-"""TODO"""
+"""Cross-validation, and what synthetic cases add."""

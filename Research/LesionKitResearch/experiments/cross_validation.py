@@ -11,7 +11,7 @@ import numpy as np
 from LesionKitLib.io.atomic import atomic_file
 from LesionKitLib.run.errors import UnusableInput
 from LesionKitResearch.datasets.covid import labeled_slices
-from LesionKitResearch.evaluation.covid import (ImageScore, metrics_of, score_slices)
+from LesionKitResearch.evaluation.covid import ImageScore, metrics_of, score_slices
 
 RESULT = "cross_validation.json"
 

@@ -10,11 +10,9 @@ import numpy as np
 
 from LesionKitLib.imaging.metrics import with_interval
 from LesionKitLib.io.atomic import atomic_file
+from StrokeSynthLib.results.experiment_table import COLORS, JSON, REAL, arm_title, format_number, format_p
 
-from .stroke_synthetic_data import REAL
-
-JSON, CSV, MARKDOWN, FIGURE = "experiment.json", "experiment.csv", "experiment.md", "experiment.png"
-COLORS = {"real": "#444444", "pix2pix": "#1f77b4", "spade": "#2ca02c", "cyclegan": "#9467bd", "randomized": "#d62728"}
+CSV, MARKDOWN, FIGURE = "experiment.csv", "experiment.md", "experiment.png"
 COLUMNS = ("size", "arm", "seeds", "patients", "dice", "low", "high", "dice_pooled", "gain", "p")
 NOTE = (
     "Dice: mean over validation patients whose axial slice shows a lesion of at least 20 pixels, averaged over seeds; "
@@ -92,39 +90,12 @@ def as_markdown(summary: dict) -> str:
             added,
             row["seeds"],
             interval,
-            _number(row["dice_pooled"]),
-            _number(row["gain"], "+"),
-            _p(row["p"]),
+            format_number(row["dice_pooled"]),
+            format_number(row["gain"], "+"),
+            format_p(row["p"]),
         ]
         lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
     return "\n".join([*lines, "", summary["note"], ""])
-
-
-def arm_title(arm: str) -> str:
-    """What an arm is called in tables and charts."""
-    return "real alone" if arm == REAL else f"+ {arm}"
-
-
-def table_for_people(rows: list[dict]) -> tuple[list[str], list[list]]:
-    """Header and cells of the summary's rows, rounded; "-" where there is nothing to tell.
-
-    Raises KeyError for other rows.
-    """
-    header = ["Real cases", "Training", "Dice", "Low", "High", "Gain", "p", "Pooled Dice", "Seeds", "Patients"]
-    cells = []
-    for row in rows:
-        figures = [_number(row[name]) for name in ("dice", "low", "high")]
-        figures += [_number(row["gain"], "+"), _p(row["p"]), _number(row["dice_pooled"])]
-        cells.append([str(row["size"]), arm_title(row["arm"]), *figures, row["seeds"], row["patients"]])
-    return header, cells
-
-
-def _number(value: float | None, sign: str = "") -> str:
-    return "-" if value is None else f"{value:{sign}.3f}"
-
-
-def _p(value: float | None) -> str:
-    return "< 0.001" if value is not None and value < 0.001 else _number(value)
 
 
 def draw(summary: dict, path: Path) -> None:

@@ -14,17 +14,19 @@ from pathlib import Path
 import numpy as np
 
 from LesionKitLib.io.atomic import atomic_file
-from LesionKitLib.models.inference import (Runtime, choose_runtime)
+from LesionKitLib.models.inference import Runtime, choose_runtime
 from LesionKitLib.run.errors import UnusableInput
 from LesionKitLib.run.progress import Progress
-from LesionKitResearch.datasets.stroke import (MIN_LESION_PIXELS, MaskSet, SliceSet, read_masks, read_slices)
-from LesionKitResearch.evaluation.stroke import (Score, score_slices)
+from LesionKitResearch.datasets.stroke import MIN_LESION_PIXELS, MaskSet, SliceSet, read_masks, read_slices
+from LesionKitResearch.evaluation.stroke import Score, score_slices
+from LesionKitResearch.evaluation.stroke_slices import predict_slices
 from LesionKitResearch.training.loop import TrainingPlan
-from LesionKitResearch.training.stroke import (Mixture, Sources, train_stroke_unet)
-from StrokeSynthLib.segmentation.slice_prediction import (LESION_FROM, predict_slices)
+from LesionKitResearch.training.stroke import Mixture, Sources, train_stroke_unet
+from StrokeSynthLib.results.experiment_table import REAL
+from StrokeSynthLib.segmentation.slice_prediction import LESION_FROM
 
 ALL = "all"
-REAL, RANDOMIZED = "real", "randomized"
+RANDOMIZED = "randomized"
 TRANSLATOR_ARMS = ("pix2pix", "spade", "cyclegan")
 ARMS = (REAL, *TRANSLATOR_ARMS, RANDOMIZED)
 RESULT_FILE = "result.json"
@@ -89,7 +91,7 @@ def run_experiment(
     Raises UnusableInput for unusable data or a folder that holds runs of another setting, MissingResource where a
     translator of the setting is not installed.
     """
-    from .stroke_summary import (summarize, write_summary)
+    from .stroke_summary import summarize, write_summary
 
     setting, progress = setting or Setting(), progress or Progress()
     runtime = choose_runtime(device)

@@ -1,1 +1,1 @@
-"""TODO"""
+"""Losses that use whatever part of the labels an image has."""

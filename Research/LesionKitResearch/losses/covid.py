@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from CovidLungQuantLib.networks.heads import (Heads, JointHeads)
-from LesionKitResearch.datasets.covid import (ANY_LESION, UNKNOWN)
+from CovidLungQuantLib.networks.heads import Heads, JointHeads, reconstruction_errors
+from LesionKitResearch.datasets.covid import ANY_LESION, UNKNOWN
 
 KIND_WEIGHTS = (1.0, 1.6, 2.5)  # ground glass, consolidation, effusion: the rarer count more
 SIDE_WEIGHT, DECISION_WEIGHT, RECONSTRUCTION_WEIGHT = 0.5, 1.0, 2.0
@@ -95,21 +95,6 @@ def joint_loss(answer: JointHeads, batch: dict[str, Tensor]) -> tuple[Tensor, di
         redraw = RECONSTRUCTION_WEIGHT * reconstruction_errors(answer.reconstruction, batch["image"]).mean()
         loss, parts["redraw"] = loss + redraw, float(redraw.detach())
     return loss, parts
-
-
-def reconstruction_errors(reconstruction: Tensor, image: Tensor) -> Tensor:
-    """Mean absolute difference (n) of a reconstruction and the image (n, 2, h, w) brought to its size."""
-    seen = F.adaptive_avg_pool2d(image.float(), reconstruction.shape[-2:])
-    return (reconstruction.float() - seen).abs().mean((1, 2, 3))
-
-
-def lung_window_errors(reconstruction: Tensor, image: Tensor) -> Tensor:
-    """reconstruction_errors (n) of the lung window alone, which pictures and CTs in HU have alike.
-
-    The soft-tissue window of a picture is black and redrawn without error, so that with it every CT would look unlike
-    the pictures from which the limit comes.
-    """
-    return reconstruction_errors(reconstruction[:, :1], image[:, :1])
 
 
 def _deep_supervision(sides: list[Tensor], lesion: Tensor, weight: Tensor) -> Tensor:

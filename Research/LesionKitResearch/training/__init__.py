@@ -1,1 +1,1 @@
-"""TODO"""
+"""The training loops, and the recipe of each bundled network."""

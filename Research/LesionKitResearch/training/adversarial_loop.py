@@ -1,7 +1,7 @@
 """Training of networks against each other that can be stopped and resumed; the same seed gives the same result.
 
-As LesionKitResearch.training.loop, but for several networks with an optimizer each. Every step draws from generators seeded with
-(seed, step), so that nothing but weights and optimizers has to be stored.
+As LesionKitResearch.training.loop, but for several networks with an optimizer each. Every step draws from generators
+seeded with (seed, step), so that nothing but weights and optimizers has to be stored.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from LesionKitLib.io.atomic import atomic_file
 from LesionKitLib.run.errors import UnusableInput
 from LesionKitLib.run.progress import Progress
 
-from .loop import (STATE_FILE, append_curve, cut_curve, update_average)
+from .loop import STATE_FILE, append_curve, cut_curve, update_average
 
 
 @dataclass(frozen=True)

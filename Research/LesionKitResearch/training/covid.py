@@ -11,9 +11,9 @@ import numpy as np
 from CovidLungQuantLib.segmentation.frames import FRAME
 from LesionKitLib.run.progress import Progress
 from LesionKitResearch.augmentation.covid import random_view
-from LesionKitResearch.datasets.covid import (Sequence, hu_sequences, phantom_sequences, pseudo_sequences, sirm_sequences)
+from LesionKitResearch.datasets.covid import Sequence, hu_sequences, phantom_sequences, pseudo_sequences, sirm_sequences
 
-from .loop import (TrainingPlan, fit)
+from .loop import TrainingPlan, fit
 from .pseudo_labels import load_teacher
 
 PRETRAINED_RATE = 0.4  # of the learning rate, for the encoder

@@ -16,10 +16,10 @@ import numpy as np
 from LesionKitLib.run.progress import Progress
 from LesionKitResearch.augmentation.covid import random_view
 from LesionKitResearch.datasets.covid import Sequence
-from LesionKitResearch.datasets.covid_decisions import (decision_of, decision_sequences)
+from LesionKitResearch.datasets.covid_decisions import decision_of, decision_sequences
 
-from .covid import (PRETRAINED_RATE, Mixture, collate, covid_sources, draw_views)
-from .loop import (TrainingPlan, fit)
+from .covid import PRETRAINED_RATE, Mixture, collate, covid_sources, draw_views
+from .loop import TrainingPlan, fit
 
 NETWORKS = {"jcs": ("jcs", "JCSNet"), "multitask": ("multitask", "MultiTaskNet")}  # file and class in networks/
 
@@ -136,7 +136,7 @@ def build(name: str):
     from LesionKitLib.models.encoders.efficientnet_lite import load_imagenet_weights
 
     file, kind = NETWORKS[name]
-    model = getattr(importlib.import_module(f"{__package__}.networks.{file}"), kind)()
+    model = getattr(importlib.import_module(f"CovidLungQuantLib.networks.{file}"), kind)()
     encoder = model.classifier.encoder if name == "jcs" else model.encoder
     load_imagenet_weights(encoder)
     return model, encoder

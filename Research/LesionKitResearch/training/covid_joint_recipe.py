@@ -7,19 +7,19 @@ from pathlib import Path
 
 import numpy as np
 
-from CovidLungQuantLib.classification.decision import (RULE, Calibration, fit_calibration)
-from LesionKitResearch.evaluation.covid_pictures import (decide_picture, picture_segmenter)
+from CovidLungQuantLib.classification.decision import RULE, Calibration, fit_calibration
 from LesionKitLib.imaging.metrics import area_under_curve
-from LesionKitLib.models.registry import (Model, load_weights, save_model)
+from LesionKitLib.models.registry import Model, load_weights, save_model
 from LesionKitLib.run.progress import Progress
 from LesionKitResearch.datasets.covid import labeled_slices
-from LesionKitResearch.datasets.covid_decisions import (CALIBRATION_PART, DecisionPicture, decision_pictures)
-from LesionKitResearch.evaluation.covid import (metrics_of, score_slices)
-from LesionKitResearch.evaluation.covid_classification import (decision_document, picture_answers, score_pictures)
+from LesionKitResearch.datasets.covid_decisions import CALIBRATION_PART, DecisionPicture, decision_pictures
+from LesionKitResearch.evaluation.covid import metrics_of, score_slices
+from LesionKitResearch.evaluation.covid_classification import decision_document, picture_answers, score_pictures
+from LesionKitResearch.evaluation.covid_pictures import decide_picture, picture_segmenter
 
 from . import covid_recipe
-from .covid_joint import (FRAME, PLANS, JointMixture, train_joint)
-from .loop import (TrainingPlan, draw_curve)
+from .covid_joint import FRAME, PLANS, JointMixture, train_joint
+from .loop import TrainingPlan, draw_curve
 
 VERSION = "2.0.0"
 HEAT_PERCENTILE = 99.0  # of the strongest place of each COVID-19 picture held aside: what is shown as 100 %

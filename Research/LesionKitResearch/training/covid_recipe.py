@@ -6,15 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from CovidLungQuantLib.networks.registry import ENSEMBLE
-from CovidLungQuantLib.segmentation.frames import (FRAME, MODEL_MM, SOFT_WINDOW, WINDOW)
-from LesionKitResearch.evaluation.covid_pictures import picture_segmenter
-from LesionKitLib.models.registry import (Model, load_weights, save_model)
+from CovidLungQuantLib.segmentation.frames import FRAME, MODEL_MM, SOFT_WINDOW, WINDOW
+from LesionKitLib.models.registry import Model, load_weights, save_model
 from LesionKitLib.run.progress import Progress
 from LesionKitResearch.datasets.covid import labeled_slices
-from LesionKitResearch.evaluation.covid import (metrics_of, score_slices)
+from LesionKitResearch.evaluation.covid import metrics_of, score_slices
+from LesionKitResearch.evaluation.covid_pictures import picture_segmenter
 
-from .covid import (FINISH, FINISH_PLAN, PLAN, Mixture, train_convlstm)
-from .loop import (TrainingPlan, draw_curve)
+from .covid import FINISH, FINISH_PLAN, PLAN, Mixture, train_convlstm
+from .loop import TrainingPlan, draw_curve
 
 VERSION = "3.0.0"
 

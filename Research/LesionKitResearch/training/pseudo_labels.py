@@ -10,28 +10,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from LesionKitResearch.datasets.covid import UNKNOWN
-
 Teacher = Callable[[np.ndarray], np.ndarray]  # 8-bit slice (h, w) -> probabilities (5, h, w) as picture_probabilities
-SURELY_NONE = 0.1  # below this probability of any lesion the teacher contradicts a mask; from 0.5 a missing one
 
 
 def load_teacher(name: str, device: str = "cpu") -> Teacher:
     """The mean probabilities of the installed networks of that choice; raises MissingResource when there are none."""
-    from CovidLungQuantLib.networks.registry import (load_network, members)
+    from CovidLungQuantLib.networks.registry import load_network, members
     from LesionKitResearch.evaluation.covid_pictures import mean_probabilities
 
     networks = [load_network(member)[1].to(device) for member in members(name)]
     return lambda gray: mean_probabilities(networks, gray)
-
-
-def agreed_labels(mask: np.ndarray, probability: np.ndarray) -> np.ndarray:
-    """Lesion labels (h, w) uint8: 0 none, 1-3 the teacher's class inside the mask, UNKNOWN where the two disagree.
-
-    mask: bool (h, w); probability: (5, h, w): lung, any lesion, ground glass, consolidation, effusion.
-    """
-    lesion = probability[1]
-    labels = np.where(mask, 1 + probability[2:5].argmax(0), 0).astype(np.uint8)
-    labels[mask & (lesion < SURELY_NONE)] = UNKNOWN
-    labels[~mask & (lesion >= 0.5)] = UNKNOWN
-    return labels

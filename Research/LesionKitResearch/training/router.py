@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from BodyPartRouterLib.networks.registry import (build, entry_of)
+from BodyPartRouterLib.networks.registry import build, entry_of
 from LesionKitLib.run.progress import Progress
 from LesionKitResearch.augmentation.non_xrays import random_picture
 from LesionKitResearch.augmentation.router import random_view
-from LesionKitResearch.datasets.router import (AGE_UNKNOWN, NONE, LabeledXray, ct_slices, ct_volume_slices, mr_slices)
+from LesionKitResearch.datasets.router import AGE_UNKNOWN, NONE, LabeledXray, ct_slices, ct_volume_slices, mr_slices
 
-from .loop import (TrainingPlan, fit)
+from .loop import TrainingPlan, fit
 
 PRETRAINED_RATE = 0.4  # of the learning rate, for the encoder
 SMOOTHING = 0.04  # of the labels

@@ -7,18 +7,18 @@ from pathlib import Path
 
 from BodyPartRouterLib.classification.classifier import Classifier
 from BodyPartRouterLib.classification.decision import Decision
-from BodyPartRouterLib.labels import (CLASSES, TITLES)
-from BodyPartRouterLib.networks.registry import (NETWORKS, build, entry_of)
+from BodyPartRouterLib.labels import CLASSES, TITLES
+from BodyPartRouterLib.networks.registry import NETWORKS, build, entry_of
 from LesionKitLib.models.inference import choose_runtime
-from LesionKitLib.models.registry import (Model, find_model, load_weights, save_model)
+from LesionKitLib.models.registry import Model, find_model, load_weights, save_model
 from LesionKitLib.run.errors import UnusableInput
 from LesionKitLib.run.progress import Progress
-from LesionKitResearch.calibration.router import (answers, calibrate, fit_space)
-from LesionKitResearch.datasets.router import (AGE_UNKNOWN, LabeledXray, labeled_xrays, set_aside)
-from LesionKitResearch.evaluation.router import (metrics_of, score)
+from LesionKitResearch.calibration.router import answers, calibrate, fit_space
+from LesionKitResearch.datasets.router import AGE_UNKNOWN, LabeledXray, labeled_xrays, set_aside
+from LesionKitResearch.evaluation.router import metrics_of, score
 
-from .loop import (TrainingPlan, draw_curve)
-from .router import (PLANS, Mixture, Pools, slice_pool, train_router)
+from .loop import TrainingPlan, draw_curve
+from .router import PLANS, Mixture, Pools, slice_pool, train_router
 
 VERSION = "1.0.0"
 REFERENCES = {

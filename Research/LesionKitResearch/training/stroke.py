@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from LesionKitLib.run.progress import Progress
-from LesionKitResearch.augmentation.stroke import (View, make_view, other_grays)
-from LesionKitResearch.datasets.stroke import (MIN_LESION_PIXELS, PLANES, MaskSet, SliceSet)
-from StrokeSynthLib.labels import (BACKGROUND, LESION, SKULL_FIRST)
-from StrokeSynthLib.segmentation.slice_views import (plane_slice, template_slice, template_volume)
+from LesionKitResearch.augmentation.stroke import View, make_view, other_grays
+from LesionKitResearch.datasets.stroke import MIN_LESION_PIXELS, PLANES, MaskSet, SliceSet
+from StrokeSynthLib.labels import BACKGROUND, LESION, SKULL_FIRST
+from StrokeSynthLib.segmentation.slice_views import plane_slice, template_slice, template_volume
 
-from .loop import (TrainingPlan, fit)
+from .loop import TrainingPlan, fit
 
 PRETRAINED_RATE = 0.4  # of the learning rate, for the encoder
 WITH_LESION = 0.85  # share of the real slices drawn that hold a lesion
@@ -53,7 +53,7 @@ def read_sources(data: Path, mixture: Mixture) -> Sources:
     data: the folder that holds soop and synthseg_labels. Raises MissingResource when the translator is not installed.
     """
     from LesionKitResearch.datasets.anatomies import read_anatomies
-    from LesionKitResearch.datasets.stroke import (read_masks, read_slices)
+    from LesionKitResearch.datasets.stroke import read_masks, read_slices
 
     real = {plane: read_slices(data / "soop", plane) for plane in PLANES if getattr(mixture, plane)}
     if not mixture.randomized and not mixture.translated:
@@ -124,7 +124,7 @@ def train_stroke_unet(
     import torch
 
     from LesionKitLib.models.encoders.efficientnet_lite import load_imagenet_weights
-    from StrokeSynthLib.networks.stroke_unet import (StrokeUNet, stroke_loss)
+    from StrokeSynthLib.networks.stroke_unet import StrokeUNet, stroke_loss
 
     mixture = mixture or Mixture()
     torch.manual_seed(plan.seed)

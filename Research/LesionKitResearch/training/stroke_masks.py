@@ -11,9 +11,18 @@ from LesionKitLib.imaging.measures import bounding_box
 from LesionKitLib.imaging.volume import Volume
 from LesionKitLib.run.progress import Progress
 from LesionKitResearch.datasets.stroke import MaskSet
-from StrokeSynthLib.synthesis.mask_boxes import (MAX_ML, MIN_VOXELS, Box, box_of, conditions_of, into_box, largest_pieces, side_of)
+from StrokeSynthLib.synthesis.mask_boxes import (
+    MAX_ML,
+    MIN_VOXELS,
+    Box,
+    box_of,
+    conditions_of,
+    into_box,
+    largest_pieces,
+    side_of,
+)
 
-from .adversarial_loop import (GanPlan, descend, fit_gan)
+from .adversarial_loop import GanPlan, descend, fit_gan
 
 PLAN = GanPlan(
     steps=800, learning_rate=2e-4, betas=(0.0, 0.9), decay_from=0.6, batch=8, ema=0.99, save_every=50, check_every=50
@@ -82,7 +91,7 @@ def train_mask_gan(
     """
     import torch
 
-    from StrokeSynthLib.networks.mask_gan import (LATENT, MaskCritic, MaskGenerator, critic_loss)
+    from StrokeSynthLib.networks.mask_gan import LATENT, MaskCritic, MaskGenerator, critic_loss
 
     torch.manual_seed(plan.seed)
     players = {"generator": MaskGenerator().to(device), "critic": MaskCritic().to(device)}

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
-from LesionKitLib.models.registry import (Model, save_model)
+from LesionKitLib.models.registry import Model, save_model
 from LesionKitLib.run.progress import Progress
-from LesionKitResearch.datasets.stroke import (MIN_LESION_PIXELS, SliceSet, read_slices)
-from LesionKitResearch.evaluation.stroke import (by_source, metrics_of, scores_of)
+from LesionKitResearch.datasets.stroke import MIN_LESION_PIXELS, SliceSet, read_slices
+from LesionKitResearch.evaluation.stroke import by_source, metrics_of, scores_of
+from LesionKitResearch.evaluation.stroke_slices import mean_dice, predict_slices
 from StrokeSynthLib.labels import LESION
 from StrokeSynthLib.pipeline import MODEL
-from StrokeSynthLib.segmentation.slice_prediction import (mean_dice, predict_slices)
 
-from .loop import (STATE_FILE, TrainingPlan)
-from .stroke import (PLAN, TRANSLATED, TRANSLATOR, Mixture, read_sources, train_stroke_unet)
+from .loop import STATE_FILE, TrainingPlan
+from .stroke import PLAN, TRANSLATED, TRANSLATOR, Mixture, read_sources, train_stroke_unet
 
 VERSION = "2.0.0"
 THRESHOLDS = (0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)

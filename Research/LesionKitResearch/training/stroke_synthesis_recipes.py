@@ -4,20 +4,29 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from LesionKitLib.models.registry import (Model, load_weights, save_model)
+from LesionKitLib.models.registry import Model, load_weights, save_model
 from LesionKitLib.run.progress import Progress
 from LesionKitResearch.datasets.stroke import read_masks
-from LesionKitResearch.datasets.stroke_image_pairs import (Pairs, read_pairs)
+from LesionKitResearch.datasets.stroke_image_pairs import Pairs, read_pairs
 from LesionKitResearch.evaluation.stroke_masks import evaluate_masks
 from LesionKitResearch.evaluation.stroke_translators import evaluate_generator
+from LesionKitResearch.training.stroke_translators import (
+    CONTRAST_WEIGHT,
+    CYCLE_WEIGHT,
+    L1_WEIGHT,
+    LESION_CONTRAST,
+    PLANS,
+    train_translator,
+)
 from StrokeSynthLib.labels import LABELS
-from StrokeSynthLib.synthesis.mask_boxes import (CELLS, MAX_ML, MIN_VOXELS)
-from StrokeSynthLib.synthesis.mask_sampling import (MASK_MODEL, place_in)
+from StrokeSynthLib.networks.registry import build_generator
+from StrokeSynthLib.networks.shapes import CELLS
+from StrokeSynthLib.synthesis.mask_boxes import MAX_ML, MIN_VOXELS
+from StrokeSynthLib.synthesis.mask_sampling import MASK_MODEL, place_in
 from StrokeSynthLib.synthesis.placement import fit_placement
 
 from .adversarial_loop import GanPlan
-from .stroke_masks import (CRITIC_STEPS, PLAN, BoxedLesions, boxed_lesions, train_mask_gan)
-from .stroke_translators import (CONTRAST_WEIGHT, CYCLE_WEIGHT, L1_WEIGHT, LESION_CONTRAST, PLANS, build_generator, train_translator)
+from .stroke_masks import CRITIC_STEPS, PLAN, BoxedLesions, boxed_lesions, train_mask_gan
 
 VERSION = "1.0.0"
 SOOP = {

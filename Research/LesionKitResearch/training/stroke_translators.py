@@ -13,11 +13,13 @@ from pathlib import Path
 import numpy as np
 
 from LesionKitLib.run.progress import Progress
-from LesionKitResearch.datasets.stroke_image_pairs import (Pairs, padded)
-from StrokeSynthLib.labels import (BACKGROUND, LABEL_COUNT, LESION, WHITE, one_hot)
-from StrokeSynthLib.networks.registry import STYLE
+from LesionKitResearch.datasets.stroke_image_pairs import Pairs
+from StrokeSynthLib.labels import BACKGROUND, LABEL_COUNT, LESION, WHITE, one_hot
+from StrokeSynthLib.networks.registry import build_generator
+from StrokeSynthLib.networks.shapes import STYLE
+from StrokeSynthLib.segmentation.slice_views import padded
 
-from .adversarial_loop import (GanPlan, descend, fit_gan)
+from .adversarial_loop import GanPlan, descend, fit_gan
 
 PLANE_SHARES = {"axial": 0.5, "coronal": 0.3, "sagittal": 0.2}
 L1_WEIGHT, CYCLE_WEIGHT = 10.0, 10.0
@@ -39,16 +41,6 @@ class Batch:
     images: object
     noise: object
     style: object
-
-
-def build_generator(name: str, arguments: dict | None = None):
-    """A translator's untrained generator (torch module)."""
-    from StrokeSynthLib.networks.translators.cyclegan import CycleGANGenerator
-    from StrokeSynthLib.networks.translators.pix2pix import Pix2PixGenerator
-    from StrokeSynthLib.networks.translators.spade import SpadeGenerator
-
-    kinds = {"pix2pix": Pix2PixGenerator, "spade": SpadeGenerator, "cyclegan": CycleGANGenerator}
-    return kinds[name](**(arguments or {}))
 
 
 def draw_batch(pairs: dict[str, Pairs], count: int, rng: np.random.Generator, paired: bool = True) -> Batch:
@@ -122,7 +114,12 @@ def missing_contrast(images, labels):
 def _paired_players(name: str, plan: GanPlan):
     import torch
 
-    from StrokeSynthLib.networks.translators.common import (PatchDiscriminator, blurred_sight, discriminator_loss, generator_loss)
+    from StrokeSynthLib.networks.translators.common import (
+        PatchDiscriminator,
+        blurred_sight,
+        discriminator_loss,
+        generator_loss,
+    )
 
     def step_of(step, batch, players, optimizers, rng):
         generator, discriminator = players["generator"], players["discriminator"]
@@ -146,8 +143,13 @@ def _cycle_players(name: str, plan: GanPlan):
     """The labels' discriminator sees one-hot maps and softmax maps. The pool starts anew when a run is resumed."""
     from torch.nn import functional as F
 
-    from StrokeSynthLib.networks.translators.common import (PatchDiscriminator, blurred_sight, discriminator_loss, generator_loss)
-    from StrokeSynthLib.networks.translators.cyclegan import (ImagePool, Labeler)
+    from StrokeSynthLib.networks.translators.common import (
+        PatchDiscriminator,
+        blurred_sight,
+        discriminator_loss,
+        generator_loss,
+    )
+    from StrokeSynthLib.networks.translators.cyclegan import ImagePool, Labeler
 
     image_pool, label_pool = ImagePool(), ImagePool()
 

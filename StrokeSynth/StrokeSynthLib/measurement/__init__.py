@@ -1,1 +1,1 @@
-"""TODO"""
+"""Numbers of a segmented stroke, also after every edit."""

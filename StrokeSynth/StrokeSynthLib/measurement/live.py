@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from LesionKitLib.imaging.volume import Volume
-from StrokeSynthLib.labels import (BRAIN, LESION)
+from StrokeSynthLib.labels import BRAIN, LESION
 
 from .measurements import measure
 

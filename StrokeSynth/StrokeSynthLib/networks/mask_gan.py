@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from StrokeSynthLib.synthesis.mask_boxes import CELLS
+from StrokeSynthLib.networks.shapes import CELLS
 
 LATENT = 128
 PENALTY = 10.0

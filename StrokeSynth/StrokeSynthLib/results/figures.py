@@ -11,8 +11,8 @@ import io
 import numpy as np
 
 from LesionKitLib.imaging.measures import bounding_box
-from LesionKitLib.imaging.volume import (Volume, reorient_to_lps)
-from StrokeSynthLib.labels import (BRAIN, LESION)
+from LesionKitLib.imaging.volume import Volume, reorient_to_lps
+from StrokeSynthLib.labels import BRAIN, LESION
 
 PANEL_WIDTH = 300  # pixels
 COLUMNS = 5

@@ -9,7 +9,7 @@ import os
 import numpy as np
 
 from LesionKitLib.io.atomic import atomic_folder
-from StrokeSynthLib.labels import (BRAIN, LESION, TISSUES)
+from StrokeSynthLib.labels import BRAIN, LESION, TISSUES
 from StrokeSynthLib.measurement.measurements import to_rows
 
 from .result import StrokeResult
@@ -22,7 +22,7 @@ def write_outputs(result: StrokeResult, folder: str | os.PathLike) -> None:
     """Write the five files into a folder. Raises UnusableInput when that is not possible; then nothing is left."""
     from LesionKitLib.io.seg_nrrd import write_seg_nrrd
 
-    from .report import (save_overlay_png, write_report)
+    from .report import save_overlay_png, write_report
 
     layers, records = segments(result)
     with atomic_folder(folder) as part:

@@ -8,18 +8,18 @@ import os
 import numpy as np
 
 from LesionKitLib.io.atomic import atomic_folder
-from StrokeSynthLib.labels import (LESION, TISSUES)
+from StrokeSynthLib.labels import LESION, TISSUES
 from StrokeSynthLib.synthesis.synthesis import Synthesis
 
-from .files import (SEGMENTATION, algorithm_tags)
+from .files import SEGMENTATION, algorithm_tags
 
 IMAGE, LABELS, LESION_FILE, ABOUT = "image.nii.gz", "labels.nii.gz", "lesion.nii.gz", "synthesis.json"
 
 
 def write_synthesis(result: Synthesis, folder: str | os.PathLike) -> None:
     """Write the five files into a folder. Raises UnusableInput when that is not possible; then nothing is left."""
-    from LesionKitLib.io.images import (write_labelmap, write_volume)
-    from LesionKitLib.io.seg_nrrd import (SegmentRecord, write_seg_nrrd)
+    from LesionKitLib.io.images import write_labelmap, write_volume
+    from LesionKitLib.io.seg_nrrd import SegmentRecord, write_seg_nrrd
 
     mask = result.lesion_mask
     layers = [np.where(mask, 0, result.labels.array), np.where(mask, LESION.value, 0)]

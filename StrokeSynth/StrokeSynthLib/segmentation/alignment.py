@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from LesionKitLib.imaging.volume import (LPS_IN_RAS, Volume, to_sitk)
+from LesionKitLib.imaging.volume import LPS_IN_RAS, Volume, to_sitk
 from LesionKitLib.run.errors import UnusableInput
 
-from .template import (STANDARD_IJK_TO_RAS, STANDARD_SHAPE, load_template)
+from .template import STANDARD_IJK_TO_RAS, STANDARD_SHAPE, load_template
 
 STEP_MM = 4.0
 SAMPLED = 0.35  # share of the voxels that are compared

@@ -1,39 +1,12 @@
-"""The segmentation network on slices that stand in standard space, as the public ones do."""
+"""The segmentation network on slices in standard space, and on their mirror images."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from LesionKitLib.models.inference import Runtime
-from LesionKitLib.run.progress import Progress
-from LesionKitResearch.datasets.stroke import SliceSet
-
-from .slice_views import (channels, normalized, template_slice)
 
 LESION_FROM = 0.5  # probability from which a pixel is lesion
-
-
-def predict_slices(
-    network, slices: SliceSet, runtime: Runtime, progress: Progress | None = None, mirrored: bool = True
-) -> np.ndarray:
-    """Probabilities of lesion, float32 (n, h, w), 0 outside the brain.
-
-    mirrored: the mean with the prediction for the mirror image (not for sagittal slices, which have none).
-    """
-    progress = progress or Progress()
-    template = template_slice(slices.plane, slices.images.shape[1:])
-    network = network.to(runtime.device)
-    result = np.zeros(slices.images.shape, np.float32)
-    for start in range(0, len(slices), runtime.batch):
-        progress.report("segmenting", start / len(slices))
-        images = slices.images[start : start + runtime.batch]
-        brains = images > 0
-        gray = np.stack([normalized(image, brain) for image, brain in zip(images, brains, strict=True)])
-        stack = channels(gray, template, slices.plane)
-        see = mirrored_probabilities if mirrored and slices.plane != "sagittal" else probabilities
-        part = see(network, stack, runtime)[:, 0]
-        result[start : start + runtime.batch] = part * brains
-    return result
 
 
 def mirrored_probabilities(network, stack: np.ndarray, runtime: Runtime) -> np.ndarray:
@@ -49,12 +22,3 @@ def probabilities(network, stack: np.ndarray, runtime: Runtime) -> np.ndarray:
     with torch.inference_mode(), runtime.autocast():
         images = torch.from_numpy(stack).to(runtime.device, memory_format=torch.channels_last)
         return torch.sigmoid(network(images).float()).cpu().numpy()
-
-
-def mean_dice(probability: np.ndarray, slices: SliceSet, threshold: float = LESION_FROM) -> float:
-    """Mean Dice over the slices whose lesion has at least MIN_LESION_PIXELS."""
-    from LesionKitLib.imaging.metrics import dice
-    from LesionKitResearch.datasets.stroke import MIN_LESION_PIXELS
-
-    rows = np.flatnonzero(slices.areas >= MIN_LESION_PIXELS)
-    return float(np.mean([dice(probability[row] > threshold, slices.masks[row]) for row in rows]))

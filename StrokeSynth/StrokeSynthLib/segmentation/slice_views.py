@@ -10,6 +10,8 @@ import functools
 
 import numpy as np
 
+from StrokeSynthLib.networks.shapes import MULTIPLE
+
 GRAY_LIMIT = 4.0  # spreads from the brain's median; acute lesions on DWI lie far beyond
 AXIAL, CORONAL, SAGITTAL = "axial", "coronal", "sagittal"
 # index of the public slices in the LPS standard grid of the public masks (docs/data.md)
@@ -58,7 +60,7 @@ def template_slice(plane: str, shape: tuple[int, int]) -> np.ndarray:
 
     shape: (h, w) of the slice that it goes with.
     """
-    from .template import (SOOP_FIRST, SOOP_SHAPE)
+    from .template import SOOP_FIRST, SOOP_SHAPE
 
     volume = template_volume()[tuple(slice(a, a + n) for a, n in zip(SOOP_FIRST, SOOP_SHAPE, strict=True))]
     picture = plane_slice(volume, plane, PUBLIC_INDEX[plane])
@@ -72,3 +74,16 @@ def plane_slice(volume: np.ndarray, plane: str, index: int) -> np.ndarray:
     if plane == CORONAL:
         return volume[::-1, index]
     return volume[::-1, :, index]
+
+
+def padded(array: np.ndarray, fill: float, multiple: int = MULTIPLE) -> np.ndarray:
+    """(..., h, w) with both made multiples, by the same margins on both sides (one more at the end)."""
+    margins = [-n % multiple for n in array.shape[-2:]]
+    widths = [(0, 0)] * (array.ndim - 2) + [(m // 2, m - m // 2) for m in margins]
+    return np.pad(array, widths, constant_values=fill)
+
+
+def unpadded(array: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """The inner (..., h, w) that padded() was given."""
+    first = [(n - m) // 2 for n, m in zip(array.shape[-2:], shape, strict=True)]
+    return array[..., first[0] : first[0] + shape[0], first[1] : first[1] + shape[1]]

@@ -24,7 +24,7 @@ SOOP_SHAPE = (136, 189, 157)
 SOOP_FIRST = (22, 2, 0)  # k, j, i
 
 NAME = "template.npz"
-FILE = Path(__file__).parents[1] / "Resources" / "Template" / NAME
+FILE = Path(__file__).parents[2] / "Resources" / "Template" / NAME
 
 
 @dataclass(frozen=True)
@@ -61,5 +61,5 @@ def template_labels_on_soop_grid() -> np.ndarray:
 
 def _path() -> Path:
     # a wheel carries Resources inside the library, a source tree and Slicer beside it
-    inside = Path(__file__).parent / "Resources" / "Template" / NAME
+    inside = Path(__file__).parents[1] / "Resources" / "Template" / NAME
     return inside if inside.is_file() else FILE

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from StrokeSynthLib.labels import (BACKGROUND, CSF, DEEP_GRAY, GRAY, TISSUES, VENTRICLES, WHITE, with_lesion)
+from StrokeSynthLib.labels import BACKGROUND, CSF, DEEP_GRAY, GRAY, TISSUES, VENTRICLES, WHITE, with_lesion
 
 ROUNDS = 12
 # by tissue: how far brains differ from the atlas (standard deviation in voxels), and how likely the tissue is anywhere.

@@ -1,1 +1,1 @@
-"""TODO"""
+"""Brains with strokes from label maps: lesion masks, images, databases."""

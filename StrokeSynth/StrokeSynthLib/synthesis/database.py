@@ -18,14 +18,14 @@ from pathlib import Path
 import numpy as np
 
 from LesionKitLib.imaging.volume import Volume
-from LesionKitLib.io.atomic import (atomic_file, atomic_folder, refuse_unwritable)
+from LesionKitLib.io.atomic import atomic_file, atomic_folder, refuse_unwritable
 from LesionKitLib.run.errors import UnusableInput
 from LesionKitLib.run.progress import Progress
 from StrokeSynthLib.labels import LABELS
 from StrokeSynthLib.networks.registry import TRANSLATORS
 
-from .mask_sampling import (SIDES, VOLUME_RANGE_ML)
-from .synthesis import (Synthesis, synthesize)
+from .mask_sampling import SIDES, VOLUME_RANGE_ML
+from .synthesis import Synthesis, synthesize
 
 DESCRIPTION, PARTICIPANTS, SETTING = "dataset_description.json", "participants.tsv", "lesionkit_database.json"
 COLUMNS = ("participant_id", "seed", "lesion_ml", "lesions", "side", "translator", "mask_model", "label_map")
@@ -96,7 +96,7 @@ def _within(progress: Progress, done: int, cases: int) -> Callable[[str, float, 
 
 
 def _make_case(folder, number, setting, maps, device, progress, make) -> dict:
-    from LesionKitLib.io.images import (write_labelmap, write_volume)
+    from LesionKitLib.io.images import write_labelmap, write_volume
 
     seed = case_seed(setting, number)
     which = int(np.random.default_rng([seed, 5]).integers(len(maps)))

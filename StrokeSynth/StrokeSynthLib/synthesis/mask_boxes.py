@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from LesionKitLib.imaging.measures import (bounding_box, components)
+from LesionKitLib.imaging.measures import bounding_box, components
 from LesionKitLib.imaging.volume import Volume
+from StrokeSynthLib.networks.shapes import CELLS
 
-CELLS = 32
 MIN_VOXELS = 20  # smaller lesions and pieces are left out, as in the paper
 MIN_SHARE = 0.02  # of the largest piece; a smaller piece is left out
 MAX_ML = 300.0  # a larger mask covers more than one artery's territory, and many of them look wrong

@@ -9,12 +9,12 @@ import numpy as np
 
 from LesionKitLib.imaging.measures import bounding_box
 from LesionKitLib.imaging.volume import Volume
-from LesionKitLib.models.registry import (find_model, load_weights)
+from LesionKitLib.models.registry import find_model, load_weights
 from LesionKitLib.run.errors import UnusableInput
-from StrokeSynthLib.labels import (BACKGROUND, CSF, VENTRICLES)
+from StrokeSynthLib.labels import BACKGROUND, CSF, VENTRICLES
 from StrokeSynthLib.segmentation.template import load_template
 
-from .mask_boxes import (MARGIN, MAX_ML, MIN_SIDE_MM, MIN_VOXELS, box_from, largest_pieces, out_of_box, side_of)
+from .mask_boxes import MARGIN, MAX_ML, MIN_SIDE_MM, MIN_VOXELS, box_from, largest_pieces, out_of_box, side_of
 from .placement import Placement
 
 MASK_MODEL = "stroke-mask-gan"

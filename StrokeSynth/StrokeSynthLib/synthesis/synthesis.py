@@ -8,20 +8,20 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from LesionKitLib.imaging.measures import (bounding_box, components)
-from LesionKitLib.imaging.volume import (Volume, affine, reorient_to_lps, resample_like)
-from LesionKitLib.models.inference import (Runtime, choose_runtime, with_fallback)
-from LesionKitLib.models.registry import (find_model, load_weights)
+from LesionKitLib.imaging.measures import bounding_box, components
+from LesionKitLib.imaging.volume import Volume, affine, reorient_to_lps, resample_like
+from LesionKitLib.models.inference import Runtime, choose_runtime, with_fallback
+from LesionKitLib.models.registry import find_model, load_weights
 from LesionKitLib.run.errors import UnusableInput
 from LesionKitLib.run.progress import Progress
-from LesionKitResearch.datasets.stroke_image_pairs import (padded, unpadded)
-from LesionKitResearch.training.stroke_translators import build_generator
-from StrokeSynthLib.labels import (BACKGROUND, LESION, one_hot, semantic_from_labels, with_lesion)
-from StrokeSynthLib.networks.registry import (STYLE, TRANSLATORS)
+from StrokeSynthLib.labels import BACKGROUND, LESION, one_hot, semantic_from_labels, with_lesion
+from StrokeSynthLib.networks.registry import TRANSLATORS, build_generator
+from StrokeSynthLib.networks.shapes import STYLE
+from StrokeSynthLib.segmentation.slice_views import padded, unpadded
 from StrokeSynthLib.segmentation.template import load_template
 
 from .mask_boxes import side_of
-from .mask_sampling import (VOLUME_RANGE_ML, DrawnLesion, draw_lesion, in_standard_space)
+from .mask_sampling import VOLUME_RANGE_ML, DrawnLesion, draw_lesion, in_standard_space
 
 MODEL_MM = 1.0
 MARGIN = 2  # voxels around the brain

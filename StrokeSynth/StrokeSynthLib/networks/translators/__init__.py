@@ -4,7 +4,3 @@ A generator is called with labels (n, LABEL_COUNT, h, w; one-hot float), noise (
 (n, STYLE; standard normal), and gives an image (n, 1, h, w) in -1..1. h and w are multiples of MULTIPLE. Noise that is
 one slice of a field in space gives neighboring slices the same texture; one style serves a whole volume.
 """
-
-from StrokeSynthLib.networks.registry import (MULTIPLE, STYLE)
-
-__all__ = ["MULTIPLE", "STYLE"]

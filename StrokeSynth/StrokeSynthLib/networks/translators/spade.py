@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from StrokeSynthLib.labels import LABEL_COUNT
+from StrokeSynthLib.networks.shapes import MULTIPLE, STYLE
 
-from . import (MULTIPLE, STYLE)
 from .common import SpatialNorm
 
 
