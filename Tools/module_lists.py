@@ -1,6 +1,6 @@
 """The files that a module's CMakeLists.txt must list, and the packages that pyproject.toml must list.
 
-``python Tools/module_lists.py`` writes them; Testing/unit/test_repository.py checks that nobody forgot to.
+``python Tools/module_lists.py`` writes them; Testing/unit/repository/test_repository.py checks that nobody forgot.
 """
 
 from __future__ import annotations

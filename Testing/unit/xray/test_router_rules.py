@@ -11,7 +11,7 @@ from BodyPartRouterLib.routing.header_values import check_keyword, number
 from BodyPartRouterLib.routing.rules import Subject, folder_rules, into_folder, load_rules
 from LesionKitLib.run.errors import UnusableInput
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def rules_of(tmp_path, text):
