@@ -130,3 +130,13 @@ class ThresholdNetwork:
         for batch in batches:
             self.batches.append(len(batch))
             yield FakeHeads(batch)
+
+
+def slice_with_lungs(top=60, bottom=180, left=40, right=220, shape=(256, 260)) -> np.ndarray:
+    """Gray 0..1: a bright body in black air, and two dark lungs that together fill the box."""
+    picture = np.zeros(shape)
+    picture[20:-20, 10:-10] = 0.9
+    width = (right - left) // 2 - 8
+    picture[top:bottom, left : left + width] = 0.3
+    picture[top:bottom, right - width : right] = 0.3
+    return picture

@@ -13,6 +13,8 @@ import numpy as np
 
 from LesionKitLib.run.errors import UnusableInput
 
+from .source import ImageSource
+
 SHEAR_TOLERANCE = 1e-3  # cosine between two axes; a gantry tilt of 0.06 degrees
 OBLIQUE_LIMIT_DEGREES = 10.0  # up to here an axial slice is still an axial slice to the networks
 
@@ -27,6 +29,7 @@ class Volume:
 
     array: shape (k, j, i). ijk_to_ras: 4 x 4, mm. name: shown to the user, never a patient's name.
     notes: sentences about what reading found (gaps, clipped values), shown with the result.
+    source: which image this is; None for computed ones.
     Raises UnusableInput when the array is not 3-D or the axes are not perpendicular.
     """
 
@@ -34,6 +37,7 @@ class Volume:
     ijk_to_ras: np.ndarray
     name: str = ""
     notes: tuple[str, ...] = field(default=(), compare=False)
+    source: ImageSource | None = field(default=None, compare=False)
 
     def __post_init__(self):
         if self.array.ndim != 3:

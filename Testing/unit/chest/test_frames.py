@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from chest_fixtures import slice_with_lungs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,16 +15,6 @@ def bumps(shape=(120, 140)) -> np.ndarray:
     """A smooth picture."""
     row, column = np.mgrid[: shape[0], : shape[1]]
     return 0.5 + 0.4 * np.sin(row / 9) * np.cos(column / 11)
-
-
-def slice_with_lungs(top=60, bottom=180, left=40, right=220, shape=(256, 260)) -> np.ndarray:
-    """Gray 0..1: a bright body in black air, and two dark lungs that together fill the box."""
-    picture = np.zeros(shape)
-    picture[20:-20, 10:-10] = 0.9
-    width = (right - left) // 2 - 8
-    picture[top:bottom, left : left + width] = 0.3
-    picture[top:bottom, right - width : right] = 0.3
-    return picture
 
 
 def test_the_window_spans_gray_from_black_to_white():

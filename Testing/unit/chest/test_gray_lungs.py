@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from test_frames import slice_with_lungs
+from chest_fixtures import slice_with_lungs
 
 from CovidLungQuantLib.segmentation.gray_lungs import enclosed_air, largest, lung_box, otsu_threshold
 
