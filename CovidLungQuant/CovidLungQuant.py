@@ -421,7 +421,7 @@ class CovidLungQuantLogic(ScriptedLoadableModuleLogic):
 
         return LUNGS, LESIONS
 
-    def newLiveCounts(self, inputVolume: vtkMRMLScalarVolumeNode, original: tuple | None):
+    def newLiveCounts(self, segmentation, inputVolume: vtkMRMLScalarVolumeNode, original: tuple | None):
         """Counts of this CT that are kept up to date; original: (lungs, lesions) of the network, or None."""
         from CovidLungQuantLib.measurement.live import LiveCounts
 

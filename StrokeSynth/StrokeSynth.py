@@ -274,11 +274,11 @@ class StrokeSynthLogic(ScriptedLoadableModuleLogic):
 
         return (BRAIN,), (LESION,)
 
-    def newLiveCounts(self, inputVolume: vtkMRMLScalarVolumeNode, original: tuple | None):
-        """Counts of this image that are kept up to date; original: (brain, lesion) of the network, or None."""
+    def newLiveCounts(self, segmentation, inputVolume: vtkMRMLScalarVolumeNode, original: tuple | None):
+        """Counts that are kept up to date, by the segmentation's own alignment; original: (brain, lesion) or None."""
         from StrokeSynthLib.measurement.live import LiveCounts
 
-        return LiveCounts(self.volumeFor(inputVolume), self._toImageOf(inputVolume), original)
+        return LiveCounts(self.volumeFor(inputVolume), self._toImage(segmentation), original)
 
     def givenBack(self, before: tuple, now: tuple):
         """Brain that painting lesion over it has removed; Slicer's editor overwrites other segments."""
@@ -541,15 +541,6 @@ class StrokeSynthLogic(ScriptedLoadableModuleLogic):
 
         run = json.loads(segmentation.GetAttribute(self.RUN_ATTRIBUTE) or "{}")
         return np.array(run.get("to_image") or np.eye(4))
-
-    def _toImageOf(self, inputVolume):
-        """Of the newest segmentation on this volume's grid: live counting knows the volume only."""
-        import numpy as np
-
-        for node in reversed(list(slicer.util.getNodesByClass("vtkMRMLSegmentationNode"))):
-            if self.volumeOf(node) is inputVolume and node.GetAttribute(self.RUN_ATTRIBUTE):
-                return self._toImage(node)
-        return np.eye(4)
 
     def _keep(self, segmentation, role, node, inputVolume) -> None:
         """Remember what belongs to the segmentation; in the subject hierarchy beside the volume."""

@@ -67,7 +67,7 @@ class LiveLogic(Protocol):
     def liveGroups(self) -> Sequence[Sequence[SegmentClass]]:
         """Classes whose voxels exclude each other make one group, and one label map."""
 
-    def newLiveCounts(self, inputVolume, original: tuple[np.ndarray, ...] | None) -> Counts: ...
+    def newLiveCounts(self, segmentation, inputVolume, original: tuple[np.ndarray, ...] | None) -> Counts: ...
 
     def givenBack(
         self, before: tuple[np.ndarray, ...], now: tuple[np.ndarray, ...]
@@ -144,7 +144,7 @@ class LiveMeasurement:
         named, self._named = self._named, set()
         written = self._segmentation.GetAttribute(ORIGINAL_ATTRIBUTE)
         if self._counts is None or written != self._written:
-            self._counts = self._logic.newLiveCounts(self._volume, self._original())
+            self._counts = self._logic.newLiveCounts(self._segmentation, self._volume, self._original())
             self._written = written
             self._counts.update(*labels)
             self._record.restart()
