@@ -52,9 +52,9 @@ def translators_table(cards: dict[str, dict]) -> str:
     for plane in ("axial", "coronal", "sagittal"):
         lines.append(_line(f"PSNR (dB), {plane}", [m[plane]["psnr"] for m in metrics], ".1f"))
     if all("features" in m for m in metrics):
-        for key in ("fid", "kid"):
+        for key, title in (("frechet_distance", "Fréchet distance"), ("kernel_distance", "kernel distance")):
             values = [m["features"][key] for m in metrics]
-            lines.append(_line(key.upper(), values, ".1f", metrics[0]["features"][f"{key}_real_halves"]))
+            lines.append(_line(f"{title} of features", values, ".1f", metrics[0]["features"][f"{key}_real_halves"]))
     for key, title in TISSUES.items():
         values = [m["axial"]["histogram"].get(key) for m in metrics]
         if None not in values:

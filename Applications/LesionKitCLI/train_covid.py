@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from .console import cancellable_progress, figure
-from .training_options import wished
+from .training_options import with_options
 
 NAMES = ("covid-convlstm", "covid-jcs", "covid-multitask")
 
@@ -40,9 +40,9 @@ def run(options: argparse.Namespace) -> None:
 
 def _plan(options: argparse.Namespace):
     from LesionKitResearch.training.covid import PLAN
-    from LesionKitResearch.training.covid_joint import PLANS
+    from LesionKitResearch.training.covid_multi_output import PLANS
 
-    return wished(PLANS.get(options.name.removeprefix("covid-"), PLAN), options)
+    return with_options(PLANS.get(options.name.removeprefix("covid-"), PLAN), options)
 
 
 def _train(name: str, data: Path, output: Path, plan, device: str, progress, **own):
@@ -54,9 +54,9 @@ def _train(name: str, data: Path, output: Path, plan, device: str, progress, **o
         from LesionKitResearch.training.covid_recipe import train_and_describe
 
         return train_and_describe(data, output, plan, device, progress, **own)
-    from LesionKitResearch.training.covid_joint_recipe import train_and_describe_joint
+    from LesionKitResearch.training.covid_multi_output_recipe import train_and_describe_multi_output
 
-    return train_and_describe_joint(name.removeprefix("covid-"), data, output, plan, device, progress)
+    return train_and_describe_multi_output(name.removeprefix("covid-"), data, output, plan, device, progress)
 
 
 def _cross_validate(options: argparse.Namespace, plan, device: str, progress) -> None:
@@ -65,7 +65,7 @@ def _cross_validate(options: argparse.Namespace, plan, device: str, progress) ->
     from LesionKitResearch.experiments.cross_validation import RESULT, cross_validate, draw_folds
 
     short = options.name.removeprefix("covid-")
-    own = {"teacher": "", "finish": False} if short == "convlstm" else {}
+    own = {"pseudo_labeler": "", "finish": False} if short == "convlstm" else {}
 
     def train(data: Path, output: Path):
         model = _train(options.name, data, output, plan, device, progress, **own)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from .console import cancellable_progress, figure
-from .training_options import wished
+from .training_options import with_options
 
 NAMES = ("router", "router-light", "router-mobilenet", "router-resnet18")
 
@@ -21,7 +21,7 @@ def run(options: argparse.Namespace) -> None:
         raise UnusableInput(f"'{options.data}' holds no index.csv.")
     refuse_unwritable(options.output)
     network = NETWORKS[options.name]
-    plan = wished(PLANS[network], options)
+    plan = with_options(PLANS[network], options)
     device = choose_runtime(options.device).device
     with cancellable_progress() as progress:
         model = train_and_describe(options.data, options.output, network, plan, device, progress)

@@ -6,7 +6,7 @@ import argparse
 from dataclasses import replace
 
 from .console import cancellable_progress, figure
-from .training_options import wished
+from .training_options import with_options
 
 SYNTHESIS = ("stroke-mask-gan", "stroke-pix2pix", "stroke-spade", "stroke-cyclegan")
 NAMES = ("stroke-unet", *SYNTHESIS)
@@ -29,7 +29,7 @@ def run_segmentation(options: argparse.Namespace) -> None:
     if not (options.data / "soop").is_dir():
         raise UnusableInput(f"'{options.data}' holds no folder soop.")
     refuse_unwritable(options.output)
-    plan = wished(PLAN, options)
+    plan = with_options(PLAN, options)
     device = choose_runtime(options.device).device
     with cancellable_progress() as progress:
         model = train_and_describe(options.data, options.output, plan, device, progress, options.as_it_is)

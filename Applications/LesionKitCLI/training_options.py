@@ -6,7 +6,7 @@ import argparse
 from dataclasses import replace
 
 
-def wished(plan, options: argparse.Namespace):
+def with_options(plan, options: argparse.Namespace):
     """The recipe's plan with the user's seed and number of steps."""
     plan = replace(plan, seed=options.seed)
     if options.steps:

@@ -18,8 +18,8 @@ def random_model(tmp_path_factory):
     from CovidLungQuantLib.networks.jcs import JCSNet
     from CovidLungQuantLib.networks.multitask import MultiTaskNet
     from LesionKitResearch.training.covid import PLAN, Mixture
-    from LesionKitResearch.training.covid_joint import PLANS, JointMixture
-    from LesionKitResearch.training.covid_joint_recipe import describe_joint
+    from LesionKitResearch.training.covid_multi_output import PLANS, MultiOutputMixture
+    from LesionKitResearch.training.covid_multi_output_recipe import describe_multi_output
     from LesionKitResearch.training.covid_recipe import describe
 
     torch.manual_seed(0)
@@ -30,12 +30,12 @@ def random_model(tmp_path_factory):
         (
             JCSNet,
             {"widths": [4, 4, 8, 8, 8], "evidence": 8},
-            describe_joint("jcs", PLANS["jcs"], JointMixture(), {}, calibration),
+            describe_multi_output("jcs", PLANS["jcs"], MultiOutputMixture(), {}, calibration),
         ),
         (
             MultiTaskNet,
             {"deep": 16, "code": 4},
-            describe_joint("multitask", PLANS["multitask"], JointMixture(), {}, calibration),
+            describe_multi_output("multitask", PLANS["multitask"], MultiOutputMixture(), {}, calibration),
         ),
     ):
         registry.save_model(kind(**arguments), {**card, "arguments": arguments}, folder / card["name"])

@@ -18,7 +18,7 @@ class NetworkEntry:
     size: int
     pretrained: bool
     title: str
-    teacher: str | None = None  # the network whose trained first blocks are the start
+    initialized_from: str | None = None  # the network whose trained first blocks are the start
 
 
 NETWORKS = {

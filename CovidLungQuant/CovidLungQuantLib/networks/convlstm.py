@@ -95,10 +95,10 @@ class ConvLSTMNet(nn.Module):
 
     def encode(self, x: Tensor) -> dict[int, Tensor]:
         """x: (n, 2, h, w), lung and soft-tissue window 0..1 -> features; key 1: the slice itself, 16: the deepest."""
-        centerd = 2 * x - 1
-        features = self.encoder(centerd[:, [0, 0, 1]])  # three colors, as the ImageNet weights expect
+        centered = 2 * x - 1
+        features = self.encoder(centered[:, [0, 0, 1]])  # three colors, as the ImageNet weights expect
         features[16] = self.deep(features.pop(32), features[16])
-        features[1] = centerd
+        features[1] = centered
         return features
 
     def decode(self, features: dict[int, Tensor], before: Tensor, after: Tensor) -> Heads:

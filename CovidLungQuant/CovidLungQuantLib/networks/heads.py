@@ -22,7 +22,7 @@ class Heads(NamedTuple):
         return torch.cat([self.lung.float().sigmoid(), lesion, lesion * self.kind.float().softmax(1)], 1)
 
 
-class JointHeads(NamedTuple):
+class MultiOutputHeads(NamedTuple):
     """Masks, and what a network gives beside them; None or empty what it does not give."""
 
     masks: Heads

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from LesionKitLib.models.encoders.efficientnet_lite import EfficientNetLite0
 
-from .heads import Heads, JointHeads, lung_weights
+from .heads import Heads, MultiOutputHeads, lung_weights
 
 STRIDE = 32  # height and width of the input must be multiples of this
 STAGES = (2, 4, 8, 16, 32)
@@ -177,17 +177,17 @@ class JCSNet(nn.Module):
         self.kind = nn.Conv2d(12, 3, 1)
         self.lung = nn.Conv2d(12, 1, 1)
 
-    def forward(self, x: Tensor, lengths: list[int] | None = None) -> JointHeads:
+    def forward(self, x: Tensor, lengths: list[int] | None = None) -> MultiOutputHeads:
         """x: (n, 2, h, w), gray 0..1 in the lung and the soft-tissue window; lengths are not used: slice by slice."""
-        centerd = 2 * x - 1
-        known = self.classifier.features(centerd[:, :1])
-        masks, sides = self._segment(centerd, known)
+        centered = 2 * x - 1
+        known = self.classifier.features(centered[:, :1])
+        masks, sides = self._segment(centered, known)
         weights = lung_weights(masks.lung, known[16].shape[-2:])
         decision, heat = self.classifier(known, weights)
-        return JointHeads(masks, decision, heat, sides if self.training else ())
+        return MultiOutputHeads(masks, decision, heat, sides if self.training else ())
 
-    def _segment(self, centerd: Tensor, known: dict[int, Tensor]) -> tuple[Heads, tuple[Tensor, ...]]:
-        x, features = centerd, []
+    def _segment(self, centered: Tensor, known: dict[int, Tensor]) -> tuple[Heads, tuple[Tensor, ...]]:
+        x, features = centered, []
         for stride, down, fuse, enhance in zip(STAGES, self.down, self.fuse, self.enhance, strict=True):
             x = fuse(torch.cat([down(x), known[stride]], 1))
             features.append(enhance(x))
@@ -197,11 +197,11 @@ class JCSNet(nn.Module):
             x = self.decode[n](x, features[n])
             sides.append(self.sides[n](x))
         x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
-        x = self.last(torch.cat([x, centerd.to(x.dtype)], 1))
+        x = self.last(torch.cat([x, centered.to(x.dtype)], 1))
         return Heads(self.attention(x), self.kind(x), self.lung(x)), tuple(sides)
 
     @torch.inference_mode()
-    def stream(self, slices: Iterable[Tensor], encode=None) -> Iterator[JointHeads]:
+    def stream(self, slices: Iterable[Tensor], encode=None) -> Iterator[MultiOutputHeads]:
         """Answers batch by batch, for batches (n, 2, h, w) of slices."""
         for batch in slices:
             yield self(batch)

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from LesionKitLib.models.encoders.efficientnet_lite import EfficientNetLite0
 
 from .convlstm import Fuse
-from .heads import Heads, JointHeads, lung_weights
+from .heads import Heads, MultiOutputHeads, lung_weights
 from .jcs import conv
 
 STRIDE = 32  # height and width of the input must be multiples of this
@@ -57,21 +57,23 @@ class MultiTaskNet(nn.Module):
             nn.Linear(128, 64), nn.ReLU(), nn.Dropout(dropout), nn.Linear(64, 1),
         )  # fmt: skip
 
-    def forward(self, x: Tensor, lengths: list[int] | None = None) -> JointHeads:
+    def forward(self, x: Tensor, lengths: list[int] | None = None) -> MultiOutputHeads:
         """x: (n, 2, h, w), gray 0..1 in the lung and the soft-tissue window; lengths are not used: slice by slice."""
-        centerd = 2 * x - 1
-        features = self.encoder(self.color(centerd))
+        centered = 2 * x - 1
+        features = self.encoder(self.color(centered))
         deepest = self.deepest(features[16])
-        masks = self._segment(features, deepest, centerd)
+        masks = self._segment(features, deepest, centered)
         weights = lung_weights(masks.lung, features[16].shape[-2:])
-        return JointHeads(masks, self._decide(features[16], deepest, weights), reconstruction=self._redraw(deepest))
+        return MultiOutputHeads(
+            masks, self._decide(features[16], deepest, weights), reconstruction=self._redraw(deepest)
+        )
 
-    def _segment(self, features: dict[int, Tensor], deepest: Tensor, centerd: Tensor) -> Heads:
+    def _segment(self, features: dict[int, Tensor], deepest: Tensor, centered: Tensor) -> Heads:
         x = self.up16(deepest, features[16])
         x = self.up8(x, features[8])
         x = self.up4(x, features[4])
         x = self.up2(x, features[2])
-        x = self.up1(x, centerd.to(x.dtype))
+        x = self.up1(x, centered.to(x.dtype))
         return Heads(self.attention(x), self.kind(x), self.lung(x))
 
     def _decide(self, fine: Tensor, deepest: Tensor, weights: Tensor) -> Tensor:
@@ -88,7 +90,7 @@ class MultiTaskNet(nn.Module):
         return self.gray(x).sigmoid()
 
     @torch.inference_mode()
-    def stream(self, slices: Iterable[Tensor], encode=None) -> Iterator[JointHeads]:
+    def stream(self, slices: Iterable[Tensor], encode=None) -> Iterator[MultiOutputHeads]:
         """Answers batch by batch, for batches (n, 2, h, w) of slices."""
         for batch in slices:
             yield self(batch)

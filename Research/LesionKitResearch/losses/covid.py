@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from CovidLungQuantLib.networks.heads import Heads, JointHeads, reconstruction_errors
+from CovidLungQuantLib.networks.heads import Heads, MultiOutputHeads, reconstruction_errors
 from LesionKitResearch.datasets.covid import ANY_LESION, UNKNOWN
 
 KIND_WEIGHTS = (1.0, 1.6, 2.5)  # ground glass, consolidation, effusion: the rarer count more
@@ -70,7 +70,7 @@ def _weak(logit: Tensor, lesion: Tensor, infected: Tensor) -> Tensor:
     return F.softplus(-top).mean(1) * applies
 
 
-def joint_loss(answer: JointHeads, batch: dict[str, Tensor]) -> tuple[Tensor, dict]:
+def multi_output_loss(answer: MultiOutputHeads, batch: dict[str, Tensor]) -> tuple[Tensor, dict]:
     """The sum over the tasks for batches whose slices each carry only some of the labels.
 
     batch: image (n, 2, h, w), lesion and lung (n, h, w), infected and covid (n: 1, 0, -1 not known), weight (n: 0 for a

@@ -8,7 +8,7 @@ import sys
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 
 
-def keep_freed_memory(size: int = 2**30) -> bool:
+def retain_freed_memory(size: int = 2**30) -> bool:
     """Let the C library keep freed blocks of up to ``size`` bytes for the next step instead of returning them.
 
     Otherwise every activation of a training step is mapped and zeroed anew, a quarter of the time on some machines.

@@ -14,7 +14,7 @@ from LesionKitResearch.augmentation.covid import random_view
 from LesionKitResearch.datasets.covid import Sequence, hu_sequences, phantom_sequences, pseudo_sequences, sirm_sequences
 
 from .loop import TrainingPlan, fit
-from .pseudo_labels import load_teacher
+from .pseudo_labels import load_pseudo_labeler
 
 PRETRAINED_RATE = 0.4  # of the learning rate, for the encoder
 
@@ -23,7 +23,7 @@ PRETRAINED_RATE = 0.4  # of the learning rate, for the encoder
 class Mixture:
     """A batch: ``singles`` sirm100 slices and ``runs`` of ``length`` slices of the other sources, drawn by share.
 
-    teacher: installed networks that tell the kinds of lesion of pseudo1600's slices, "" for none.
+    pseudo_labeler: installed networks that tell the kinds of lesion of pseudo1600's slices, "" for none.
     """
 
     singles: int = 8
@@ -33,21 +33,21 @@ class Mixture:
     volumes: float = 0.35
     phantoms: float = 0.4
     phantom_count: int = 72
-    teacher: str = ""
+    pseudo_labeler: str = ""
 
 
 PLAN = TrainingPlan(steps=950, check_every=150)
 # After it a short part with more Hounsfield units: pictures alone do not teach what effusion is.
 FINISH_PLAN = TrainingPlan(steps=200, seed=1, learning_rate=5e-4, warmup=20, ema=0.98, save_every=50, check_every=50)
-FINISH = {"singles": 6, "runs": 3, "pseudo": 0.1, "volumes": 0.3, "phantoms": 0.6, "teacher": ""}
+FINISH = {"singles": 6, "runs": 3, "pseudo": 0.1, "volumes": 0.3, "phantoms": 0.6, "pseudo_labeler": ""}
 
 
 def covid_sources(data: Path, mixture: Mixture, seed: int) -> dict[str, list[Sequence]]:
     """Training sequences by source, only of rows whose split is train. data: holds sirm100, pseudo1600, volumes."""
     sources = {"sirm": sirm_sequences(data / "sirm100")}
     if mixture.pseudo and (data / "pseudo1600").exists():
-        teacher = load_teacher(mixture.teacher) if mixture.teacher else None
-        sources["pseudo"] = pseudo_sequences(data / "pseudo1600", teacher=teacher)
+        pseudo_labeler = load_pseudo_labeler(mixture.pseudo_labeler) if mixture.pseudo_labeler else None
+        sources["pseudo"] = pseudo_sequences(data / "pseudo1600", pseudo_labeler=pseudo_labeler)
     if mixture.volumes and (data / "volumes").exists():
         sources["volumes"] = hu_sequences(data / "volumes")
     if mixture.phantoms:

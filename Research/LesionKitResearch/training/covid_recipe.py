@@ -14,21 +14,22 @@ from LesionKitResearch.evaluation.covid import metrics_of, score_slices
 from LesionKitResearch.evaluation.covid_pictures import picture_segmenter
 
 from .covid import FINISH, FINISH_PLAN, PLAN, Mixture, train_convlstm
-from .loop import TrainingPlan, draw_curve
+from .curve import draw_curve
+from .loop import TrainingPlan
 
 VERSION = "3.0.0"
 
 
 SELECTION = (
     "the averaged weights of the last step. The bundled model's first 800 steps followed a schedule of 1500; as its "
-    "validation curve had been flat for 200 steps, 150 more, without the teacher, took a schedule of 950. At last came "
-    f"{FINISH_PLAN.steps} steps with more Hounsfield units ({FINISH}). "
+    "validation curve had been flat for 200 steps, 150 more, without pseudo-labels of kind, took a schedule of 950. At "
+    f"last came {FINISH_PLAN.steps} steps with more Hounsfield units ({FINISH}). "
     "That choice, and scale and margins for single pictures, were made on the validation slices, so the figures below "
     "are a little optimistic"
 )
-TEACHER = (
-    "; its kind as the {} networks installed at the training's start see it (2.0.0 for the bundled model); pixels on "
-    "which the two disagree are left out"
+PSEUDO_LABELS = (
+    "; pseudo-labels of its kind by the {} networks installed at the training's start (2.0.0 for the bundled model); "
+    "pixels on which the two disagree are left out"
 )
 
 
@@ -38,16 +39,16 @@ def train_and_describe(
     plan: TrainingPlan = PLAN,
     device: str = "cpu",
     progress: Progress | None = None,
-    teacher: str = ENSEMBLE,
+    pseudo_labeler: str = ENSEMBLE,
     finish: bool = True,
 ) -> Model:
     """Train, draw the curve, evaluate on the validation patients and write ``output/covid-convlstm``.
 
-    teacher: installed networks that tell the kinds of lesion of pseudo1600's slices; "" for none, as cross-validation
-    needs it: the installed ones were trained on all training patients. finish: whether the last part follows, in
-    ``output/finish``, as long in proportion as FINISH_PLAN is to PLAN.
+    pseudo_labeler: installed networks that tell the kinds of lesion of pseudo1600's slices; "" for none, as
+    cross-validation needs it: the installed ones were trained on all training patients. finish: whether the last
+    part follows, in ``output/finish``, as long in proportion as FINISH_PLAN is to PLAN.
     """
-    mixture = Mixture(teacher=teacher)
+    mixture = Mixture(pseudo_labeler=pseudo_labeler)
     validation = list(labeled_slices(data / "sirm100", "val"))
 
     def check(network) -> dict[str, float]:
@@ -101,7 +102,7 @@ def describe(plan: TrainingPlan, mixture: Mixture, metrics: dict) -> dict:
                 "name": "20-case COVID-19 CT slices with Semi-Inf-Net pseudo-labels, 1190 slices of 12 patients",
                 "license": "not stated; assumed non-commercial",
                 "labels": "infection yes / no made by a model, weighted 0.3"
-                + (TEACHER.format(mixture.teacher) if mixture.teacher else ""),
+                + (PSEUDO_LABELS.format(mixture.pseudo_labeler) if mixture.pseudo_labeler else ""),
             },
             {
                 "name": "COVID-CT-MD sample, 3 volumes (one COVID-19, one other pneumonia, one normal)",

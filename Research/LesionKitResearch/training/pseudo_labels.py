@@ -1,7 +1,7 @@
-"""Better labels for the slices whose masks a model made: what the networks trained before say of them.
+"""Pseudo-labels: the kind of lesion, by the networks trained before, for slices whose masks a model made.
 
-As in learning from a teacher (Xie et al. 2020, arXiv 1911.04252): the given mask says where there is infection, the
-teacher which kind it is; where the two contradict each other, nothing is learnt.
+As in self-training (Xie et al. 2020, arXiv 1911.04252): the given mask says where there is infection, the pseudo-label
+which kind it is; where the two contradict each other, nothing is learned.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-Teacher = Callable[[np.ndarray], np.ndarray]  # 8-bit slice (h, w) -> probabilities (5, h, w) as picture_probabilities
+# 8-bit slice (h, w) -> probabilities (5, h, w) as picture_probabilities
+PseudoLabeler = Callable[[np.ndarray], np.ndarray]
 
 
-def load_teacher(name: str, device: str = "cpu") -> Teacher:
+def load_pseudo_labeler(name: str, device: str = "cpu") -> PseudoLabeler:
     """The mean probabilities of the installed networks of that choice; raises MissingResource when there are none."""
     from CovidLungQuantLib.networks.registry import load_network, members
     from LesionKitResearch.evaluation.covid_pictures import mean_probabilities

@@ -99,9 +99,9 @@ def draw_batch(pools: Pools, mixture: Mixture, size: int, rng: np.random.Generat
     return torch.from_numpy(np.stack(views)[:, None]), torch.from_numpy(allowed)
 
 
-def begin_like(model, teacher) -> None:
-    """Give the encoder the weights of the teacher's that bear the same names."""
-    own, other = model.encoder.state_dict(), teacher.encoder.state_dict()
+def initialize_encoder(model, source) -> None:
+    """Start the encoder from the weights of the source's that bear the same names (transfer learning)."""
+    own, other = model.encoder.state_dict(), source.encoder.state_dict()
     model.encoder.load_state_dict({name: other[name] for name in own})
 
 
@@ -125,19 +125,19 @@ def train_router(
     device: str = "cpu",
     check: Callable | None = None,
     progress: Progress | None = None,
-    teacher=None,
+    source=None,
 ):
     """Train a network of NETWORKS; returns the averaged model in eval mode. See LesionKitResearch.training.loop.fit.
 
-    teacher: a trained network whose encoder begins like this one's; its first blocks are the start (else ImageNet's).
+    source: a trained network whose encoder begins like this one's; its first blocks are the start (else ImageNet's).
     """
     import torch
 
     entry, mixture = entry_of(network), mixture or Mixture()
     torch.manual_seed(plan.seed)
     model = build(network, **({"pretrained": True} if entry.pretrained else {}))
-    if teacher is not None:
-        begin_like(model, teacher)
+    if source is not None:
+        initialize_encoder(model, source)
     model = model.to(device, memory_format=torch.channels_last)
 
     def draw(rng):

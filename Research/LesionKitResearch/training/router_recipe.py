@@ -17,7 +17,8 @@ from LesionKitResearch.calibration.router import answers, calibrate, fit_space
 from LesionKitResearch.datasets.router import AGE_UNKNOWN, LabeledXray, labeled_xrays, set_aside
 from LesionKitResearch.evaluation.router import metrics_of, score
 
-from .loop import TrainingPlan, draw_curve
+from .curve import draw_curve
+from .loop import TrainingPlan
 from .router import PLANS, Mixture, Pools, slice_pool, train_router
 
 VERSION = "1.0.0"
@@ -64,22 +65,22 @@ def train_and_describe(
         right = [int(row.argmax()) in item.allowed for row, item in zip(found.logits, certain, strict=True)]
         return {"aside right": sum(right) / len(right)}
 
-    pools, teacher = Pools(learned, slice_pool(data)), teacher_of(network)
-    net = train_router(network, pools, output, plan, mixture, device, check, progress, teacher)
+    pools, source = Pools(learned, slice_pool(data)), initial_network(network)
+    net = train_router(network, pools, output, plan, mixture, device, check, progress, source)
     draw_curve(output, output / "curve.png")
     decision = calibrated(net, learned, aside, size, device)
     return write_model(Trained(network, net, plan, mixture, decision), data, output / entry_of(network).model, device)
 
 
-def teacher_of(network: str):
+def initial_network(network: str):
     """The trained network that this one starts from, or None. Raises MissingResource when it is not installed."""
-    name = entry_of(network).teacher
+    name = entry_of(network).initialized_from
     if name is None:
         return None
     model = find_model(entry_of(name).model)
-    teacher = build(name, **model.card["arguments"])
-    load_weights(model, teacher)
-    return teacher.eval()
+    source = build(name, **model.card["arguments"])
+    load_weights(model, source)
+    return source.eval()
 
 
 def calibrated(net, learned: list[LabeledXray], aside: list[LabeledXray], size: int, device: str) -> Decision:

@@ -124,7 +124,8 @@ def train_stroke_unet(
     import torch
 
     from LesionKitLib.models.encoders.efficientnet_lite import load_imagenet_weights
-    from StrokeSynthLib.networks.stroke_unet import StrokeUNet, stroke_loss
+    from LesionKitResearch.losses.stroke import stroke_loss
+    from StrokeSynthLib.networks.stroke_unet import StrokeUNet
 
     mixture = mixture or Mixture()
     torch.manual_seed(plan.seed)

@@ -91,10 +91,12 @@ def train_mask_gan(
     """
     import torch
 
-    from StrokeSynthLib.networks.mask_gan import LATENT, MaskCritic, MaskGenerator, critic_loss
+    from LesionKitResearch.losses.adversarial import critic_loss
+    from LesionKitResearch.networks.mask_critic import MaskCritic
+    from StrokeSynthLib.networks.mask_gan import LATENT, MaskGenerator
 
     torch.manual_seed(plan.seed)
-    players = {"generator": MaskGenerator().to(device), "critic": MaskCritic().to(device)}
+    networks = {"generator": MaskGenerator().to(device), "critic": MaskCritic().to(device)}
 
     def drawn(rng):
         rows = rng.integers(len(lesions.cells), size=plan.batch), rng.integers(lesions.cells.shape[1], size=plan.batch)
@@ -104,8 +106,8 @@ def train_mask_gan(
     def latent():
         return torch.randn(plan.batch, LATENT, device=device)
 
-    def take_step(step, rng, players, optimizers):
-        generator, critic = players["generator"], players["critic"]
+    def take_step(step, rng, networks, optimizers):
+        generator, critic = networks["generator"], networks["critic"]
         for _ in range(CRITIC_STEPS):
             real, conditions = drawn(rng)
             with torch.no_grad():
@@ -117,7 +119,7 @@ def train_mask_gan(
         descend(-score, optimizers["generator"])
         return {"loss": loss.item(), "distance": distance.item(), "score": score.item()}
 
-    average = fit_gan(players, "generator", take_step, plan, output, device, progress)
+    average = fit_gan(networks, "generator", take_step, plan, output, device, progress)
     generator = MaskGenerator()
     generator.load_state_dict(average)
     return generator.eval()

@@ -14,7 +14,8 @@ from LesionKitResearch.evaluation.stroke_slices import mean_dice, predict_slices
 from StrokeSynthLib.labels import LESION
 from StrokeSynthLib.pipeline import MODEL
 
-from .loop import STATE_FILE, TrainingPlan
+from .loop import TrainingPlan
+from .state import averaged_weights
 from .stroke import PLAN, TRANSLATED, TRANSLATOR, Mixture, read_sources, train_stroke_unet
 
 VERSION = "2.0.0"
@@ -53,18 +54,9 @@ def averaged_network(folder: Path):
 
     Raises UnusableInput when there is none.
     """
-    from safetensors import safe_open
-
-    from LesionKitLib.run.errors import UnusableInput
     from StrokeSynthLib.networks.stroke_unet import StrokeUNet
 
-    path = folder / STATE_FILE
-    if not path.is_file():
-        raise UnusableInput(f"'{folder}' holds no training.")
-    with safe_open(path, "pt") as file:
-        steps = int(file.metadata()["step"])
-        names = [name for name in file.keys() if name.startswith("average/")]  # noqa: SIM118
-        weights = {name.split("/", 1)[1]: file.get_tensor(name) for name in names}
+    weights, steps = averaged_weights(folder)
     network = StrokeUNet()
     network.load_state_dict(weights)
     return network.eval(), steps

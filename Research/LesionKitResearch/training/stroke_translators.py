@@ -20,6 +20,7 @@ from StrokeSynthLib.networks.shapes import STYLE
 from StrokeSynthLib.segmentation.slice_views import padded
 
 from .adversarial_loop import GanPlan, descend, fit_gan
+from .image_pool import ImagePool
 
 PLANE_SHARES = {"axial": 0.5, "coronal": 0.3, "sagittal": 0.2}
 L1_WEIGHT, CYCLE_WEIGHT = 10.0, 10.0
@@ -79,15 +80,15 @@ def train_translator(
 
     plan = plan or PLANS[name]
     torch.manual_seed(plan.seed)
-    players, step_of = (_cycle_players if name == "cyclegan" else _paired_players)(name, plan)
-    players = {key: network.to(device) for key, network in players.items()}
+    networks, step_of, stateful = (_cycle_networks if name == "cyclegan" else _paired_networks)(name, plan)
+    networks = {key: network.to(device) for key, network in networks.items()}
 
-    def take_step(step, rng, players, optimizers):
+    def take_step(step, rng, networks, optimizers):
         batch = draw_batch(pairs, plan.batch, rng, paired=name != "cyclegan")
         batch = Batch(*(getattr(batch, field).to(device) for field in ("labels", "images", "noise", "style")))
-        return step_of(step, batch, players, optimizers, rng)
+        return step_of(step, batch, networks, optimizers, rng)
 
-    average = fit_gan(players, "generator", take_step, plan, output, device, progress)
+    average = fit_gan(networks, "generator", take_step, plan, output, device, progress, stateful)
     generator = build_generator(name)
     generator.load_state_dict(average)
     return generator.eval()
@@ -111,21 +112,17 @@ def missing_contrast(images, labels):
     return ((LESION_CONTRAST - grays[0] + grays[1]).clamp(min=0) * held).mean()
 
 
-def _paired_players(name: str, plan: GanPlan):
+def _paired_networks(name: str, plan: GanPlan):
     import torch
 
-    from StrokeSynthLib.networks.translators.common import (
-        PatchDiscriminator,
-        blurred_sight,
-        discriminator_loss,
-        generator_loss,
-    )
+    from LesionKitResearch.losses.adversarial import discriminator_loss, generator_loss, with_instance_noise
+    from LesionKitResearch.networks.patch_discriminator import PatchDiscriminator
 
-    def step_of(step, batch, players, optimizers, rng):
-        generator, discriminator = players["generator"], players["discriminator"]
+    def step_of(step, batch, networks, optimizers, rng):
+        generator, discriminator = networks["generator"], networks["discriminator"]
 
         def score(images):
-            seen = blurred_sight(images, step, plan.steps)
+            seen = with_instance_noise(images, step, plan.steps)
             return discriminator(torch.cat([batch.labels, seen], 1))
 
         fake = generator(batch.labels, batch.noise, batch.style)
@@ -136,29 +133,25 @@ def _paired_players(name: str, plan: GanPlan):
         descend(adversarial + L1_WEIGHT * distance, optimizers["generator"])
         return {"loss": distance.item(), "adversarial": adversarial.item(), "discriminator": against.item()}
 
-    return {"generator": build_generator(name), "discriminator": PatchDiscriminator(LABEL_COUNT + 1)}, step_of
+    return {"generator": build_generator(name), "discriminator": PatchDiscriminator(LABEL_COUNT + 1)}, step_of, {}
 
 
-def _cycle_players(name: str, plan: GanPlan):
-    """The labels' discriminator sees one-hot maps and softmax maps. The pool starts anew when a run is resumed."""
+def _cycle_networks(name: str, plan: GanPlan):
+    """The labels' discriminator sees one-hot maps and softmax maps."""
     from torch.nn import functional as F
 
-    from StrokeSynthLib.networks.translators.common import (
-        PatchDiscriminator,
-        blurred_sight,
-        discriminator_loss,
-        generator_loss,
-    )
-    from StrokeSynthLib.networks.translators.cyclegan import ImagePool, Labeler
+    from LesionKitResearch.losses.adversarial import discriminator_loss, generator_loss, with_instance_noise
+    from LesionKitResearch.networks.labeler import Labeler
+    from LesionKitResearch.networks.patch_discriminator import PatchDiscriminator
 
     image_pool, label_pool = ImagePool(), ImagePool()
 
-    def step_of(step, batch, players, optimizers, rng):
-        generator, labeler = players["generator"], players["labeler"]
-        of_images, of_labels = players["of_images"], players["of_labels"]
+    def step_of(step, batch, networks, optimizers, rng):
+        generator, labeler = networks["generator"], networks["labeler"]
+        of_images, of_labels = networks["of_images"], networks["of_labels"]
 
         def score(judge, pictures):
-            return judge(blurred_sight(pictures, step, plan.steps))
+            return judge(with_instance_noise(pictures, step, plan.steps))
 
         fake = generator(batch.labels, batch.noise, batch.style)
         guess = labeler(batch.images).softmax(1)
@@ -167,16 +160,14 @@ def _cycle_players(name: str, plan: GanPlan):
         adversarial = generator_loss(score(of_images, fake)) + generator_loss(score(of_labels, guess))
         contrast = missing_contrast(fake, batch.labels) + missing_contrast(batch.images, guess)
         cycle = CYCLE_WEIGHT * (0.1 * labels_again + image_again)
-        _descend_together(
-            adversarial + cycle + CONTRAST_WEIGHT * contrast, [optimizers["generator"], optimizers["labeler"]]
-        )
+        descend(adversarial + cycle + CONTRAST_WEIGHT * contrast, optimizers["generator"], optimizers["labeler"])
         judged = 0.0
         for judge, real, made, pool in (
             ("of_images", batch.images, fake, image_pool),
             ("of_labels", batch.labels, guess, label_pool),
         ):
             shown = pool.exchange(made, rng)
-            loss = discriminator_loss(score(players[judge], real), score(players[judge], shown))
+            loss = discriminator_loss(score(networks[judge], real), score(networks[judge], shown))
             descend(loss, optimizers[judge])
             judged += loss.item()
         return {
@@ -184,21 +175,10 @@ def _cycle_players(name: str, plan: GanPlan):
             "discriminator": judged, "contrast": contrast.item(),
         }  # fmt: skip
 
-    players = {
+    networks = {
         "generator": build_generator(name),
         "labeler": Labeler(),
         "of_images": PatchDiscriminator(1),
         "of_labels": PatchDiscriminator(LABEL_COUNT),
     }
-    return players, step_of
-
-
-def _descend_together(loss, optimizers) -> None:
-    import torch
-
-    for optimizer in optimizers:
-        optimizer.zero_grad(set_to_none=True)
-    with torch.autocast(loss.device.type, enabled=False):
-        loss.backward()
-    for optimizer in optimizers:
-        optimizer.step()
+    return networks, step_of, {"image_pool": image_pool, "label_pool": label_pool}

@@ -1,9 +1,8 @@
-"""The lesion-mask GAN: a 3-D Wasserstein GAN with gradient penalty, after Platscher et al. 2020 (arXiv 2010.02745).
+"""The generator of the lesion-mask GAN, a 3-D Wasserstein GAN with gradient penalty.
 
-From the paper: WGAN-GP (Gulrajani et al. 2017, arXiv 1704.00028), penalty weight 10, latent of 128 numbers. A mask here
-is the lesion's own box, cut into CELLS along each side (see mask_boxes.py), so that small lesions are
-drawn as finely as large ones. Both networks are told the box: its seven numbers, and where each cell lies in standard
-space.
+After Platscher et al. 2020 (arXiv 2010.02745), from whom the latent of 128 numbers comes. A mask here is the lesion's
+own box, cut into CELLS along each side (see mask_boxes.py), so that small lesions are drawn as finely as large ones.
+Generator and critic are told the box: its seven numbers, and where each cell lies in standard space.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ from torch.nn import functional as F
 from StrokeSynthLib.networks.shapes import CELLS
 
 LATENT = 128
-PENALTY = 10.0
 CONDITIONS = 7  # center (3, mm), logarithms of the sides (3, mm) and of the volume (ml)
 
 # What brings the conditions to numbers around 0 of about size 1: the head's and a lesion's usual measures.
@@ -69,53 +67,6 @@ class MaskGenerator(nn.Module):
         for grow in self.grow:
             x = grow(x, conditions)
         return self.last(torch.cat([x, positions(conditions, CELLS).to(x.dtype)], 1)).float().sigmoid()
-
-
-class MaskCritic(nn.Module):
-    """How real a mask looks in its box: one number without bounds. No norm over the batch, as the penalty asks.
-
-    The conditions enter twice: as positions of the cells and by projection (Miyato and Koyama 2018, arXiv 1802.05637).
-    """
-
-    def __init__(self, width: int = 16):
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.Conv3d(4, width, 4, 2, 1),
-            nn.LeakyReLU(0.2),
-            nn.Conv3d(width, 2 * width, 4, 2, 1),
-            nn.LeakyReLU(0.2),
-            nn.Conv3d(2 * width, 4 * width, 4, 2, 1),
-            nn.LeakyReLU(0.2),
-            nn.Flatten(),
-            nn.Linear(4 * width * 4**3, 128),
-            nn.LeakyReLU(0.2),
-        )
-        self.last = nn.Linear(128, 1)
-        self.projection = nn.Sequential(nn.Linear(CONDITIONS, 64), nn.LeakyReLU(0.2), nn.Linear(64, 128))
-
-    def forward(self, masks: Tensor, conditions: Tensor) -> Tensor:
-        """masks: (n, 1, 32, 32, 32); conditions: (n, 7) -> (n,)."""
-        features = self.layers(torch.cat([masks, positions(conditions, CELLS)], 1)).float()
-        told = (features * self.projection(normalized(conditions)).float()).sum(1) / features.shape[1] ** 0.5
-        return self.last(features)[:, 0].float() + told
-
-
-def gradient_penalty(critic: nn.Module, real: Tensor, fake: Tensor, conditions: Tensor) -> Tensor:
-    """Mean squared distance from 1 of the critic's gradient norm, between real and fake masks (without its weight).
-
-    The norm is taken for each sample over all of its cells.
-    """
-    share = torch.rand(len(real), *[1] * (real.dim() - 1), device=real.device, dtype=real.dtype)
-    between = (share * real + (1 - share) * fake).detach().requires_grad_(True)
-    (slope,) = torch.autograd.grad(critic(between, conditions).sum(), between, create_graph=True)
-    return ((slope.flatten(1).norm(dim=1) - 1) ** 2).mean()
-
-
-def critic_loss(critic: nn.Module, real: Tensor, fake: Tensor, conditions: Tensor) -> tuple[Tensor, Tensor]:
-    """The loss, and the Wasserstein estimate (real less fake score) that tells how training goes."""
-    scores = critic(torch.cat([real, fake.detach()]), torch.cat([conditions, conditions]))
-    distance = scores[: len(real)].mean() - scores[len(real) :].mean()
-    return PENALTY * gradient_penalty(critic, real, fake, conditions) - distance, distance.detach()
 
 
 class LesionSampler(nn.Module):

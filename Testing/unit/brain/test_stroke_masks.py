@@ -142,7 +142,7 @@ def test_positions_tell_where_a_cell_lies():
 
 
 def test_the_gradient_penalty_is_zero_for_a_critic_of_slope_one():
-    from StrokeSynthLib.networks.mask_gan import gradient_penalty
+    from LesionKitResearch.losses.adversarial import gradient_penalty
 
     real, fake = torch.rand(3, 1, 4, 4, 4), torch.rand(3, 1, 4, 4, 4)
     one = torch.full((64,), 1 / 8.0)  # norm 1 over all cells of a sample
@@ -152,7 +152,7 @@ def test_the_gradient_penalty_is_zero_for_a_critic_of_slope_one():
 
 
 def test_the_critic_s_loss_falls_with_the_distance_of_real_and_fake():
-    from StrokeSynthLib.networks.mask_gan import critic_loss
+    from LesionKitResearch.losses.adversarial import critic_loss
 
     def critic(x, c):
         return x.flatten(1).sum(1) / 8
@@ -163,7 +163,8 @@ def test_the_critic_s_loss_falls_with_the_distance_of_real_and_fake():
 
 
 def test_generator_and_critic_fit_together():
-    from StrokeSynthLib.networks.mask_gan import MaskCritic, MaskGenerator
+    from LesionKitResearch.networks.mask_critic import MaskCritic
+    from StrokeSynthLib.networks.mask_gan import MaskGenerator
 
     generator, critic, conditions = MaskGenerator(4), MaskCritic(4), torch.randn(2, 7) * 0.1 + 3
     with torch.inference_mode():
@@ -173,12 +174,13 @@ def test_generator_and_critic_fit_together():
 
 
 def test_a_resumed_training_gives_the_same_generator(tmp_path, monkeypatch):
+    from LesionKitResearch.networks import mask_critic
     from LesionKitResearch.training.adversarial_loop import GanPlan
     from LesionKitResearch.training.stroke_masks import BoxedLesions, train_mask_gan
     from StrokeSynthLib.networks import mask_gan
 
-    for name in ("MaskGenerator", "MaskCritic"):
-        monkeypatch.setattr(mask_gan, name, partial(getattr(mask_gan, name), 4))  # narrow, to be quick
+    for module, name in ((mask_gan, "MaskGenerator"), (mask_critic, "MaskCritic")):
+        monkeypatch.setattr(module, name, partial(getattr(module, name), 4))  # narrow, to be quick
     rng = np.random.default_rng(0)
     conditions = np.tile(np.array([30, 20, 10, 3, 3, 3, 1], np.float32), (4, 2, 1))
     lesions = BoxedLesions(rng.integers(0, 255, (4, 2, 32, 32, 32)).astype(np.uint8), conditions, conditions[:, 0], 0.5)

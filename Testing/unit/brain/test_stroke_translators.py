@@ -29,10 +29,11 @@ def build(name):
 @pytest.fixture
 def narrow_opponents(monkeypatch):
     """Discriminators and the labeler with few channels, to be quick."""
-    from StrokeSynthLib.networks.translators import common, cyclegan
+    from LesionKitResearch.networks import labeler, patch_discriminator
 
-    monkeypatch.setattr(common, "PatchDiscriminator", partial(common.PatchDiscriminator, width=4))
-    monkeypatch.setattr(cyclegan, "Labeler", partial(cyclegan.Labeler, width=4, blocks=1))
+    narrow = partial(patch_discriminator.PatchDiscriminator, width=4)
+    monkeypatch.setattr(patch_discriminator, "PatchDiscriminator", narrow)
+    monkeypatch.setattr(labeler, "Labeler", partial(labeler.Labeler, width=4, blocks=1))
 
 
 def tiny_pairs(count=3, size=(40, 44)):
@@ -70,7 +71,7 @@ def test_every_translator_looks_at_the_lesion(name):
 
 
 def test_fake_images_are_to_score_zero_and_real_ones_one():
-    from StrokeSynthLib.networks.translators.common import discriminator_loss, generator_loss
+    from LesionKitResearch.losses.adversarial import discriminator_loss, generator_loss
 
     zero, one = torch.zeros(1, 1, 3, 3), torch.ones(1, 1, 3, 3)
     assert float(discriminator_loss(one, zero)) == 0
@@ -105,12 +106,12 @@ def test_the_norm_takes_all_axes_of_space_and_nothing_else(shape):
 
 
 def test_the_noise_on_the_discriminator_s_input_ends_at_half_of_the_training():
-    from StrokeSynthLib.networks.translators.common import blurred_sight
+    from LesionKitResearch.losses.adversarial import with_instance_noise
 
     images = torch.zeros(1, 1, 64, 64)
-    first, later = blurred_sight(images, 0, 100).std(), blurred_sight(images, 25, 100).std()
+    first, later = with_instance_noise(images, 0, 100).std(), with_instance_noise(images, 25, 100).std()
     assert float(first) == pytest.approx(0.2, rel=0.1) and float(later) == pytest.approx(0.1, rel=0.1)
-    assert blurred_sight(images, 50, 100) is images
+    assert with_instance_noise(images, 50, 100) is images
 
 
 def test_a_lesion_that_is_brighter_than_white_matter_lacks_no_contrast():
@@ -128,7 +129,7 @@ def test_a_lesion_that_is_brighter_than_white_matter_lacks_no_contrast():
 
 
 def test_the_pool_shows_earlier_images_half_of_the_time():
-    from StrokeSynthLib.networks.translators.cyclegan import ImagePool
+    from LesionKitResearch.training.image_pool import ImagePool
 
     pool, rng = ImagePool(5), np.random.default_rng(0)
     shown = [float(pool.exchange(torch.full((1, 1, 2, 2), float(n)), rng)[0, 0, 0, 0]) for n in range(200)]
@@ -138,7 +139,7 @@ def test_the_pool_shows_earlier_images_half_of_the_time():
 
 
 def test_the_pool_never_shows_an_image_of_another_size():
-    from StrokeSynthLib.networks.translators.cyclegan import ImagePool
+    from LesionKitResearch.training.image_pool import ImagePool
 
     pool, rng = ImagePool(1), np.random.default_rng(0)
     pool.exchange(torch.zeros(1, 1, 2, 2), rng)
@@ -192,6 +193,26 @@ def test_a_short_training_leaves_a_model_folder_with_its_card(name, tmp_path, mo
     assert model.name == f"stroke-{name}" and "FLAIR" in model.card["task"]
     assert 0 < model.card["metrics"]["axial"]["psnr"] < 100
     assert (tmp_path / "curve.csv").read_text().count("\n") == 3
+
+
+def test_a_resumed_cyclegan_training_gives_the_same_generator(tmp_path, monkeypatch, narrow_opponents):
+    """Also what the pool of earlier images holds goes on."""
+    from LesionKitLib.run.errors import Cancelled
+    from LesionKitLib.run.progress import Progress
+    from LesionKitResearch.training import image_pool, stroke_translators
+    from LesionKitResearch.training.adversarial_loop import GanPlan
+
+    build_small = stroke_translators.build_generator
+    monkeypatch.setattr(stroke_translators, "build_generator", lambda key: build_small(key, SMALL[key]))
+    monkeypatch.setattr(image_pool.ImagePool.__init__, "__defaults__", (2,))
+    plan = GanPlan(steps=12, batch=1, save_every=6, bf16=False)
+    whole = stroke_translators.train_translator("cyclegan", tiny_pairs(), tmp_path / "whole", plan)
+    progress = Progress(lambda stage, fraction, left: fraction * plan.steps > 5.5 and progress.cancel())
+    with pytest.raises(Cancelled):
+        stroke_translators.train_translator("cyclegan", tiny_pairs(), tmp_path / "parts", plan, progress=progress)
+    resumed = stroke_translators.train_translator("cyclegan", tiny_pairs(), tmp_path / "parts", plan)
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[name]), name
 
 
 def test_pix2pix_learns_to_draw_bright_lesions(tmp_path, monkeypatch, narrow_opponents):

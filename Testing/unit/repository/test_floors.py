@@ -39,7 +39,7 @@ ROOMS = {
     "StrokeSynthLib": ("labels", "networks", "segmentation", "measurement", "synthesis", "results", "pipeline"),
     "BodyPartRouterLib": ("labels", "networks", "reading", "classification", "routing", "service"),
     "LesionKitResearch": (
-        "datasets", "augmentation", "losses", "calibration", "evaluation", "training", "experiments",
+        "datasets", "augmentation", "networks", "losses", "calibration", "evaluation", "training", "experiments",
     ),
 }  # fmt: skip
 FOLDERS = (*modules(), "Applications", "Research")

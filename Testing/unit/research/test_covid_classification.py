@@ -21,7 +21,7 @@ from LesionKitResearch.datasets.covid_decisions import (
 from LesionKitResearch.evaluation.covid_classification import DecisionScore, decision_metrics, evaluate_decisions
 from LesionKitResearch.evaluation.covid_figures import draw_areas, draw_decisions, limits_of_agreement
 from LesionKitResearch.evaluation.covid_pictures import decide_picture
-from LesionKitResearch.training.covid_joint import disguise
+from LesionKitResearch.training.covid_multi_output import disguise
 
 
 @pytest.fixture(scope="module")

@@ -146,17 +146,17 @@ def test_a_models_labels_are_lesions_of_unknown_kind_with_less_weight(tmp_path):
     assert (sequence.lung == UNKNOWN).all() and (sequence.infected == -1).all() and sequence.weight < 1
 
 
-def test_a_teacher_tells_the_kinds_of_lesion_of_a_models_masks(tmp_path):
+def test_a_pseudo_labeler_tells_the_kinds_of_lesion_of_a_models_masks(tmp_path):
     def all_consolidation(gray):
         answer = np.zeros((5, *gray.shape))
         answer[1], answer[3] = 0.3, 0.3
         return answer
 
-    sequence = pseudo_sequences(pseudo_folder(tmp_path), teacher=all_consolidation)[0]
+    sequence = pseudo_sequences(pseudo_folder(tmp_path), pseudo_labeler=all_consolidation)[0]
     assert set(np.unique(sequence.lesion)) == {0, 2}
 
 
-def test_what_mask_and_teacher_disagree_on_is_unknown():
+def test_pixels_on_which_mask_and_pseudo_labels_disagree_are_unknown():
     mask = np.array([[True, True, False, False]])
     answer = np.zeros((5, 1, 4))
     answer[1] = [[0.05, 0.2, 0.4, 0.9]]

@@ -128,7 +128,7 @@ def few_steps(monkeypatch, tmp_path):
     from LesionKitLib.models import registry as models
     from LesionKitResearch.training import router, router_recipe
 
-    small = replace(registry.NETWORKS["light"], size=48, pretrained=False, teacher=None)
+    small = replace(registry.NETWORKS["light"], size=48, pretrained=False, initialized_from=None)
     monkeypatch.setitem(registry.NETWORKS, "light", small)
     monkeypatch.setattr(router.Mixture, "__init__", lambda self: None, raising=True)
     for name, value in {"xrays": 6, "none": 2}.items():

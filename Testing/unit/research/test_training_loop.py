@@ -10,7 +10,9 @@ import torch
 
 from LesionKitLib.run.errors import Cancelled, UnusableInput
 from LesionKitLib.run.progress import Progress
-from LesionKitResearch.training.loop import CURVE_FILE, STATE_FILE, TrainingPlan, draw_curve, fit, learning_rate_factor
+from LesionKitResearch.training.curve import CURVE_FILE, draw_curve
+from LesionKitResearch.training.loop import TrainingPlan, fit, learning_rate_factor
+from LesionKitResearch.training.state import STATE_FILE
 
 PLAN = TrainingPlan(steps=12, seed=3, learning_rate=0.05, warmup=3, save_every=4, check_every=4)
 

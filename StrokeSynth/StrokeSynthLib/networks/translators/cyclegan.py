@@ -1,4 +1,4 @@
-"""CycleGAN (Zhu et al. 2017, arXiv 1703.10593): labels to image and back, learned from unpaired labels and images."""
+"""CycleGAN (Zhu et al. 2017, arXiv 1703.10593): labels to image, learned from unpaired labels and images."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from torch import Tensor, nn
 from StrokeSynthLib.labels import LABEL_COUNT
 
 from .common import SpatialNorm
-
-POOL = 50  # earlier images that the discriminator is shown
 
 
 class Residual(nn.Module):
@@ -58,38 +56,3 @@ class CycleGANGenerator(nn.Module):
 
     def forward(self, labels: Tensor, noise: Tensor, style: Tensor | None = None) -> Tensor:
         return self.net(torch.cat([labels, noise], 1)).tanh()
-
-
-class Labeler(nn.Module):
-    """Image (n, 1, h, w) to logits of the labels (n, LABEL_COUNT, h, w): the way back."""
-
-    def __init__(self, width: int = 16, blocks: int = 4):
-        super().__init__()
-        self.net = ResidualTranslator(1, LABEL_COUNT, width, blocks)
-
-    def forward(self, image: Tensor) -> Tensor:
-        return self.net(image)
-
-
-class ImagePool:
-    """Up to ``size`` earlier images; half of the time an earlier one of its size is shown in place of the new one."""
-
-    def __init__(self, size: int = POOL):
-        self.size = size
-        self.images: list[Tensor] = []
-
-    def exchange(self, images: Tensor, rng) -> Tensor:
-        """images: (n, ...). rng: a NumPy generator. Returns as many, each new or earlier, and keeps the new ones."""
-        shown = []
-        for image in images.detach():
-            if len(self.images) < self.size:
-                self.images.append(image)
-                shown.append(image)
-                continue
-            slot = int(rng.integers(self.size))
-            if rng.random() < 0.5 and self.images[slot].shape == image.shape:
-                shown.append(self.images[slot])
-                self.images[slot] = image
-            else:
-                shown.append(image)
-        return torch.stack(shown)

@@ -28,7 +28,7 @@ FRAME = (192, 256)  # what training sees: frames as the networks' inputs, cut cl
 
 
 @dataclass(frozen=True)
-class JointMixture:
+class MultiOutputMixture:
     """A batch: slices with masks as ``masks`` says, and ``pictures`` slices with a label for the whole."""
 
     masks: Mixture = field(
@@ -46,7 +46,7 @@ PLANS = {
 
 
 @dataclass(frozen=True)
-class JointSources:
+class MultiOutputSources:
     """masked: as training.covid_sources; pictures: (source, label) -> slices; diagnoses: of a volume's source."""
 
     masked: dict[str, list[Sequence]]
@@ -54,11 +54,11 @@ class JointSources:
     diagnoses: dict[str, str]
 
 
-def joint_sources(data: Path, mixture: JointMixture, seed: int) -> JointSources:
+def multi_output_sources(data: Path, mixture: MultiOutputMixture, seed: int) -> MultiOutputSources:
     """Training slices of rows whose split is train, less the patients held aside. data: sirm100, classify, ..."""
     masked = covid_sources(data, mixture.masks, seed)
     pictures = decision_sequences(data / "classify") if (data / "classify").exists() else {}
-    return JointSources(masked, pictures, _diagnoses(data / "volumes") if "volumes" in masked else {})
+    return MultiOutputSources(masked, pictures, _diagnoses(data / "volumes") if "volumes" in masked else {})
 
 
 def _diagnoses(folder: Path) -> dict[str, str]:
@@ -68,8 +68,8 @@ def _diagnoses(folder: Path) -> dict[str, str]:
     return {f"volumes/{name}": str(diagnosis) for name, diagnosis in zip(table["id"], table["diagnosis"], strict=True)}
 
 
-def draw_joint_batch(sources: JointSources, mixture: JointMixture, rng: np.random.Generator) -> dict:
-    """Tensors as networks.losses.joint_loss takes them."""
+def draw_multi_output_batch(sources: MultiOutputSources, mixture: MultiOutputMixture, rng: np.random.Generator) -> dict:
+    """Tensors as networks.losses.multi_output_loss takes them."""
     import torch
 
     views = draw_views(sources.masked, mixture.masks, rng, FRAME)
@@ -142,12 +142,12 @@ def build(name: str):
     return model, encoder
 
 
-def train_joint(
+def train_multi_output(
     name: str,
     data: Path,
     output: Path,
     plan: TrainingPlan | None = None,
-    mixture: JointMixture | None = None,
+    mixture: MultiOutputMixture | None = None,
     device: str = "cpu",
     check: Callable | None = None,
     progress: Progress | None = None,
@@ -158,20 +158,20 @@ def train_joint(
     """
     import torch
 
-    from LesionKitResearch.losses.covid import joint_loss
+    from LesionKitResearch.losses.covid import multi_output_loss
 
-    plan, mixture = plan or PLANS[name], mixture or JointMixture()
+    plan, mixture = plan or PLANS[name], mixture or MultiOutputMixture()
     torch.manual_seed(plan.seed)
     model, encoder = build(name)
     model = model.to(device, memory_format=torch.channels_last)
-    sources = joint_sources(data, mixture, plan.seed)
+    sources = multi_output_sources(data, mixture, plan.seed)
 
     def draw(rng):
-        return draw_joint_batch(sources, mixture, rng)
+        return draw_multi_output_batch(sources, mixture, rng)
 
     def loss_of(network, batch):
         batch = {k: v.to(device) for k, v in batch.items()}
-        return joint_loss(network(batch["image"].contiguous(memory_format=torch.channels_last)), batch)
+        return multi_output_loss(network(batch["image"].contiguous(memory_format=torch.channels_last)), batch)
 
     pretrained = {id(p) for p in encoder.parameters()}
     fresh = [p for p in model.parameters() if id(p) not in pretrained]

@@ -18,8 +18,9 @@ from LesionKitResearch.evaluation.covid_classification import decision_document,
 from LesionKitResearch.evaluation.covid_pictures import decide_picture, picture_segmenter
 
 from . import covid_recipe
-from .covid_joint import FRAME, PLANS, JointMixture, train_joint
-from .loop import TrainingPlan, draw_curve
+from .covid_multi_output import FRAME, PLANS, MultiOutputMixture, train_multi_output
+from .curve import draw_curve
+from .loop import TrainingPlan
 
 VERSION = "2.0.0"
 HEAT_PERCENTILE = 99.0  # of the strongest place of each COVID-19 picture held aside: what is shown as 100 %
@@ -31,7 +32,7 @@ REFERENCES = {
 }  # fmt: skip
 
 
-def train_and_describe_joint(
+def train_and_describe_multi_output(
     name: str,
     data: Path,
     output: Path,
@@ -43,7 +44,7 @@ def train_and_describe_joint(
 
     data: folder with sirm100, classify, and where there are, pseudo1600 and volumes.
     """
-    plan, mixture = plan or PLANS[name], JointMixture()
+    plan, mixture = plan or PLANS[name], MultiOutputMixture()
     validation = list(labeled_slices(data / "sirm100", "val"))
     aside = list(decision_pictures(data / "classify", "calibration"))
 
@@ -54,23 +55,23 @@ def train_and_describe_joint(
         truth = np.array([item.covid for item in aside])
         return figures | {"val auc of patients held aside": area_under_curve(truth, logits)}
 
-    network = train_joint(name, data, output, plan, mixture, device, check, progress)
+    network = train_multi_output(name, data, output, plan, mixture, device, check, progress)
     draw_curve(output, output / "curve.png")
-    return write_joint_model(name, network, data, plan, mixture, device, output / f"covid-{name}")
+    return write_multi_output_model(name, network, data, plan, mixture, device, output / f"covid-{name}")
 
 
-def write_joint_model(
-    name: str, network, data: Path, plan: TrainingPlan, mixture: JointMixture, device: str, folder: Path
+def write_multi_output_model(
+    name: str, network, data: Path, plan: TrainingPlan, mixture: MultiOutputMixture, device: str, folder: Path
 ) -> Model:
     """The model folder; calibration and figures are those of the stored (half precision) weights."""
-    model = save_model(network, describe_joint(name, plan, mixture, {}, Calibration()), folder)
+    model = save_model(network, describe_multi_output(name, plan, mixture, {}, Calibration()), folder)
     load_weights(model, network)
     calibration = calibrate(network, list(decision_pictures(data / "classify", "calibration")), device)
     metrics = metrics_of(score_slices(picture_segmenter(network, device), labeled_slices(data / "sirm100", "val")))
     scores = score_pictures([(network, calibration)], list(decision_pictures(data / "classify", "val")), device)
     document = decision_document(scores, name, VERSION, "val", calibration.threshold)
     metrics["decision"] = document["metrics"]["infection"]
-    return save_model(network, describe_joint(name, plan, mixture, metrics, calibration), folder)
+    return save_model(network, describe_multi_output(name, plan, mixture, metrics, calibration), folder)
 
 
 def calibrate(network, pictures: list[DecisionPicture], device: str = "cpu") -> Calibration:
@@ -85,8 +86,8 @@ def calibrate(network, pictures: list[DecisionPicture], device: str = "cpu") -> 
     return replace(calibration, heat_full=max(1e-3, float(np.percentile(strongest, HEAT_PERCENTILE))))
 
 
-def describe_joint(
-    name: str, plan: TrainingPlan, mixture: JointMixture, metrics: dict, calibration: Calibration
+def describe_multi_output(
+    name: str, plan: TrainingPlan, mixture: MultiOutputMixture, metrics: dict, calibration: Calibration
 ) -> dict:
     """The model card, less the sha256."""
     card = covid_recipe.describe(plan, mixture.masks, metrics)

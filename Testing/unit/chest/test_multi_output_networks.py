@@ -8,7 +8,7 @@ import torch
 from CovidLungQuantLib.networks.heads import Heads, lung_weights, lung_window_errors, reconstruction_errors
 from CovidLungQuantLib.networks.jcs import STRIDE, AttentiveFusion, EnhancedFeatures, Gate, JCSNet
 from CovidLungQuantLib.networks.multitask import MultiTaskNet
-from LesionKitResearch.losses.covid import joint_loss
+from LesionKitResearch.losses.covid import multi_output_loss
 
 SIZE = (2 * STRIDE, 3 * STRIDE)
 NETWORKS = {
@@ -77,7 +77,7 @@ def test_the_gradient_of_the_joint_loss_reaches_every_parameter(name):
     for gate in [m for m in net.modules() if isinstance(m, Gate)]:
         torch.nn.init.ones_(gate.norm.weight)  # which starts at nothing
     batch = {"image": slices(8), **labels(8)}
-    loss, parts = joint_loss(net(batch["image"]), batch)
+    loss, parts = multi_output_loss(net(batch["image"]), batch)
     loss.backward()
     missing = [n for n, p in net.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert missing == []
@@ -212,7 +212,7 @@ def perfect(batch) -> Heads:
 
 
 class Answer:
-    """What joint_loss reads of a network's answer."""
+    """What multi_output_loss reads of a network's answer."""
 
     sides, reconstruction = (), None
 
@@ -224,24 +224,24 @@ def test_a_batch_without_masks_trains_the_decision_and_one_without_decisions_the
     batch = {"image": slices(4), **labels(4)}
     answer = Answer(perfect(batch), torch.zeros(4))
     no_masks = batch | {"weight": torch.zeros(4)}
-    assert set(joint_loss(answer, no_masks)[1]) == {"decision"}
+    assert set(multi_output_loss(answer, no_masks)[1]) == {"decision"}
     no_decision = batch | {"covid": torch.full((4,), -1)}
-    assert "decision" not in joint_loss(answer, no_decision)[1]
-    loss, parts = joint_loss(answer, no_masks | no_decision | {"weight": torch.zeros(4)})
+    assert "decision" not in multi_output_loss(answer, no_decision)[1]
+    loss, parts = multi_output_loss(answer, no_masks | no_decision | {"weight": torch.zeros(4)})
     assert float(loss) == 0 and parts == {}
 
 
 def test_slices_without_a_label_do_not_change_the_loss_of_the_others():
     batch = {"image": slices(4), **labels(4)}
     decision = torch.tensor([0.0, 0.0, 2.0, -2.0])
-    loss, _ = joint_loss(Answer(perfect(batch), decision), batch)
+    loss, _ = multi_output_loss(Answer(perfect(batch), decision), batch)
     noisy = perfect(batch)
     noisy = Heads(*(torch.cat([h[:2], torch.randn_like(h[2:])]) for h in noisy))
-    other, _ = joint_loss(Answer(noisy, torch.tensor([9.0, -9.0, 2.0, -2.0])), batch)
+    other, _ = multi_output_loss(Answer(noisy, torch.tensor([9.0, -9.0, 2.0, -2.0])), batch)
     torch.testing.assert_close(loss, other)
 
 
 def test_a_right_decision_costs_less_than_a_wrong_one():
     batch = {"image": slices(4), **labels(4)}
     right, wrong = (Answer(perfect(batch), s * torch.tensor([0.0, 0.0, 2.0, -2.0])) for s in (1, -1))
-    assert joint_loss(right, batch)[1]["decision"] < 0.5 < joint_loss(wrong, batch)[1]["decision"]
+    assert multi_output_loss(right, batch)[1]["decision"] < 0.5 < multi_output_loss(wrong, batch)[1]["decision"]

@@ -1,0 +1,1 @@
+"""Networks that only training needs: those that bundled ones are trained against."""
