@@ -20,8 +20,11 @@ def dice(a: np.ndarray, b: np.ndarray) -> float:
 def with_interval(statistic: Callable[[np.ndarray], float], patients: Sequence[str]) -> dict[str, float | None]:
     """statistic(rows) over all rows, with a 95 % interval from drawing whole patients with replacement.
 
-    rows: integer indices into the caller's tables. Values that are not finite become None.
+    rows: integer indices into the caller's tables. Values that are not finite become None, and so do all three where
+    there is no patient.
     """
+    if not len(patients):
+        return dict.fromkeys(("mean", "low", "high"))
     groups: dict[str, list[int]] = {}
     for row, patient in enumerate(patients):
         groups.setdefault(patient, []).append(row)

@@ -1,7 +1,8 @@
 """Write beside, then rename: a file or a whole output folder appears complete, or not at all.
 
 Whatever stops the writing (an error, cancelling, a full disk), the unfinished part is removed and what stood there
-before stays as it was. Failures that the user can mend (no permission, disk full, ...) become UnusableInput.
+before stays as it was. A file that is replaced keeps its permissions; a symbolic link is followed, never replaced.
+Failures that the user can mend (no permission, disk full, ...) become UnusableInput.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -26,31 +28,36 @@ _REASONS = {
     errno.EISDIR: "a folder of that name stands in the way",
     errno.ENAMETOOLONG: "the name is too long",
     errno.ENOENT: "the path does not exist",
+    errno.ELOOP: "its symbolic links form a circle",
 }
 _PART = ".part-"
+_MAX_ENDING = 16  # characters; writers choose the format by the ending, the rest of a name may fill what the disk allows
 
 
 @contextmanager
 def atomic_file(path: str | os.PathLike) -> Iterator[Path]:
     """Gives a path beside ``path``, with the same ending, to write to; renames it to ``path`` when the block succeeds.
 
-    Missing parent folders are made. On any exception the unfinished file is removed and ``path`` is untouched.
-    Raises UnusableInput when the place cannot be written to or the disk is full.
+    Missing parent folders are made. A file that stood there hands on its permissions; where ``path`` is a symbolic
+    link, the file that it leads to is written. On any exception the unfinished file is removed and ``path`` is
+    untouched. Raises UnusableInput when the place cannot be written to or the disk is full.
     """
     path = Path(path)
     made: list[Path] = []
-    part = path.parent / f"{_PART}{_token()}-{path.name}"
+    part: Path | None = None
     try:
         with _plain_errors(path):
-            _refuse_folder(path)
-            made = _make_folder(path.parent)
-            part.touch()
+            target = _followed(path)
+            _refuse_folder(target)
+            made = _make_folder(target.parent)
+            part = _touched(target)
         with _plain_errors(path, within=part):
             yield part
         with _plain_errors(path):
-            os.replace(part, path)
+            _adopt_mode(part, target)
+            os.replace(part, target)
     except BaseException:
-        if part.parent.is_dir():
+        if part is not None:
             part.unlink(missing_ok=True)
         _remove_empty(made)
         raise
@@ -61,8 +68,8 @@ def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
     """Gives an empty folder to fill; its files come to lie in ``path`` when the block succeeds.
 
     A new ``path`` appears by one rename. In a folder that exists already, files of the same name are replaced and all
-    others stay; should replacing fail midway, the old files are put back. On any exception (Cancelled and
-    KeyboardInterrupt too) nothing of the new files stays. Raises UnusableInput before the block runs when the place
+    others stay; should replacing fail midway, the old files are put back. Permissions and symbolic links are treated as
+    atomic_file treats them. On any exception (Cancelled and KeyboardInterrupt too) nothing of the new files stays. Raises UnusableInput before the block runs when the place
     cannot be written to, so that a long computation does not end there.
     """
     path = Path(path)
@@ -70,20 +77,21 @@ def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
     stage: Path | None = None
     try:
         with _plain_errors(path):
-            existed = path.is_dir()
+            target = _followed(path)
+            existed = target.is_dir()
             if not existed:
-                _refuse_file(path)
-                made = _make_folder(path.parent)
+                _refuse_file(target)
+                made = _make_folder(target.parent)
             # Inside a folder that exists (it may be a mount point), beside one that does not: a rename needs one disk.
-            stage = (path if existed else path.parent) / f"{_PART}{_token()}"
+            stage = (target if existed else target.parent) / f"{_PART}{_token()}"
             stage.mkdir()
         with _plain_errors(path, within=stage):
             yield stage
         with _plain_errors(path):
             if existed:
-                _move_into(stage, path)
+                _move_into(stage, target)
             else:
-                os.replace(stage, path)
+                os.replace(stage, target)
     except BaseException:
         if stage is not None:
             shutil.rmtree(stage, ignore_errors=True)
@@ -126,6 +134,44 @@ def _plain_errors(path: Path, within: Path | None = None) -> Iterator[None]:
         if not ours:
             raise
         raise unwritable(path, error) from error
+
+
+def _followed(path: Path) -> Path:
+    """Where ``path`` leads when it is a symbolic link (there need not be anything yet), else ``path`` itself.
+
+    Raises OSError for a name that no disk takes and for links in a circle.
+    """
+    try:
+        linked = stat.S_ISLNK(os.lstat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return path
+    if not linked:
+        return path
+    try:
+        return path.resolve()
+    except RuntimeError as error:  # Python before 3.13
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path)) from error
+
+
+def _touched(target: Path) -> Path:
+    """A new empty file beside ``target`` that no one may read who must not read ``target``."""
+    ending = "".join(target.suffixes[-2:])
+    part = target.parent / f"{_PART}{_token()}{ending if len(ending) <= _MAX_ENDING else target.suffix[:_MAX_ENDING]}"
+    part.touch()
+    _adopt_mode(part, target, stat.S_IRUSR | stat.S_IWUSR)
+    return part
+
+
+def _adopt_mode(new: Path, old: Path, further: int = 0) -> None:
+    """Give ``new`` the permissions of ``old``, where there is one, and its owner and group as far as is allowed."""
+    try:
+        status = os.stat(old)
+    except FileNotFoundError:
+        return
+    if hasattr(os, "chown"):
+        with suppress(PermissionError):
+            os.chown(new, status.st_uid, status.st_gid)
+    os.chmod(new, stat.S_IMODE(status.st_mode) | further)
 
 
 def _refuse_folder(path: Path) -> None:
@@ -173,24 +219,42 @@ def _move_into(stage: Path, target: Path) -> None:
     try:
         for file in files:
             name = file.relative_to(stage)
-            place = target / name
+            place = _followed(target / name)
             _refuse_folder(place)
             made = _make_folder(place.parent) + made
+            _adopt_mode(file, place)
             old = None
             if os.path.lexists(place):
                 old = backup / name
                 old.parent.mkdir(parents=True, exist_ok=True)
-                os.replace(place, old)
+                _move(place, old)
             undo.append((place, old))
-            os.replace(file, place)
+            _move(file, place)
     except BaseException:
         for place, old in reversed(undo):
             if old is None:
                 place.unlink(missing_ok=True)
             else:
-                os.replace(old, place)
+                _move(old, place)
         _remove_empty(made)
         raise
+
+
+def _move(source: Path, target: Path) -> None:
+    """os.replace, also from one disk to another, where a link has led."""
+    try:
+        os.replace(source, target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        part = target.parent / f"{_PART}{_token()}"
+        try:
+            shutil.copy2(source, part)
+            os.replace(part, target)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+        source.unlink()
 
 
 def _token() -> str:

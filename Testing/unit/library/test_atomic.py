@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import tempfile
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def test_a_file_appears_only_when_it_is_complete(tmp_path):
     target = tmp_path / "new" / "image.nii.gz"
     with atomic_file(target) as part:
         part.write_text("voxels")
-        assert part.parent == target.parent and part.name.endswith("image.nii.gz")
+        assert part.parent == target.parent and part.name.endswith(".nii.gz")
         assert not target.exists()
     assert target.read_text() == "voxels"
     assert everything(tmp_path) == {"new", "new/image.nii.gz"}
@@ -49,6 +50,110 @@ def test_an_error_leaves_the_old_file_and_nothing_new(tmp_path, error):
         raise error
     assert target.read_text() == "old"
     assert everything(tmp_path) == {"table.csv"}
+
+
+@pytest.mark.parametrize("length", [236, 237, 255])
+def test_a_name_may_be_as_long_as_the_disk_allows(tmp_path, length):
+    target = tmp_path / ("n" * (length - 7) + ".nii.gz")
+    with atomic_file(target) as part:
+        assert part.name.endswith(".nii.gz")
+        part.write_text("voxels")
+    assert target.read_text() == "voxels" and everything(tmp_path) == {target.name}
+
+
+@pytest.mark.parametrize("manager", [atomic_file, atomic_folder])
+def test_a_name_that_no_disk_takes_is_refused_before_the_work_begins(tmp_path, manager):
+    began = []
+    with pytest.raises(UnusableInput, match="the name is too long"), manager(tmp_path / ("n" * 256)):
+        began.append(True)
+    assert not began and everything(tmp_path) == set()
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.mark.parametrize("permissions", [0o640, 0o600, 0o664, 0o440])
+def test_a_file_that_is_replaced_keeps_its_permissions(tmp_path, permissions):
+    target = tmp_path / "out" / "table.csv"
+    target.parent.mkdir()
+    target.write_text("old")
+    target.chmod(permissions)
+    with atomic_file(target) as part:
+        assert mode(part) | 0o600 == permissions | 0o600, "the unfinished file can be read by no one else"
+        part.write_text("new")
+    assert target.read_text() == "new" and mode(target) == permissions
+    with atomic_folder(target.parent) as stage:
+        (stage / "table.csv").write_text("newer")
+    assert target.read_text() == "newer" and mode(target) == permissions
+
+
+def test_a_new_file_has_the_permissions_that_the_user_gives_new_files(tmp_path):
+    (tmp_path / "plain").touch()
+    with atomic_file(tmp_path / "new") as part:
+        part.write_text("new")
+    assert mode(tmp_path / "new") == mode(tmp_path / "plain")
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_symbolic_link_to_a_file_is_followed(tmp_path, exists):
+    real, link = tmp_path / "archive" / "table.csv", tmp_path / "out" / "table.csv"
+    real.parent.mkdir()
+    link.parent.mkdir()
+    if exists:
+        real.write_text("old")
+    link.symlink_to(real)
+    with atomic_file(link) as part:
+        part.write_text("new")
+    assert link.is_symlink() and real.read_text() == "new"
+    with atomic_folder(link.parent) as stage:
+        (stage / "table.csv").write_text("newer")
+    assert link.is_symlink() and real.read_text() == "newer"
+    assert everything(tmp_path) == {"archive", "archive/table.csv", "out", "out/table.csv"}
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_symbolic_link_to_a_folder_is_followed(tmp_path, exists):
+    real, link = tmp_path / "archive", tmp_path / "out"
+    if exists:
+        real.mkdir()
+    link.symlink_to(real)
+    with atomic_folder(link) as stage:
+        (stage / "report.html").write_text("report")
+    assert link.is_symlink() and everything(real) == {"report.html"}
+
+
+@pytest.mark.parametrize("manager", [atomic_file, atomic_folder])
+def test_symbolic_links_in_a_circle_are_refused(tmp_path, manager):
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    with pytest.raises(UnusableInput, match="form a circle"), manager(tmp_path / "a"):
+        pass
+
+
+def test_a_link_to_another_disk_is_followed_and_put_back_on_failure(tmp_path, monkeypatch):
+    """Renaming from disk to disk fails; a link inside the folder can lead to another one."""
+    disk, folder, replace = tmp_path / "disk", tmp_path / "out", os.replace
+
+    def rename(source, target):
+        if (disk in Path(source).parents) != (disk in Path(target).parents):
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), str(target))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", rename)
+    disk.mkdir()
+    folder.mkdir()
+    (disk / "a.csv").write_text("old")
+    (folder / "a.csv").symlink_to(disk / "a.csv")
+    with atomic_folder(folder) as stage:
+        (stage / "a.csv").write_text("new")
+    assert (disk / "a.csv").read_text() == "new" and (folder / "a.csv").is_symlink()
+    (folder / "b").mkdir()
+    with pytest.raises(UnusableInput, match="a folder of that name"), atomic_folder(folder) as stage:
+        (stage / "a.csv").write_text("newer")
+        (stage / "b").write_text("in the way")
+    assert (disk / "a.csv").read_text() == "new" and (folder / "a.csv").is_symlink()
+    assert everything(tmp_path) == {"disk", "disk/a.csv", "out", "out/a.csv", "out/b"}
 
 
 def test_a_folder_appears_only_when_it_is_complete(tmp_path):

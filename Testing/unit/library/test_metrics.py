@@ -36,6 +36,10 @@ def mean_of(values):
     return lambda rows: float(np.mean(np.asarray(values)[rows]))
 
 
+def test_no_patients_have_no_figure_and_no_interval():
+    assert with_interval(mean_of([]), []) == {"mean": None, "low": None, "high": None}
+
+
 def test_the_mean_lies_in_its_interval_and_more_patients_make_it_narrower():
     values = np.random.default_rng(0).normal(10, 2, 400)
     few = with_interval(mean_of(values[:20]), [str(n) for n in range(20)])
