@@ -1,4 +1,4 @@
-"""From what a network says of single slices to a decision on a study: calibration, how slices vote, unusual images."""
+"""From predictions for single slices to a decision on a study: calibration, how slices vote, unusual images."""
 
 from __future__ import annotations
 
@@ -80,8 +80,8 @@ def study_probability(probabilities: Iterable[float]) -> float | None:
 
 
 @dataclass(frozen=True)
-class SliceAnswers:
-    """What one network said of each slice (n): logits; lung: share of the frame; errors: of reconstructions or None."""
+class SlicePredictions:
+    """Of one network and each slice (n): logits; lung: share of the frame; errors: of reconstructions or None."""
 
     logits: np.ndarray
     lung: np.ndarray
@@ -93,35 +93,35 @@ class SliceAnswers:
         return self.lung >= LUNG_IN_SLICE
 
 
-def decide(answers: list[tuple[SliceAnswers, Calibration]]) -> dict | None:
+def decide(predictions: list[tuple[SlicePredictions, Calibration]]) -> dict | None:
     """A result's decision: covid_probability, positive, threshold, slices (that could vote), rule.
 
     Several networks: the means of their probabilities and thresholds. None when no network decides or no slice shows
     lung.
     """
-    if not answers:
+    if not predictions:
         return None
-    found = [study_probability(c.probability(a.logits[a.votes])) for a, c in answers]
+    found = [study_probability(c.probability(a.logits[a.votes])) for a, c in predictions]
     if any(value is None for value in found):
         return None
-    probability, threshold = float(np.mean(found)), float(np.mean([c.threshold for _, c in answers]))
+    probability, threshold = float(np.mean(found)), float(np.mean([c.threshold for _, c in predictions]))
     return {
         "covid_probability": probability,
         "positive": probability >= threshold,
         "threshold": threshold,
-        "slices": int(answers[0][0].votes.sum()),
+        "slices": int(predictions[0][0].votes.sum()),
         "rule": RULE.format(threshold=threshold),
     }
 
 
-def is_unusual(answers: SliceAnswers, calibration: Calibration) -> bool:
+def is_unusual(predictions: SlicePredictions, calibration: Calibration) -> bool:
     """Whether most slices with lung are reconstructed worse than 99 % of the training images held aside."""
-    if answers.errors is None or calibration.redraw_limit is None or not answers.votes.any():
+    if predictions.errors is None or calibration.redraw_limit is None or not predictions.votes.any():
         return False
-    return float(np.median(answers.errors[answers.votes])) > calibration.redraw_limit
+    return float(np.median(predictions.errors[predictions.votes])) > calibration.redraw_limit
 
 
 UNUSUAL_NOTE = (
-    "This image is unlike the training data: the network redraws it worse than 99 % of its training images. "
+    "This image is unlike the training data: the network reconstructs it worse than 99 % of them. "
     "Look at the result with more doubt."
 )

@@ -10,7 +10,7 @@ import pytest
 from CovidLungQuantLib.classification.decision import (
     FEWEST_VOTES,
     Calibration,
-    SliceAnswers,
+    SlicePredictions,
     decide,
     fit_calibration,
     is_unusual,
@@ -58,19 +58,19 @@ def test_one_slice_out_of_many_does_not_decide_and_a_single_picture_does():
     assert study_probability([]) is None
 
 
-def answers(logits, lung=0.3, errors=None) -> SliceAnswers:
+def predictions(logits, lung=0.3, errors=None) -> SlicePredictions:
     logits = np.asarray(logits, float)
-    return SliceAnswers(logits, np.broadcast_to(lung, logits.shape), errors)
+    return SlicePredictions(logits, np.broadcast_to(lung, logits.shape), errors)
 
 
 def test_slices_without_lung_do_not_vote():
     lung = np.array([0.3] * 10 + [0.0] * 10)
-    decision = decide([(answers([-3.0] * 10 + [9.0] * 10, lung), Calibration())])
+    decision = decide([(predictions([-3.0] * 10 + [9.0] * 10, lung), Calibration())])
     assert not decision["positive"] and decision["covid_probability"] < 0.1 and decision["slices"] == 10
 
 
 def test_an_ensemble_gives_the_mean_of_its_members():
-    one, two = (answers([x] * 5) for x in (2.0, -1.0))
+    one, two = (predictions([x] * 5) for x in (2.0, -1.0))
     first, second = (decide([(a, Calibration())])["covid_probability"] for a in (one, two))
     both = decide([(one, Calibration(threshold=0.6)), (two, Calibration(threshold=0.4))])
     assert both["covid_probability"] == pytest.approx((first + second) / 2) and both["threshold"] == 0.5
@@ -78,20 +78,20 @@ def test_an_ensemble_gives_the_mean_of_its_members():
 
 
 def test_the_threshold_is_part_of_the_positive_side_and_stands_in_the_rule():
-    decision = decide([(answers([0.0] * 4), Calibration(threshold=0.5))])
+    decision = decide([(predictions([0.0] * 4), Calibration(threshold=0.5))])
     assert decision["positive"] is True and "0.50" in decision["rule"]
 
 
 def test_nothing_is_decided_without_a_network_or_without_lung():
     assert decide([]) is None
-    assert decide([(answers([1.0] * 4, lung=0.0), Calibration())]) is None
+    assert decide([(predictions([1.0] * 4, lung=0.0), Calibration())]) is None
 
 
 def test_an_image_redrawn_worse_than_the_limit_is_unusual():
     limit = fit_calibration([0, 1] * 50, [-1.0, 1.0] * 50, np.linspace(0.01, 0.05, 100)).redraw_limit
     assert limit == pytest.approx(0.05, abs=0.001)
     calibration = Calibration(redraw_limit=limit)
-    assert is_unusual(answers([0.0] * 3, errors=np.full(3, 0.09)), calibration)
-    assert not is_unusual(answers([0.0] * 3, errors=np.array([0.02, 0.03, 0.09])), calibration)
-    assert not is_unusual(answers([0.0] * 3), calibration)
-    assert not is_unusual(answers([0.0] * 3, errors=np.full(3, 0.09)), Calibration())
+    assert is_unusual(predictions([0.0] * 3, errors=np.full(3, 0.09)), calibration)
+    assert not is_unusual(predictions([0.0] * 3, errors=np.array([0.02, 0.03, 0.09])), calibration)
+    assert not is_unusual(predictions([0.0] * 3), calibration)
+    assert not is_unusual(predictions([0.0] * 3, errors=np.full(3, 0.09)), Calibration())
