@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from LesionKitLib.models.registry import Model, list_models
+from LesionKitCLI.installed_models import installed_models
+from LesionKitLib.models.registry import Model
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "models"
 _CLASSES = ("infection", "ggo", "consolidation", "high_opacity")
@@ -96,7 +97,7 @@ def _plain(value) -> str:
 
 def main() -> None:
     FOLDER.mkdir(exist_ok=True)
-    for model in list_models():
+    for model in installed_models():
         (FOLDER / f"{model.name}.md").write_text(card_text(model), encoding="utf-8")
 
 

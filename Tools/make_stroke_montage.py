@@ -35,14 +35,14 @@ def main() -> None:
 
 def draw_translators(soop: Path) -> None:
     """Rows: slices; columns: labels, real, one for each translator. One pixel is 1 mm; all grays in one window."""
-    from LesionKitLib.models.registry import list_models
+    from LesionKitCLI.installed_models import installed_models
     from LesionKitResearch.datasets.stroke import PLANES
     from LesionKitResearch.datasets.stroke_image_pairs import public_priors
     from LesionKitResearch.evaluation.stroke_translators import translate_pairs
     from StrokeSynthLib.networks.registry import TRANSLATORS
     from StrokeSynthLib.synthesis.synthesis import load_translator
 
-    there = {model.name for model in list_models()}
+    there = {model.name for model in installed_models()}
     translators = [name for name in TRANSLATORS if f"stroke-{name}" in there]
     priors = public_priors()
     rows = []

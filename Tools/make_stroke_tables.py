@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from LesionKitLib.models.registry import list_models
+from LesionKitCLI.installed_models import installed_models
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "stroke-synthesis.md"
 TRANSLATORS = {"pix2pix": "Pix2Pix", "spade": "SPADE", "cyclegan": "CycleGAN"}
@@ -76,7 +76,7 @@ def put(text: str, name: str, content: str) -> str:
 
 
 def main() -> None:
-    cards = {model.name: model.card for model in list_models()}
+    cards = {model.name: model.card for model in installed_models()}
     text = PAGE.read_text(encoding="utf-8")
     text = put(text, "masks", masks_table(cards["stroke-mask-gan"]["metrics"]))
     translators = {name: cards[f"stroke-{name}"] for name in TRANSLATORS if f"stroke-{name}" in cards}

@@ -6,8 +6,7 @@ import argparse
 import time
 
 from .console import cancellable_progress, print_json
-
-DEVICES = ("auto", "cpu", "cuda", "mps")
+from .options import add_device_option
 
 
 def add_parser(commands) -> None:
@@ -25,7 +24,7 @@ def add_network_options(parser: argparse.ArgumentParser, default: str = "convlst
     from CovidLungQuantLib.networks.registry import CHOICES
 
     parser.add_argument("--network", choices=CHOICES, default=default)
-    parser.add_argument("--device", choices=DEVICES, default="auto")
+    add_device_option(parser)
 
 
 def run(options: argparse.Namespace) -> None:

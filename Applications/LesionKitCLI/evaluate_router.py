@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from .console import cancellable_progress, figure, print_json, print_metrics
-from .covid import DEVICES
+from .options import add_device_option
 
 
 def add_task(tasks) -> None:
@@ -21,7 +21,7 @@ def _add_options(parser) -> None:
     from BodyPartRouterLib.networks.registry import DEFAULT_NETWORK, NETWORKS
 
     parser.add_argument("--network", choices=tuple(NETWORKS), default=DEFAULT_NETWORK)
-    parser.add_argument("--device", choices=DEVICES, default="auto")
+    add_device_option(parser)
     parser.add_argument(
         "--output", type=Path, metavar="DIR", help="also write predictions.csv, metrics.json and confusion.png there"
     )

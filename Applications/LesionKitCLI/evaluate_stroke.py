@@ -6,20 +6,20 @@ import argparse
 from pathlib import Path
 
 from .console import cancellable_progress, positive, print_evaluation, print_json
-from .covid import DEVICES
+from .options import add_device_option
 
 
 def add_task(tasks) -> None:
     stroke = tasks.add_parser("stroke", help="stroke lesions on FLAIR slices")
     stroke.add_argument("--data", required=True, type=Path, metavar="DIR", help="folder with flair_axial.npz, ...")
     stroke.add_argument("--split", choices=("val", "train", "all"), default="val")
-    stroke.add_argument("--device", choices=DEVICES, default="auto")
+    add_device_option(stroke)
     stroke.set_defaults(run=run)
     synthesis = tasks.add_parser("stroke-synthesis", help="the mask GAN or a translator against held-out patients")
     synthesis.add_argument("--data", required=True, type=Path, metavar="DIR", help="folder with masks3d.npz, ...")
     synthesis.add_argument("--network", default="stroke-mask-gan", help="stroke-mask-gan or stroke-TRANSLATOR")
     synthesis.add_argument("--count", type=positive, help="masks to draw (default: as many as held-out ones)")
-    synthesis.add_argument("--device", choices=DEVICES, default="auto")
+    add_device_option(synthesis)
     synthesis.set_defaults(run=run_synthesis)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from .console import print_json
+from .installed_models import installed_models
 
 
 def add_parser(commands) -> None:
@@ -15,10 +16,10 @@ def add_parser(commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from LesionKitLib.models.registry import list_models, verify
+    from LesionKitLib.models.registry import verify
     from LesionKitLib.run.errors import MissingResource
 
-    models, damaged = list_models(), {}
+    models, damaged = installed_models(), {}
     for model in models if options.verify else ():
         try:
             verify(model)

@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 
 from .console import cancellable_progress, print_json
-from .covid import DEVICES
+from .options import add_device_option
 
 SERVE = "serve"
 
@@ -40,10 +40,10 @@ def add_parser(commands) -> None:
 
 def add_network_options(parser: argparse.ArgumentParser) -> None:
     """--network and --device, as for every command of the router."""
-    from BodyPartRouterLib.classification.classifier import DEFAULT_NETWORK, NETWORKS
+    from BodyPartRouterLib.networks.registry import DEFAULT_NETWORK, NETWORKS
 
-    parser.add_argument("--network", choices=NETWORKS, default=DEFAULT_NETWORK)
-    parser.add_argument("--device", choices=DEVICES, default="auto")
+    parser.add_argument("--network", choices=NETWORKS.bundled, default=DEFAULT_NETWORK)
+    add_device_option(parser)
 
 
 def run(options: argparse.Namespace) -> int | None:

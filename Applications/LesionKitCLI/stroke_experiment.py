@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from .console import cancellable_progress, positive, print_json
-from .covid import DEVICES
+from .options import add_device_option
 
 
 def add_parser(tasks) -> None:
@@ -22,7 +22,7 @@ def add_parser(tasks) -> None:
     parser.add_argument("--steps", type=positive, help="training steps of each run (default 300)")
     parser.add_argument("--small", action="store_true", help="a setting of about 15 minutes on two cores")
     parser.add_argument("--finished", action="store_true", help="train nothing, sum up the runs that are finished")
-    parser.add_argument("--device", choices=DEVICES, default="auto")
+    add_device_option(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(run=run)
 

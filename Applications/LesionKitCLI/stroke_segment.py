@@ -6,7 +6,7 @@ import argparse
 import time
 
 from .console import cancellable_progress, print_json
-from .covid import DEVICES
+from .options import add_device_option
 
 
 def add_parser(tasks) -> None:
@@ -15,7 +15,7 @@ def add_parser(tasks) -> None:
     parser.add_argument("--output", required=True, metavar="DIR", help="folder for the results")
     parser.add_argument("--series", help="DICOM series: its UID, number, or place in the folder's list (1, 2, ...)")
     parser.add_argument("--tissues", action="store_true", help="segment the tissue classes, too (some seconds more)")
-    parser.add_argument("--device", choices=DEVICES, default="auto")
+    add_device_option(parser)
     parser.add_argument("--json", action="store_true", help="print the measurements as one JSON document")
     parser.set_defaults(run=run)
 

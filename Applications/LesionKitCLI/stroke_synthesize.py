@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from .console import cancellable_progress, print_json
-from .covid import DEVICES
+from .options import add_device_option
 from .stroke_segment import pieces
 
 
@@ -33,7 +33,7 @@ def add_choices(parser: argparse.ArgumentParser) -> None:
         "--volume", nargs=2, type=float, default=(low, high), metavar=("LOW", "HIGH"), help="of the drawn lesion, ml"
     )
     parser.add_argument("--side", choices=SIDES, default="any", help="of the drawn lesion")
-    parser.add_argument("--device", choices=DEVICES, default="auto")
+    add_device_option(parser)
 
 
 def run(options: argparse.Namespace) -> None:

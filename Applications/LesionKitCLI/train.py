@@ -7,7 +7,7 @@ from pathlib import Path
 
 from . import train_covid, train_router, train_stroke
 from .console import positive
-from .covid import DEVICES
+from .options import add_device_option
 
 RUNNERS = {name: module.run for module in (train_covid, train_stroke, train_router) for name in module.NAMES}
 
@@ -28,7 +28,7 @@ def add_parser(commands) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folds", type=positive, help="covid: cross-validate by patient in so many parts instead")
     parser.add_argument("--as-it-is", action="store_true", help="stroke: describe what an unfinished training reached")
-    parser.add_argument("--device", choices=DEVICES, default="auto")
+    add_device_option(parser)
     parser.set_defaults(run=run)
 
 

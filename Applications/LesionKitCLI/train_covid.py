@@ -60,7 +60,7 @@ def _train(name: str, data: Path, output: Path, plan, device: str, progress, **o
 
 
 def _cross_validate(options: argparse.Namespace, plan, device: str, progress) -> None:
-    from CovidLungQuantLib.networks.registry import build_network
+    from CovidLungQuantLib.networks.registry import NETWORKS
     from LesionKitResearch.evaluation.covid_pictures import picture_segmenter
     from LesionKitResearch.experiments.cross_validation import RESULT, cross_validate, draw_folds
 
@@ -69,7 +69,7 @@ def _cross_validate(options: argparse.Namespace, plan, device: str, progress) ->
 
     def train(data: Path, output: Path):
         model = _train(options.name, data, output, plan, device, progress, **own)
-        return picture_segmenter(build_network(short, model), device)
+        return picture_segmenter(NETWORKS.with_weights(short, model), device)
 
     about = {"network": short, "steps": plan.steps, "seed": plan.seed}
     document = cross_validate(options.data, options.output, options.folds, train, about)

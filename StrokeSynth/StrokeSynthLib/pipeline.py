@@ -15,9 +15,9 @@ import numpy as np
 from LesionKitLib.imaging.measures import components
 from LesionKitLib.imaging.volume import Volume, reorient_to_lps
 from LesionKitLib.models.inference import Runtime, choose_runtime, with_fallback
-from LesionKitLib.models.registry import Model, find_model, load_weights, read_model
 from LesionKitLib.run.progress import Progress
 from StrokeSynthLib.measurement.measurements import MIN_LESION_ML, measure
+from StrokeSynthLib.networks.registry import NETWORKS, SEGMENTATION, load_network
 from StrokeSynthLib.results.result import StrokeResult
 from StrokeSynthLib.segmentation.alignment import Alignment, align, foreground, from_standard, has_skull, to_standard
 from StrokeSynthLib.segmentation.input_check import check_brain_mr
@@ -27,7 +27,7 @@ from StrokeSynthLib.segmentation.template import load_template
 
 from .labels import LESION, WHITE
 
-MODEL = "stroke-unet"
+MODEL = NETWORKS[SEGMENTATION].model
 BRAIN_MARGIN = 3  # voxels of 1 mm about the template's brain in which a head's brain is looked for
 ACROSS_SLICES = (0.25, 0.5, 0.25)  # weights of a slice's neighbors: the network sees one slice at a time
 log = logging.getLogger(__name__)
@@ -163,20 +163,3 @@ def _tissues(lps: Volume, head: np.ndarray, brain: np.ndarray, lesion: np.ndarra
     coarse = found.repeat(2, 0).repeat(2, 1).repeat(2, 2)
     fine = coarse[: brain.shape[0], : brain.shape[1], : brain.shape[2]]
     return from_standard(fine, alignment, lps, nearest=True)
-
-
-def load_network() -> tuple[Model, object]:
-    """The card and the network in eval mode; raises MissingResource when the weights are missing or damaged."""
-    model = find_model(MODEL)
-    return model, _build(model.folder, model.card["sha256"])
-
-
-@functools.lru_cache(maxsize=2)
-def _build(folder, sha256: str):
-    """The network stays loaded; other weights (another folder or sha256) are another network."""
-    from StrokeSynthLib.networks.stroke_unet import StrokeUNet
-
-    model = read_model(folder)
-    network = StrokeUNet(**model.card["arguments"])
-    load_weights(model, network)
-    return network.eval()

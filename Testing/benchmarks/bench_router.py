@@ -45,7 +45,8 @@ def seconds(work, repeats: int, clock=time.perf_counter) -> float:
 
 
 def main() -> None:
-    from BodyPartRouterLib.classification.classifier import NETWORKS, load_classifier
+    from BodyPartRouterLib.classification.classifier import load_classifier
+    from BodyPartRouterLib.networks.registry import NETWORKS
     from BodyPartRouterLib.reading.decoding import read_xray
 
     parser = argparse.ArgumentParser(description=__doc__)
@@ -59,7 +60,7 @@ def main() -> None:
         for name, path in files.items():
             print(f"  read {name:16} {seconds(lambda path=path: read_xray(path), options.repeats):.4f}")
         xrays = [read_xray(files["plain"])] * BATCH
-    for network in NETWORKS:
+    for network in NETWORKS.bundled:
         classifier = load_classifier(network)
         prepare_s = seconds(lambda c=classifier: c._views(xrays[:8]), options.repeats) / 8
         views = np.repeat(classifier._views(xrays[:1]), BATCH, 0)

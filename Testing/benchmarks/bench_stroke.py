@@ -63,10 +63,10 @@ def in_process(task: str) -> dict:
 
 
 def installed_translators() -> list[str]:
-    from LesionKitLib.models.registry import list_models
+    from LesionKitCLI.installed_models import installed_models
     from StrokeSynthLib.networks.registry import TRANSLATORS
 
-    names = {model.name for model in list_models()}
+    names = {model.name for model in installed_models()}
     return [name for name in TRANSLATORS if {f"stroke-{name}", "stroke-mask-gan"} <= names]
 
 

@@ -15,7 +15,7 @@ import pytest
 import slicer
 from router_fixtures import BrightnessClassifier, picture, write_xray
 
-from BodyPartRouterLib.classification.classifier import NETWORKS
+from BodyPartRouterLib.networks.registry import NETWORKS
 from LesionKitLib.models import inference
 from LesionKitLib.run import requirements
 
@@ -133,7 +133,7 @@ def test_the_panel_says_what_it_is_not_for(panel):
 
 def test_the_choices_are_those_of_the_libraries(panel):
     module = panel.loaded.module
-    assert tuple(module.NETWORKS) == NETWORKS
+    assert tuple(module.NETWORKS) == NETWORKS.bundled
     assert tuple(module.DEVICES) == inference.DEVICES
 
 

@@ -46,7 +46,7 @@ def random_model(tmp_path_factory):
 def fake_model(random_model, monkeypatch):
     """The catalogue finds the random model and nothing else. Gives the folder of models."""
     monkeypatch.setenv(registry.OWN_MODELS, str(random_model))
-    monkeypatch.setattr(registry, "MODULE_LIBRARIES", ())
+    monkeypatch.setattr(registry, "bundled_folders", lambda library: [])
     return random_model
 
 
@@ -54,7 +54,7 @@ def fake_model(random_model, monkeypatch):
 def no_models(tmp_path, monkeypatch):
     """The catalogue finds nothing."""
     monkeypatch.delenv(registry.OWN_MODELS, raising=False)
-    monkeypatch.setattr(registry, "MODULE_LIBRARIES", ())
+    monkeypatch.setattr(registry, "bundled_folders", lambda library: [])
 
 
 @pytest.fixture

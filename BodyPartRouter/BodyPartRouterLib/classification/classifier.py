@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -10,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from BodyPartRouterLib.labels import CLASSES
-from BodyPartRouterLib.networks.registry import DEFAULT_NETWORK, build, entry_of
+from BodyPartRouterLib.networks.registry import DEFAULT_NETWORK, NETWORKS
 from LesionKitLib.models.inference import Runtime, choose_runtime, with_fallback
-from LesionKitLib.models.registry import Model, find_model, load_weights, read_model
+from LesionKitLib.models.registry import Model
 from LesionKitLib.run.progress import Progress
 
 from .decision import Decision, decide, probabilities
@@ -22,9 +21,6 @@ from .preprocessing import prepare, to_image_grid
 if TYPE_CHECKING:
     from BodyPartRouterLib.reading.xray import Xray
 
-__all__ = ["DEFAULT_NETWORK", "NETWORKS", "Classifier", "load_classifier"]
-
-NETWORKS = ("efficientnet-lite0", "light")  # those that are bundled
 log = logging.getLogger(__name__)
 
 
@@ -98,16 +94,7 @@ class Classifier:
 
 def load_classifier(network: str = DEFAULT_NETWORK, device: str = "auto") -> Classifier:
     """Raises MissingResource when the model is missing or damaged, UnusableInput for an unknown name or device."""
-    model = find_model(entry_of(network).model)
-    return Classifier(network, model, _network(network, model.folder, model.card["sha256"]), choose_runtime(device))
-
-
-@functools.lru_cache(maxsize=4)
-def _network(network: str, folder, sha256: str):
-    """Networks stay loaded; other weights (another folder or sha256) are another network."""
     import torch
 
-    model = read_model(folder)
-    net = build(network, **model.card["arguments"])
-    load_weights(model, net)
-    return net.eval().to(memory_format=torch.channels_last)
+    model, net = NETWORKS.load(network)
+    return Classifier(network, model, net.to(memory_format=torch.channels_last), choose_runtime(device))

@@ -2,47 +2,35 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
 
-from LesionKitLib.run.errors import UnusableInput
+from LesionKitLib.models.network_registry import NetworkEntry, NetworkRegistry
 
 
 @dataclass(frozen=True)
-class NetworkEntry:
-    """model: name in the catalogue; file, class_name: in networks/; size: of the square in pixels."""
+class RouterEntry(NetworkEntry):
+    """size: of the square in pixels; pretrained: whether training starts from ImageNet's weights.
 
-    model: str
-    file: str
-    class_name: str
-    size: int
-    pretrained: bool
-    title: str
-    initialized_from: str | None = None  # the network whose trained first blocks are the start
+    initialized_from: the network whose trained first blocks training starts from instead.
+    """
+
+    size: int = 176
+    pretrained: bool = False
+    initialized_from: str | None = None
 
 
-NETWORKS = {
-    "efficientnet-lite0": NetworkEntry(
-        "router-efficientnet-lite0", "lite", "EfficientNetLite0Router", 176, True, "EfficientNet-Lite0"
-    ),
-    "light": NetworkEntry(
-        "router-light", "lite", "LightRouter", 160, True, "EfficientNet-Lite0 cut at stride 16", "efficientnet-lite0"
-    ),
-    "mobilenet": NetworkEntry("router-mobilenet", "mobilenet_v1", "MobileNetV1Router", 176, False, "MobileNetV1"),
-    "resnet18": NetworkEntry("router-resnet18", "resnet18", "ResNet18Router", 176, False, "ResNet-18"),
-}
 DEFAULT_NETWORK = "efficientnet-lite0"
-
-
-def entry_of(network: str) -> NetworkEntry:
-    """Raises UnusableInput for a name that is not in NETWORKS."""
-    if network not in NETWORKS:
-        raise UnusableInput(f"The network '{network}' is not known; choose one of {', '.join(NETWORKS)}.")
-    return NETWORKS[network]
-
-
-def build(network: str, **arguments):
-    """The network with random weights (pretrained=True: ImageNet's in the encoder), in training mode."""
-    entry = entry_of(network)
-    module = importlib.import_module(f"{__package__}.{entry.file}")
-    return getattr(module, entry.class_name)(**arguments)
+NETWORKS = NetworkRegistry(
+    "BodyPartRouterLib",
+    {
+        "efficientnet-lite0": RouterEntry(
+            "router-efficientnet-lite0", "lite", "EfficientNetLite0Router", "EfficientNet-Lite0", pretrained=True
+        ),
+        "light": RouterEntry(
+            "router-light", "lite", "LightRouter", "EfficientNet-Lite0 cut at stride 16", size=160, pretrained=True,
+            initialized_from="efficientnet-lite0",
+        ),
+        "mobilenet": RouterEntry("router-mobilenet", "mobilenet_v1", "MobileNetV1Router", "MobileNetV1", False),
+        "resnet18": RouterEntry("router-resnet18", "resnet18", "ResNet18Router", "ResNet-18", False),
+    },
+)  # fmt: skip

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-import functools
-import importlib
 from contextlib import suppress
+from dataclasses import dataclass
 
-from LesionKitLib.models.registry import Model, find_model, load_weights
+from LesionKitLib.models.network_registry import NetworkEntry, NetworkRegistry
+from LesionKitLib.models.registry import Model
 from LesionKitLib.run.errors import MissingResource
 
-# user's name -> (bundled model, file in networks/, class)
-NETWORKS = {
-    "convlstm": ("covid-convlstm", "convlstm", "ConvLSTMNet"),
-    "jcs": ("covid-jcs", "jcs", "JCSNet"),
-    "multitask": ("covid-multitask", "multitask", "MultiTaskNet"),
-}
+
+@dataclass(frozen=True)
+class CovidEntry(NetworkEntry):
+    """decides: whether the network says COVID-19 or not."""
+
+    decides: bool = False
+
+
+NETWORKS = NetworkRegistry(
+    "CovidLungQuantLib",
+    {
+        "convlstm": CovidEntry("covid-convlstm", "convlstm", "ConvLSTMNet", "ConvLSTM"),
+        "jcs": CovidEntry("covid-jcs", "jcs", "JCSNet", "JCS", decides=True),
+        "multitask": CovidEntry("covid-multitask", "multitask", "MultiTaskNet", "multi-task", decides=True),
+    },
+)
+DEFAULT_NETWORK = "convlstm"
 ENSEMBLE = "ensemble"  # the mean of all their probabilities
 CHOICES = (*NETWORKS, ENSEMBLE)
-DECIDING = ("jcs", "multitask")  # those that say COVID-19 or not
 
 
 def members(name: str) -> tuple[str, ...]:
@@ -27,7 +37,7 @@ def members(name: str) -> tuple[str, ...]:
 
 def deciding_members(name: str) -> tuple[str, ...]:
     """Those of them that give a decision."""
-    return tuple(member for member in members(name) if member in DECIDING)
+    return tuple(member for member in members(name) if NETWORKS[member].decides)
 
 
 def version_of(models: list[Model]) -> str:
@@ -39,28 +49,11 @@ def cards_of(name: str) -> list[dict]:
     """The cards of the networks that a choice runs; those that are not installed here, or not known, are left out."""
     cards = []
     for member in members(name):
-        with suppress(MissingResource, KeyError):
-            cards.append(find_model(NETWORKS[member][0]).card)
+        with suppress(MissingResource):
+            cards.extend([NETWORKS.model(member).card] if member in NETWORKS else [])
     return cards
 
 
 def load_network(name: str) -> tuple[Model, object]:
     """The model's card and its network in eval mode; raises MissingResource when the weights are missing or damaged."""
-    model = find_model(NETWORKS[name][0])
-    return model, _build(name, model.folder, model.card["sha256"])
-
-
-@functools.lru_cache(maxsize=4)
-def _build(name: str, folder, sha256: str):
-    """Networks stay loaded; other weights (another folder or sha256) are another network."""
-    from LesionKitLib.models.registry import read_model
-
-    return build_network(name, read_model(folder))
-
-
-def build_network(name: str, model: Model):
-    """The network of that name with a model's weights, in eval mode."""
-    module = importlib.import_module(f"{__package__}.{NETWORKS[name][1]}")
-    network = getattr(module, NETWORKS[name][2])(**model.card["arguments"])
-    load_weights(model, network)
-    return network.eval()
+    return NETWORKS.load(name)

@@ -2,7 +2,7 @@
 
 A model is a folder ``<name>/`` with ``model.safetensors`` and ``card.json``. Weights are read as safetensors only,
 never as a pickle, and only when their sha256 is the one in the card. Folders are looked up in this order: the
-environment variable LESIONKIT_MODELS (the user's own models), then each module's Resources/Models.
+environment variable LESIONKIT_MODELS (the user's own models), then Resources/Models of the libraries that are named.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,6 @@ from LesionKitLib.run.errors import MissingResource
 CARD_FILE = "card.json"
 WEIGHTS_FILE = "model.safetensors"
 OWN_MODELS = "LESIONKIT_MODELS"
-MODULE_LIBRARIES = ("CovidLungQuantLib", "StrokeSynthLib", "BodyPartRouterLib")
 REQUIRED_FIELDS = (
     "name", "version", "task", "network", "arguments", "input", "labels", "training_data", "split", "metrics", "sha256",
     "intended_use", "limits", "license",
@@ -45,32 +45,36 @@ class Model:
         return self.folder / WEIGHTS_FILE
 
 
-def model_folders() -> list[Path]:
-    """Every folder that may hold models, the user's own first."""
+def bundled_folders(library: str) -> list[Path]:
+    """Where a module's library (its import name) may carry models; empty when it is not installed."""
     import importlib.util
 
+    found = importlib.util.find_spec(library)
+    places = [Path(place) for place in (found.submodule_search_locations or [])] if found else []
+    # a wheel carries Resources inside the library, a source tree and Slicer beside it
+    return [root / "Resources" / "Models" for place in places for root in (place, place.parent)]
+
+
+def model_folders(libraries: Iterable[str] = ()) -> list[Path]:
+    """Every folder that may hold models: the user's own, then those of the libraries."""
     folders = [Path(p) for p in os.environ.get(OWN_MODELS, "").split(os.pathsep) if p]
-    for library in MODULE_LIBRARIES:
-        found = importlib.util.find_spec(library)
-        for place in (found.submodule_search_locations or []) if found else []:
-            # a wheel carries Resources inside the library, a source tree and Slicer beside it
-            folders += [Path(place) / "Resources" / "Models", Path(place).parent / "Resources" / "Models"]
+    folders += [folder for library in libraries for folder in bundled_folders(library)]
     return [folder for folder in dict.fromkeys(folders) if folder.is_dir()]
 
 
-def list_models() -> list[Model]:
+def list_models(libraries: Iterable[str] = ()) -> list[Model]:
     """All models found; the first of each name counts. Raises MissingResource for a damaged card."""
     models: dict[str, Model] = {}
-    for folder in model_folders():
+    for folder in model_folders(libraries):
         for card in sorted(folder.glob(f"*/{CARD_FILE}")):
             model = read_model(card.parent)
             models.setdefault(model.name, model)
     return list(models.values())
 
 
-def find_model(name: str) -> Model:
-    """The model of that name; raises MissingResource when there is none."""
-    for model in list_models():
+def find_model(name: str, libraries: Iterable[str] = ()) -> Model:
+    """The model of that name, the user's own or one of the libraries'; raises MissingResource when there is none."""
+    for model in list_models(libraries):
         if model.name == name:
             return model
     raise MissingResource(f"The model '{name}' is not installed.")

@@ -54,7 +54,7 @@ def _noise(shape, rng: np.random.Generator, step: float) -> np.ndarray:
 
 
 def _blob(inside: np.ndarray, rng: np.random.Generator, slice_mm: float) -> np.ndarray:
-    """Signed distance in mm (negative inside) of a warped ellipsoid, centered in the lung, mostly behind and outside."""
+    """Signed distance in mm (negative inside) of a warped ellipsoid centered in the lung, mostly behind and outside."""
     points = np.argwhere(inside)
     candidates = points[rng.integers(len(points), size=12)]
     back = rng.random() < 0.6

@@ -21,9 +21,6 @@ from LesionKitResearch.datasets.covid_decisions import decision_of, decision_seq
 from .covid import PRETRAINED_RATE, Mixture, collate, covid_sources, draw_views
 from .loop import TrainingPlan, fit
 
-NETWORKS = {"jcs": ("jcs", "JCSNet"), "multitask": ("multitask", "MultiTaskNet")}  # file and class in networks/
-
-
 FRAME = (192, 256)  # what training sees: frames as the networks' inputs, cut closer around the lungs, to save time
 
 
@@ -131,12 +128,10 @@ def _tone(gray, knots: np.ndarray):
 
 def build(name: str):
     """The network of that name with ImageNet weights in its encoder, and that encoder."""
-    import importlib
-
+    from CovidLungQuantLib.networks.registry import NETWORKS
     from LesionKitLib.models.encoders.efficientnet_lite import load_imagenet_weights
 
-    file, kind = NETWORKS[name]
-    model = getattr(importlib.import_module(f"CovidLungQuantLib.networks.{file}"), kind)()
+    model = NETWORKS.build(name)
     encoder = model.classifier.encoder if name == "jcs" else model.encoder
     load_imagenet_weights(encoder)
     return model, encoder

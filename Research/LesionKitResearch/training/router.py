@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from BodyPartRouterLib.networks.registry import build, entry_of
+from BodyPartRouterLib.networks.registry import NETWORKS
 from LesionKitLib.run.progress import Progress
 from LesionKitResearch.augmentation.non_xrays import random_picture
 from LesionKitResearch.augmentation.router import random_view
@@ -133,9 +133,9 @@ def train_router(
     """
     import torch
 
-    entry, mixture = entry_of(network), mixture or Mixture()
+    entry, mixture = NETWORKS.entry(network), mixture or Mixture()
     torch.manual_seed(plan.seed)
-    model = build(network, **({"pretrained": True} if entry.pretrained else {}))
+    model = NETWORKS.build(network, **({"pretrained": True} if entry.pretrained else {}))
     if source is not None:
         initialize_encoder(model, source)
     model = model.to(device, memory_format=torch.channels_last)

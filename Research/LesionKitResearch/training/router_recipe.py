@@ -8,9 +8,9 @@ from pathlib import Path
 from BodyPartRouterLib.classification.classifier import Classifier
 from BodyPartRouterLib.classification.decision import Decision
 from BodyPartRouterLib.labels import CLASSES, TITLES
-from BodyPartRouterLib.networks.registry import NETWORKS, build, entry_of
+from BodyPartRouterLib.networks.registry import NETWORKS
 from LesionKitLib.models.inference import choose_runtime
-from LesionKitLib.models.registry import Model, find_model, load_weights, save_model
+from LesionKitLib.models.registry import Model, load_weights, save_model
 from LesionKitLib.run.errors import UnusableInput
 from LesionKitLib.run.progress import Progress
 from LesionKitResearch.calibration.router import answers, calibrate, fit_space
@@ -58,7 +58,7 @@ def train_and_describe(
     certain = [item for item in aside if item.label != AGE_UNKNOWN]
     if not certain:
         raise UnusableInput(f"'{data}' holds too few patients of each class and source to set some aside.")
-    mixture, size = Mixture(), entry_of(network).size
+    mixture, size = Mixture(), NETWORKS.entry(network).size
 
     def check(net) -> dict[str, float]:
         found = answers(net, [item.gray for item in certain], size, device)
@@ -69,18 +69,15 @@ def train_and_describe(
     net = train_router(network, pools, output, plan, mixture, device, check, progress, source)
     draw_curve(output, output / "curve.png")
     decision = calibrated(net, learned, aside, size, device)
-    return write_model(Trained(network, net, plan, mixture, decision), data, output / entry_of(network).model, device)
+    return write_model(
+        Trained(network, net, plan, mixture, decision), data, output / NETWORKS.entry(network).model, device
+    )
 
 
 def initial_network(network: str):
     """The trained network that this one starts from, or None. Raises MissingResource when it is not installed."""
-    name = entry_of(network).initialized_from
-    if name is None:
-        return None
-    model = find_model(entry_of(name).model)
-    source = build(name, **model.card["arguments"])
-    load_weights(model, source)
-    return source.eval()
+    name = NETWORKS.entry(network).initialized_from
+    return None if name is None else NETWORKS.load(name)[1]
 
 
 def calibrated(net, learned: list[LabeledXray], aside: list[LabeledXray], size: int, device: str) -> Decision:

@@ -54,9 +54,10 @@ def card_of(result: StrokeResult) -> dict | None:
     """The model's card, or None where the network is not an installed one."""
     from LesionKitLib.models.registry import find_model
     from LesionKitLib.run.errors import MissingResource
+    from StrokeSynthLib.networks.registry import NETWORKS
 
     try:
-        return find_model(result.network).card if result.version else None
+        return find_model(result.network, [NETWORKS.library]).card if result.version else None
     except MissingResource:
         return None
 

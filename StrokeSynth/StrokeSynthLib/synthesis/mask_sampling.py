@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 
 import numpy as np
 
 from LesionKitLib.imaging.measures import bounding_box
 from LesionKitLib.imaging.volume import Volume
-from LesionKitLib.models.registry import find_model, load_weights
 from LesionKitLib.run.errors import UnusableInput
 from StrokeSynthLib.labels import BACKGROUND, CSF, VENTRICLES
+from StrokeSynthLib.networks.registry import MASKS, NETWORKS
 from StrokeSynthLib.segmentation.template import load_template
 
 from .mask_boxes import MARGIN, MAX_ML, MIN_SIDE_MM, MIN_VOXELS, box_from, largest_pieces, out_of_box, side_of
 from .placement import Placement
 
-MASK_MODEL = "stroke-mask-gan"
+MASK_MODEL = NETWORKS[MASKS].model
 SIDES = ("any", "left", "right")
 VOLUME_RANGE_ML = (0.02, MAX_ML)
 THRESHOLDS = (0.15, 0.85)  # between them the occupancy's threshold moves to meet the volume that was asked for
@@ -35,15 +34,10 @@ class DrawnLesion:
     network: str = ""
 
 
-@functools.lru_cache(maxsize=1)
 def load_sampler():
     """The bundled sampler (torch module, eval mode). Raises MissingResource when it is not installed or damaged."""
-    from StrokeSynthLib.networks.mask_gan import LesionSampler
-
-    model = find_model(MASK_MODEL)
-    sampler = LesionSampler(**model.card["arguments"])
-    load_weights(model, sampler)
-    return sampler.eval(), f"{model.name} {model.version}"
+    model, sampler = NETWORKS.load(MASKS)
+    return sampler, f"{model.name} {model.version}"
 
 
 def placement_of(sampler) -> Placement:

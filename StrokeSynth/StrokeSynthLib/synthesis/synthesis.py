@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import time
 from dataclasses import dataclass, field
 
@@ -11,11 +10,10 @@ import numpy as np
 from LesionKitLib.imaging.measures import bounding_box, components
 from LesionKitLib.imaging.volume import Volume, affine, reorient_to_lps, resample_like
 from LesionKitLib.models.inference import Runtime, choose_runtime, with_fallback
-from LesionKitLib.models.registry import find_model, load_weights
 from LesionKitLib.run.errors import UnusableInput
 from LesionKitLib.run.progress import Progress
 from StrokeSynthLib.labels import BACKGROUND, LESION, one_hot, semantic_from_labels, with_lesion
-from StrokeSynthLib.networks.registry import TRANSLATORS, build_generator
+from StrokeSynthLib.networks.registry import NETWORKS, TRANSLATORS
 from StrokeSynthLib.networks.shapes import STYLE
 from StrokeSynthLib.segmentation.slice_views import padded, unpadded
 from StrokeSynthLib.segmentation.template import load_template
@@ -70,7 +68,6 @@ class Synthesis:
         }
 
 
-@functools.lru_cache(maxsize=3)
 def load_translator(name: str):
     """The bundled generator (torch module, eval mode) and its name with version.
 
@@ -78,10 +75,8 @@ def load_translator(name: str):
     """
     if name not in TRANSLATORS:
         raise UnusableInput(f"The translator '{name}' is not known; choose one of {', '.join(TRANSLATORS)}.")
-    model = find_model(f"stroke-{name}")
-    generator = build_generator(name, model.card["arguments"])
-    load_weights(model, generator)
-    return generator.eval(), f"{model.name} {model.version}"
+    model, generator = NETWORKS.load(name)
+    return generator, f"{model.name} {model.version}"
 
 
 def synthesize(

@@ -273,9 +273,7 @@ def test_a_missing_or_damaged_model_is_exit_code_four(tmp_path, scan, fake_model
     else:
         weights.write_bytes(weights.read_bytes()[:-1] + b"x")
     monkeypatch.setenv("LESIONKIT_MODELS", str(tmp_path / "models"))
-    from CovidLungQuantLib.networks import registry
 
-    registry._build.cache_clear()
     code = main(["covid", str(scan), "--output", str(tmp_path / "out")])
     out, err = capsys.readouterr()
     assert code == MISSING and message in sentence(err) and out == ""

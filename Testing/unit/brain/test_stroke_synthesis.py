@@ -160,7 +160,6 @@ def test_unusable_maps_and_lesions_are_refused_with_a_sentence(painter):
 
 
 def test_a_translator_that_is_not_installed_is_missing(no_models):
-    synthesis.load_translator.cache_clear()
     with pytest.raises(MissingResource, match="stroke-spade"):
         synthesis.load_translator("spade")
     with pytest.raises(UnusableInput, match="not known"):
@@ -186,7 +185,6 @@ def test_the_command_writes_five_files_that_fit_together(painter, tmp_path, caps
 
 @pytest.mark.parametrize("arguments", [["synthesize"], ["database", "--cases", "1"]])
 def test_a_missing_model_is_exit_code_4(no_models, tmp_path, arguments, capsys):
-    synthesis.load_translator.cache_clear()
     assert main(["stroke", *arguments, "--output", str(tmp_path / "out")]) == 4
     assert "not installed" in capsys.readouterr().err
 

@@ -218,9 +218,9 @@ def test_a_figure_that_does_not_exist_is_a_dash_in_the_report():
 
 
 def test_every_bundled_card_of_a_chest_network_fits_the_report():
-    from LesionKitLib.models.registry import list_models
+    from LesionKitCLI.installed_models import installed_models
 
-    cards = [model.card for model in list_models() if model.name.startswith("covid-")]
+    cards = [model.card for model in installed_models() if model.name.startswith("covid-")]
     assert len(cards) == 3
     for card in cards:
         assert f"{card['name']} {card['version']}" in report_html(result(), card)

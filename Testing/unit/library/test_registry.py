@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import pickle
@@ -9,8 +10,10 @@ import pickle
 import pytest
 import torch
 
+from LesionKitCLI.installed_models import LIBRARIES
 from LesionKitLib.models import registry
-from LesionKitLib.run.errors import MissingResource
+from LesionKitLib.models.network_registry import NetworkEntry, NetworkRegistry
+from LesionKitLib.run.errors import MissingResource, UnusableInput
 
 CARD = dict.fromkeys(registry.REQUIRED_FIELDS, "something") | {"name": "small", "version": "1.2.3"}
 
@@ -24,7 +27,7 @@ def network(width: int = 4) -> torch.nn.Module:
 def folder(tmp_path, monkeypatch):
     """The user's own folder of models; nothing is bundled."""
     monkeypatch.setenv(registry.OWN_MODELS, str(tmp_path / "own"))
-    monkeypatch.setattr(registry, "MODULE_LIBRARIES", ())
+    monkeypatch.setattr(registry, "bundled_folders", lambda library: [])
     (tmp_path / "own").mkdir()
     return tmp_path / "own"
 
@@ -113,17 +116,20 @@ def test_a_pickle_in_place_of_weights_is_never_opened(model, tmp_path):
 
 def test_the_users_own_model_wins_over_the_bundled_one(folder, tmp_path, monkeypatch):
     bundled = tmp_path / "SomeLib"
-    monkeypatch.setattr(registry, "MODULE_LIBRARIES", ("some_lesion_lib",))
+    monkeypatch.undo()
+    monkeypatch.setenv(registry.OWN_MODELS, str(folder))
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "some_lesion_lib").mkdir()
     (tmp_path / "some_lesion_lib" / "__init__.py").touch()
     bundled = tmp_path / "Resources" / "Models"
     registry.save_model(network(), {**CARD, "version": "bundled"}, bundled / "small")
     registry.save_model(network(), {**CARD, "name": "other"}, bundled / "other")
-    assert registry.find_model("small").version == "bundled"
+    libraries = ("some_lesion_lib", "a_library_that_is_not_installed")
+    assert registry.find_model("small", libraries).version == "bundled"
+    assert "not installed" in refusal(registry.find_model, "small")  # nobody named the library
     registry.save_model(network(), {**CARD, "version": "own"}, folder / "mine")
-    assert registry.find_model("small").version == "own"
-    assert sorted(m.name for m in registry.list_models()) == ["other", "small"]
+    assert registry.find_model("small", libraries).version == "own"
+    assert sorted(m.name for m in registry.list_models(libraries)) == ["other", "small"]
 
 
 def test_of_several_own_folders_the_first_wins_and_missing_ones_are_passed_over(tmp_path, monkeypatch, folder):
@@ -135,11 +141,35 @@ def test_of_several_own_folders_the_first_wins_and_missing_ones_are_passed_over(
     assert registry.find_model("small").version == "1"
 
 
-def test_a_loaded_network_stays_loaded_until_its_weights_change(fake_model):
-    from CovidLungQuantLib.networks.registry import load_network
+def test_a_loaded_network_stays_loaded_until_its_weights_change(folder, tmp_path, monkeypatch):
+    (tmp_path / "tiny_lib" / "networks").mkdir(parents=True)
+    (tmp_path / "tiny_lib" / "networks" / "tiny.py").write_text(
+        "import torch\nclass Tiny(torch.nn.Linear):\n"
+        "    def __init__(self, width=2):\n        super().__init__(width, 1)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    offered = NetworkRegistry("tiny_lib", {"tiny": NetworkEntry("tiny-model", "tiny", "Tiny", "a tiny network")})
+    card = {**CARD, "name": "tiny-model", "arguments": {"width": 3}}
+    registry.save_model(offered.build("tiny", width=3), card, folder / "tiny-model")
+    first, again = offered.load("tiny")[1], offered.load("tiny")[1]
+    assert first is again and not first.training and first.in_features == 3
+    registry.save_model(offered.build("tiny", width=3), card, folder / "tiny-model")
+    other = offered.load("tiny")[1]
+    assert other is not first and not torch.equal(other.weight, first.weight)
 
-    first, again = load_network("convlstm")[1], load_network("convlstm")[1]
-    assert first is again and not first.training
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_every_network_that_a_module_calls_bundled_is_bundled_and_no_other_model_is(library, monkeypatch):
+    monkeypatch.delenv(registry.OWN_MODELS, raising=False)
+    offered = importlib.import_module(f"{library}.networks.registry").NETWORKS
+    assert {offered[name].model for name in offered.bundled} == {m.name for m in registry.list_models([library])}
+    for name in offered.bundled:
+        assert offered.model(name).card["network"] == offered[name].class_name
+
+
+def test_a_network_that_is_not_offered_is_refused_with_those_that_are():
+    with pytest.raises(UnusableInput, match=r"'vgg' is not known; choose one of pix, spade\."):
+        NetworkRegistry("tiny_lib", dict.fromkeys(("pix", "spade"))).entry("vgg")
 
 
 def test_the_card_of_the_recipe_is_complete(fake_model):

@@ -134,7 +134,7 @@ def few_steps(monkeypatch, tmp_path):
     for name, value in {"xrays": 6, "none": 2}.items():
         monkeypatch.setattr(router.Mixture, name, value)
     monkeypatch.setattr(router_recipe, "slice_pool", lambda data: [])
-    monkeypatch.setattr(models, "MODULE_LIBRARIES", ())
+    monkeypatch.setattr(models, "bundled_folders", lambda library: [])
     monkeypatch.setenv(models.OWN_MODELS, str(tmp_path / "out"))
 
 

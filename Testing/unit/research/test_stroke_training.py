@@ -234,9 +234,7 @@ def test_an_experiment_is_not_repeated_but_goes_on(data, tmp_path):
 
 
 def test_a_translator_that_is_not_installed_stops_the_experiment(data, tmp_path, no_models):
-    from StrokeSynthLib.synthesis import synthesis
 
-    synthesis.load_translator.cache_clear()
     with pytest.raises(MissingResource, match="stroke-pix2pix"):
         run_experiment(data, tmp_path, replace(TINY, arms=("pix2pix",)), "cpu", pretrained=False)
 

@@ -9,7 +9,7 @@ from xray_fixtures import scene
 from BodyPartRouterLib.classification.decision import Decision, decide, probabilities
 from BodyPartRouterLib.classification.preprocessing import prepare, stretch, to_image_grid, uniform_borders
 from BodyPartRouterLib.labels import CLASSES, UNKNOWN
-from BodyPartRouterLib.networks.registry import NETWORKS, build, entry_of
+from BodyPartRouterLib.networks.registry import NETWORKS
 from BodyPartRouterLib.reading.xray import HeaderFacts, Xray
 from LesionKitLib.run.errors import MissingResource, UnusableInput
 from LesionKitResearch.augmentation import non_xrays, router
@@ -190,7 +190,7 @@ def test_the_feature_space_tells_near_from_far():
 def test_every_network_gives_six_logits_a_distance_and_maps(network):
     import torch
 
-    net = build(network).eval()
+    net = NETWORKS.build(network).eval()
     with torch.inference_mode():
         logits, distances = net.describe(torch.rand(2, 1, SIZE, SIZE))
         maps = net.class_maps(torch.rand(2, 1, SIZE, SIZE))
@@ -202,7 +202,7 @@ def test_class_maps_add_up_to_the_logits():
     """So they are Grad-CAM's weighted sum: the gradient of the average is the weight."""
     import torch
 
-    net, gray = build("light").eval(), torch.rand(1, 1, SIZE, SIZE)
+    net, gray = NETWORKS.build("light").eval(), torch.rand(1, 1, SIZE, SIZE)
     maps = net.maps(gray).detach().requires_grad_()
     net.logits(net.pooled(maps))[0, 2].backward()
     by_gradient = (maps.grad.sum((2, 3), keepdim=True) * maps).sum(1).detach()
@@ -213,14 +213,16 @@ def test_class_maps_add_up_to_the_logits():
 
 def test_mobilenet_and_resnet_have_the_size_of_their_papers():
     """Without the last layer: 4.2 million less 1.0 million, and 11.7 million less 0.5 million (1000 classes)."""
-    counts = {n: sum(p.numel() for p in build(n).encoder.parameters()) / 1e6 for n in ("mobilenet", "resnet18")}
+    counts = {
+        n: sum(p.numel() for p in NETWORKS.build(n).encoder.parameters()) / 1e6 for n in ("mobilenet", "resnet18")
+    }
     assert counts["mobilenet"] == pytest.approx(3.2, abs=0.05)
     assert counts["resnet18"] == pytest.approx(11.18, abs=0.05)
 
 
 def test_an_unknown_network_is_refused():
     with pytest.raises(UnusableInput, match="not known"):
-        entry_of("vgg")
+        NETWORKS.entry("vgg")
 
 
 # --- the classifier
@@ -237,7 +239,7 @@ def router_models(tmp_path_factory):
 
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("models")
-    net = build("light").eval()
+    net = NETWORKS.build("light").eval()
     card = describe(Trained("light", net, PLANS["light"], Mixture(), Decision(1.0, 0.0, 9.0)), {})
     save_model(net, card, folder / "router-light")
     return folder
@@ -249,7 +251,7 @@ def light(router_models, monkeypatch):
     from LesionKitLib.models import registry
 
     monkeypatch.setenv(registry.OWN_MODELS, str(router_models))
-    monkeypatch.setattr(registry, "MODULE_LIBRARIES", ())
+    monkeypatch.setattr(registry, "bundled_folders", lambda library: [])
     return load_classifier("light", "cpu")
 
 
@@ -316,7 +318,7 @@ def test_a_missing_model_is_named(monkeypatch):
     from LesionKitLib.models import registry
 
     monkeypatch.delenv(registry.OWN_MODELS, raising=False)
-    monkeypatch.setattr(registry, "MODULE_LIBRARIES", ())
+    monkeypatch.setattr(registry, "bundled_folders", lambda library: [])
     with pytest.raises(MissingResource, match="router-light"):
         load_classifier("light")
 
@@ -329,10 +331,10 @@ def test_stretching_needs_contrast():
 def test_the_light_network_begins_with_the_first_blocks_of_the_main_one():
     import torch
 
-    from LesionKitResearch.training.router import begin_like
+    from LesionKitResearch.training.router import initialize_encoder
 
-    main, light = build("efficientnet-lite0").eval(), build("light").eval()
-    begin_like(light, main)
+    main, light = NETWORKS.build("efficientnet-lite0").eval(), NETWORKS.build("light").eval()
+    initialize_encoder(light, main)
     with torch.inference_mode():
         gray = torch.rand(1, 3, SIZE, SIZE)
         assert torch.equal(light.encoder(gray), main.encoder.body(gray)[16])
