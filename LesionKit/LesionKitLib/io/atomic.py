@@ -31,7 +31,7 @@ _REASONS = {
     errno.ELOOP: "its symbolic links form a circle",
 }
 _PART = ".part-"
-_MAX_ENDING = 16  # characters; writers choose the format by the ending, the rest of a name may fill what the disk allows
+_MAX_ENDING = 16  # characters; writers choose the format by the ending, the rest of a name fills what the disk allows
 
 
 @contextmanager
@@ -69,8 +69,9 @@ def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
 
     A new ``path`` appears by one rename. In a folder that exists already, files of the same name are replaced and all
     others stay; should replacing fail midway, the old files are put back. Permissions and symbolic links are treated as
-    atomic_file treats them. On any exception (Cancelled and KeyboardInterrupt too) nothing of the new files stays. Raises UnusableInput before the block runs when the place
-    cannot be written to, so that a long computation does not end there.
+    atomic_file treats them. On any exception (Cancelled and KeyboardInterrupt too) nothing of the new files stays.
+    Raises UnusableInput before the block runs when the place cannot be written to, so that a long computation does not
+    end there.
     """
     path = Path(path)
     made: list[Path] = []
