@@ -6,10 +6,12 @@ module as without it.
 """
 
 import os
+import sys
+from pathlib import Path
 from typing import Annotated
 
 import slicer
-from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode, vtkMRMLTableNode
+from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.parameterNodeWrapper import Choice, parameterNodeWrapper
@@ -19,6 +21,10 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleTest,
     ScriptedLoadableModuleWidget,
 )
+
+# Slicer may import this file before it knows the folder of LesionKit; installed, all lie in one folder
+sys.path.append(str(Path(__file__).resolve().parents[1] / "LesionKit"))
+from LesionKitLib.mrml.results import ResultLogic
 
 HOMEPAGE = "https://github.com/LesionKit/SlicerLesionKit/blob/main/docs"
 # Written down here, because importing the libraries at start-up would cost time; a test compares them.
@@ -195,7 +201,7 @@ class CovidLungQuantWidget(ScriptedLoadableModuleWidget):
         self.ui.resultsCollapsibleButton.collapsed = False
 
 
-class CovidLungQuantLogic(ScriptedLoadableModuleLogic):
+class CovidLungQuantLogic(ResultLogic, ScriptedLoadableModuleLogic):
     """Volume node in, segmentation node, table and chart out.
 
     Every error is a ValueError whose message is a sentence for the user, but for MissingResource of
@@ -203,14 +209,10 @@ class CovidLungQuantLogic(ScriptedLoadableModuleLogic):
     analyze: the pipeline, by default CovidLungQuantLib.pipeline.analyze.
     """
 
-    # node references from the segmentation to what belongs to it
-    TABLE_ROLE = "LesionKit.measurements"
-    COMPARISON_ROLE = "LesionKit.comparison"
-    CHART_ROLE = "LesionKit.chart"
-    HEATMAP_ROLE = "LesionKit.heatmap"
-    TEACHING_ROLE = "LesionKit.teaching"
+    RUN_ATTRIBUTE = "LesionKit.CovidLungQuant.Run"
     FINDINGS_ATTRIBUTE = "LesionKit.Findings"  # of the segmentation: its lesions one by one, as JSON
-    RUN_ATTRIBUTE = "LesionKit.Run"  # of the segmentation: how it was made, as JSON
+    HEATMAP_ROLE = "LesionKit.heatmap"
+    AGREEMENT_ROLE = "LesionKit.agreement"
 
     def __init__(self, analyze=None):
         super().__init__()
@@ -242,12 +244,6 @@ class CovidLungQuantLogic(ScriptedLoadableModuleLogic):
         pipeline, volume = self._analyze, self.volumeFor(inputVolume)
         return lambda progress: pipeline(volume, network=network, device=device, progress=progress)
 
-    def volumeFor(self, inputVolume: vtkMRMLScalarVolumeNode):
-        """The LesionKitLib Volume to analyze."""
-        from LesionKitLib.mrml.volumes import volume_from_node
-
-        return volume_from_node(inputVolume)
-
     def showResult(
         self, result, inputVolume: vtkMRMLScalarVolumeNode, segmentation: vtkMRMLSegmentationNode | None = None
     ) -> vtkMRMLSegmentationNode:
@@ -255,21 +251,19 @@ class CovidLungQuantLogic(ScriptedLoadableModuleLogic):
         import json
 
         from CovidLungQuantLib.labels import LESIONS, LUNGS
-        from LesionKitLib.mrml.segmentations import Layer, write_segmentation
-        from LesionKitLib.mrml.subject_hierarchy import place_beside
+        from LesionKitLib.mrml.segmentations import Layer
 
         layers = [Layer(result.lungs, LUNGS, filled=False), Layer(result.lesions, LESIONS)]
         algorithm = f"LesionKit {result.network} {result.version}"
-        segmentation = write_segmentation(layers, inputVolume, algorithm, segmentation)
-        segmentation.SetDescription(" ".join(result.notes))
         run = {key: getattr(result, key) for key in ("network", "version", "device", "seconds", "decision", "notes")}
-        segmentation.SetAttribute(self.RUN_ATTRIBUTE, json.dumps(run))
-        findings = [finding.row() for finding in result.findings]
-        segmentation.SetAttribute(self.FINDINGS_ATTRIBUTE, json.dumps(findings))
-        place_beside(segmentation, inputVolume)
-        self.showMeasurements(result.measurements, segmentation, inputVolume)
-        self._showHeatmap(result.heatmap, segmentation, inputVolume)
-        return segmentation
+
+        def fill(node):
+            node.SetDescription(" ".join(result.notes))
+            node.SetAttribute(self.FINDINGS_ATTRIBUTE, json.dumps([finding.row() for finding in result.findings]))
+            self.showMeasurements(result.measurements, node, inputVolume)
+            self._showHeatmap(result.heatmap, node, inputVolume)
+
+        return self.writeResult(layers, inputVolume, algorithm, run, segmentation, fill)
 
     def measure(self, segmentation: vtkMRMLSegmentationNode, inputVolume: vtkMRMLScalarVolumeNode) -> dict:
         """Measure what the segments hold now, edited or not, and refill table and chart; returns the measurements.
@@ -305,49 +299,34 @@ class CovidLungQuantLogic(ScriptedLoadableModuleLogic):
         volume = volume.with_array(np.clip(volume.array, *HU_LIMITS))  # as the pipeline does, so that numbers agree
         return volume, lungs_with_lesions(lungs, lesions, volume.spacing), lesions
 
-    def exportFiles(self, segmentation: vtkMRMLSegmentationNode, folder: str, kinds) -> list[str]:
-        """Write what the segments hold now; kinds: of KINDS in CovidLungQuantLib.results.export. Returns file names."""
+    def prepareExport(self, segmentation: vtkMRMLSegmentationNode, folder: str, kinds):
+        """Writing files of what the segments hold now as a function of a Progress, which touches no node.
+
+        kinds: of KINDS in CovidLungQuantLib.results.export. The function returns the names of the files.
+        """
         from CovidLungQuantLib.labels import LESIONS, LUNGS
         from CovidLungQuantLib.results.export import export_files
-        from LesionKitLib.mrml.editing import editing_summary
-        from LesionKitLib.mrml.segment_tags import exported_tags
+        from LesionKitLib.mrml.editing import editing_summary, exported_tags
 
-        editing = editing_summary(segmentation)
+        labels = self.labelsFor(segmentation, self.needVolumeOf(segmentation))
+        run, editing = self.runOf(segmentation), editing_summary(segmentation)
         tags = {label.key: exported_tags(segmentation, label) for label in (*LUNGS, *LESIONS)}
-        return export_files(self.currentResult(segmentation), folder, kinds, tags, editing)
+
+        def work(progress):
+            progress.report("measuring", 0.0)
+            result = _resultNow(labels, run)
+            progress.report("writing files", 0.3)
+            return export_files(result, folder, kinds, tags, editing)
+
+        return work
 
     def currentResult(self, segmentation: vtkMRMLSegmentationNode):
         """A CovidResult of what the segments hold now, edited or not."""
-        import json
-
-        from CovidLungQuantLib.measurement.findings import list_findings
-        from CovidLungQuantLib.measurement.measurements import measure
-        from CovidLungQuantLib.results.result import CovidResult
-
-        inputVolume = self.volumeOf(segmentation)
-        if inputVolume is None:
-            raise ValueError(_("The CT that this segmentation belongs to is no longer in the scene."))
-        labels = volume, lungs, lesions = self.labelsFor(segmentation, inputVolume)
-        run = json.loads(segmentation.GetAttribute(self.RUN_ATTRIBUTE) or "{}")
-        return CovidResult(
-            volume,
-            lungs,
-            lesions,
-            run.get("network") or _("drawn by hand"),
-            run.get("version") or "",
-            run.get("device") or "",
-            run.get("seconds") or {},
-            measure(*labels),
-            decision=run.get("decision"),
-            notes=tuple(run.get("notes") or ()),
-            findings=tuple(list_findings(*labels)),
-        )
+        return _resultNow(self.labelsFor(segmentation, self.needVolumeOf(segmentation)), self.runOf(segmentation))
 
     def decisionFor(self, segmentation: vtkMRMLSegmentationNode) -> dict | None:
         """What the run decided (CovidLungQuantLib.classification.decision.decide), or None."""
-        import json
-
-        decision = json.loads(segmentation.GetAttribute(self.RUN_ATTRIBUTE) or "{}").get("decision")
+        decision = self.runOf(segmentation).get("decision")
         return decision if decision and decision.get("covid_probability") is not None else None
 
     def findingsFor(self, segmentation: vtkMRMLSegmentationNode) -> list[dict]:
@@ -362,9 +341,7 @@ class CovidLungQuantLogic(ScriptedLoadableModuleLogic):
 
         from CovidLungQuantLib.measurement.findings import list_findings
 
-        inputVolume = self.volumeOf(segmentation)
-        if inputVolume is None:
-            raise ValueError(_("The CT that this segmentation belongs to is no longer in the scene."))
+        inputVolume = self.needVolumeOf(segmentation)
         findings = [finding.row() for finding in list_findings(*self.labelsFor(segmentation, inputVolume))]
         segmentation.SetAttribute(self.FINDINGS_ATTRIBUTE, json.dumps(findings))
         return findings
@@ -377,37 +354,17 @@ class CovidLungQuantLogic(ScriptedLoadableModuleLogic):
         from CovidLungQuantLib.labels import LESIONS
         from CovidLungQuantLib.measurement.agreement import OUTCOMES, compare, summary
         from LesionKitLib.mrml.segmentations import Layer, read_labels, write_segmentation
-        from LesionKitLib.mrml.subject_hierarchy import place_beside
 
-        inputVolume = self.volumeOf(segmentation)
-        if inputVolume is None:
-            raise ValueError(_("The CT that this segmentation belongs to is no longer in the scene."))
+        inputVolume = self.needVolumeOf(segmentation)
         wanted = read_labels(truth, inputVolume, LESIONS)
         if not wanted.any():
             raise ValueError(_("The chosen segmentation holds no lesion, so there is nothing to compare with."))
         outcome = compare(wanted, read_labels(segmentation, inputVolume, LESIONS))
-        existing = segmentation.GetNodeReference(self.TEACHING_ROLE)
+        existing = segmentation.GetNodeReference(self.AGREEMENT_ROLE)
         node = write_segmentation([Layer(outcome, OUTCOMES)], inputVolume, "LesionKit comparison", existing)
-        node.SetName(f"{segmentation.GetName()} against truth")
-        segmentation.SetNodeReferenceID(self.TEACHING_ROLE, node.GetID())
-        place_beside(node, inputVolume)
+        node.SetName(f"{segmentation.GetName()} against ground truth")
+        self.attach(segmentation, self.AGREEMENT_ROLE, node)
         return summary(outcome, self.volumeFor(inputVolume).voxel_ml)
-
-    def volumeOf(self, segmentation: vtkMRMLSegmentationNode) -> vtkMRMLScalarVolumeNode | None:
-        """The CT on whose grid the segmentation stands, or None."""
-        return segmentation.GetNodeReference(segmentation.GetReferenceImageGeometryReferenceRole())
-
-    def tableFor(self, segmentation: vtkMRMLSegmentationNode) -> vtkMRMLTableNode | None:
-        """The table of measurements that belongs to a segmentation, or None."""
-        return segmentation.GetNodeReference(self.TABLE_ROLE)
-
-    def comparisonFor(self, segmentation: vtkMRMLSegmentationNode) -> vtkMRMLTableNode | None:
-        """The table that compares the network's result with what the segments hold now, or None."""
-        return segmentation.GetNodeReference(self.COMPARISON_ROLE)
-
-    def chartFor(self, segmentation: vtkMRMLSegmentationNode):
-        """The vtkMRMLPlotChartNode of the burden per lung third, or None."""
-        return segmentation.GetNodeReference(self.CHART_ROLE)
 
     def heatmapFor(self, segmentation: vtkMRMLSegmentationNode) -> vtkMRMLScalarVolumeNode | None:
         """The network's heat map as a volume, or None where the network gives none."""
@@ -433,40 +390,22 @@ class CovidLungQuantLogic(ScriptedLoadableModuleLogic):
 
         return overwritten_lung(before, now)
 
-    def showLive(self, segmentation, inputVolume, measurements: dict | None, comparison: list[dict]) -> None:
-        """Tables and chart after an edit; measurements is None where there is no lung to measure against."""
-        if measurements is not None:
-            self.showMeasurements(measurements, segmentation, inputVolume)
-        self.showComparison(comparison, segmentation, inputVolume)
-
     # nodes
 
     def showMeasurements(self, measurements: dict, segmentation, inputVolume) -> None:
         """Refill the segmentation's table and chart, or make them."""
         from CovidLungQuantLib.measurement.measurements import to_rows
         from CovidLungQuantLib.results.table_rows import BARS, third_bars
-        from LesionKitLib.mrml.charts import write_bar_chart
-        from LesionKitLib.mrml.tables import write_table
 
-        scene, name = segmentation.GetScene(), segmentation.GetName()
-        header, rows = to_rows(measurements)
-        table = write_table(scene, header, rows, f"{name} measurements", self.tableFor(segmentation))
-        self._keep(segmentation, self.TABLE_ROLE, table, inputVolume)
-        labels, series = third_bars(measurements)
+        self.writeTable(*to_rows(measurements), segmentation, self.TABLE_ROLE, "measurements")
         colors = [color for _title, color in BARS.values()]
-        chart = self.chartFor(segmentation)
-        chart = write_bar_chart(scene, labels, series, f"{name} chart", _("% of the lung third"), colors, chart)
-        self._keep(segmentation, self.CHART_ROLE, chart)
+        self.writeChart(*third_bars(measurements), segmentation, _("% of the lung third"), colors)
 
     def showComparison(self, rows: list[dict], segmentation, inputVolume) -> None:
         """Refill the table that compares AI with corrected, or make it. rows: of CovidLungQuantLib.measurement.live."""
         from CovidLungQuantLib.results.table_rows import comparison_table
-        from LesionKitLib.mrml.tables import write_table
 
-        header, cells = comparison_table(rows)
-        name = f"{segmentation.GetName()} AI and corrected"
-        table = write_table(segmentation.GetScene(), header, cells, name, self.comparisonFor(segmentation))
-        self._keep(segmentation, self.COMPARISON_ROLE, table, inputVolume)
+        self.writeTable(*comparison_table(rows), segmentation, self.COMPARISON_ROLE, "AI and corrected")
 
     def _showHeatmap(self, heatmap, segmentation, inputVolume) -> None:
         from LesionKitLib.mrml.overlays import write_overlay
@@ -480,16 +419,26 @@ class CovidLungQuantLogic(ScriptedLoadableModuleLogic):
         node = write_overlay(
             heatmap, inputVolume, name, "vtkMRMLColorTableNodeFileColdToHotRainbow.txt", existing, top=100
         )
-        self._keep(segmentation, self.HEATMAP_ROLE, node, inputVolume)
+        self.attach(segmentation, self.HEATMAP_ROLE, node)
 
-    def _keep(self, segmentation, role, node, inputVolume=None) -> None:
-        """Remember what belongs to the segmentation; in the subject hierarchy beside the volume, if one is given."""
-        from LesionKitLib.mrml.subject_hierarchy import place_beside
 
-        if segmentation.GetNodeReference(role) is not node:
-            segmentation.SetNodeReferenceID(role, node.GetID())
-            if inputVolume is not None:
-                place_beside(node, inputVolume)
+def _resultNow(labels: tuple, run: dict):
+    """A CovidResult of (Volume, lungs, lesions) as they are now; run: how the result was made."""
+    from CovidLungQuantLib.measurement.findings import list_findings
+    from CovidLungQuantLib.measurement.measurements import measure
+    from CovidLungQuantLib.results.result import CovidResult
+
+    return CovidResult(
+        *labels,
+        run.get("network") or _("drawn by hand"),
+        run.get("version") or "",
+        run.get("device") or "",
+        run.get("seconds") or {},
+        measure(*labels),
+        decision=run.get("decision"),
+        notes=tuple(run.get("notes") or ()),
+        findings=tuple(list_findings(*labels)),
+    )
 
 
 class CovidLungQuantTest(ScriptedLoadableModuleTest):

@@ -5,10 +5,12 @@ the panel are in StrokeSynthPanel. All are imported when they are needed, so tha
 as without it.
 """
 
-from typing import Annotated
+import sys
+from pathlib import Path
+from typing import Annotated, Union
 
 import slicer
-from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode, vtkMRMLTableNode, vtkMRMLVolumeNode
+from slicer import vtkMRMLLabelMapVolumeNode, vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode, vtkMRMLVolumeNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.parameterNodeWrapper import Choice, Decimals, SingleStep, WithinRange, parameterNodeWrapper
@@ -18,6 +20,10 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleTest,
     ScriptedLoadableModuleWidget,
 )
+
+# Slicer may import this file before it knows the folder of LesionKit; installed, all lie in one folder
+sys.path.append(str(Path(__file__).resolve().parents[1] / "LesionKit"))
+from LesionKitLib.mrml.results import ResultLogic
 
 HOMEPAGE = "https://github.com/LesionKit/SlicerLesionKit/blob/main/docs"
 # Written down here, because importing the libraries at start-up would cost time; a test compares them.
@@ -60,7 +66,7 @@ class StrokeSynthParameterNode:
     inputVolume: vtkMRMLScalarVolumeNode
     outputSegmentation: vtkMRMLSegmentationNode
     device: Annotated[str, Choice(DEVICES)] = "auto"
-    labelsVolume: vtkMRMLVolumeNode
+    labelsVolume: Union[vtkMRMLLabelMapVolumeNode, vtkMRMLScalarVolumeNode, None]  # noqa: UP007 (all Slicer knows)
     drawnSegmentation: vtkMRMLSegmentationNode
     lesion: Annotated[str, Choice(LESIONS)] = "gan"
     translator: Annotated[str, Choice(TRANSLATORS)] = "pix2pix"
@@ -161,7 +167,7 @@ class StrokeSynthWidget(ScriptedLoadableModuleWidget):
         self._parameterNode.outputSegmentation = None
 
 
-class StrokeSynthLogic(ScriptedLoadableModuleLogic):
+class StrokeSynthLogic(ResultLogic, ScriptedLoadableModuleLogic):
     """Volume node in, segmentation and table out; label map in, image and segmentation out; databases as folders.
 
     Every error is a ValueError whose message is a sentence for the user, but for MissingResource of
@@ -169,12 +175,11 @@ class StrokeSynthLogic(ScriptedLoadableModuleLogic):
     segment, synthesize: the pipelines, by default those of StrokeSynthLib.
     """
 
-    # node references from the segmentation to what belongs to it
-    TABLE_ROLE = "LesionKit.measurements"
-    COMPARISON_ROLE = "LesionKit.comparison"
     LABELS_ROLE = "LesionKit.labels"  # from a synthesized image to its label map
     SEGMENTATION_ROLE = "LesionKit.segmentation"  # from a synthesized image to its segmentation
-    RUN_ATTRIBUTE = "LesionKit.Run"  # of the segmentation: how it was made, as JSON
+    ROLE_ATTRIBUTE = "LesionKit.StrokeSynth.Role"  # of nodes that are there once in a scene: TEMPLATE, COLORS, ...
+    TEMPLATE, COLORS, EXPERIMENT, EXPERIMENT_CHART = "template", "colors", "experiment", "experiment chart"
+    RUN_ATTRIBUTE = "LesionKit.StrokeSynth.Run"
 
     def __init__(self, segment=None, synthesize=None):
         super().__init__()
@@ -208,22 +213,13 @@ class StrokeSynthLogic(ScriptedLoadableModuleLogic):
         pipeline, volume = self._segment, self.volumeFor(inputVolume)
         return lambda progress: pipeline(volume, device=device, progress=progress, tissues=True)
 
-    def volumeFor(self, inputVolume: vtkMRMLScalarVolumeNode):
-        """The LesionKitLib Volume of a node."""
-        from LesionKitLib.mrml.volumes import volume_from_node
-
-        return volume_from_node(inputVolume)
-
     def showResult(
         self, result, inputVolume: vtkMRMLScalarVolumeNode, segmentation: vtkMRMLSegmentationNode | None = None
     ) -> vtkMRMLSegmentationNode:
         """Turn a StrokeResult into nodes (as process does at its end)."""
-        import json
-
         import numpy as np
 
-        from LesionKitLib.mrml.segmentations import Layer, write_segmentation
-        from LesionKitLib.mrml.subject_hierarchy import place_beside
+        from LesionKitLib.mrml.segmentations import Layer
         from StrokeSynthLib.labels import BRAIN, LESION, TISSUES
 
         lesion = np.where(result.lesion > 0, LESION.value, 0).astype(np.uint8)
@@ -231,15 +227,15 @@ class StrokeSynthLogic(ScriptedLoadableModuleLogic):
         if result.tissues is not None:
             layers.append(Layer(result.tissues, TISSUES, filled=False))
         algorithm = f"LesionKit {result.network} {result.version}".rstrip()
-        segmentation = write_segmentation(layers, inputVolume, algorithm, segmentation)
-        segmentation.SetDescription(" ".join(result.notes))
         run = {key: getattr(result, key) for key in ("network", "version", "device", "seconds", "notes")}
         run["to_image"] = np.asarray(result.to_image).tolist()
-        segmentation.SetAttribute(self.RUN_ATTRIBUTE, json.dumps(run))
-        _hideTissues(segmentation)
-        place_beside(segmentation, inputVolume)
-        self.showMeasurements(result.measurements, segmentation, inputVolume)
-        return segmentation
+
+        def fill(node):
+            node.SetDescription(" ".join(result.notes))
+            _hideTissues(node)
+            self.showMeasurements(result.measurements, node, inputVolume)
+
+        return self.writeResult(layers, inputVolume, algorithm, run, segmentation, fill)
 
     def measure(self, segmentation: vtkMRMLSegmentationNode, inputVolume: vtkMRMLScalarVolumeNode) -> dict:
         """Measure what the segments hold now, edited or not, and refill the table; returns the measurements."""
@@ -254,17 +250,37 @@ class StrokeSynthLogic(ScriptedLoadableModuleLogic):
         self.showMeasurements(measurements, segmentation, inputVolume)
         return measurements
 
-    def volumeOf(self, segmentation: vtkMRMLSegmentationNode) -> vtkMRMLScalarVolumeNode | None:
-        """The image on whose grid the segmentation stands, or None."""
-        return segmentation.GetNodeReference(segmentation.GetReferenceImageGeometryReferenceRole())
+    def prepareExport(self, segmentation: vtkMRMLSegmentationNode, folder: str, kinds):
+        """Writing files of what the segments hold now as a function of a Progress, which touches no node.
 
-    def tableFor(self, segmentation: vtkMRMLSegmentationNode) -> vtkMRMLTableNode | None:
-        """The table of measurements that belongs to a segmentation, or None."""
-        return segmentation.GetNodeReference(self.TABLE_ROLE)
+        kinds: of KINDS in StrokeSynthLib.results.export. The function returns the names of the files.
+        """
+        from LesionKitLib.mrml.editing import editing_summary, exported_tags
+        from StrokeSynthLib.labels import BRAIN, LESION, TISSUES
+        from StrokeSynthLib.results.export import export_files
 
-    def comparisonFor(self, segmentation: vtkMRMLSegmentationNode) -> vtkMRMLTableNode | None:
-        """The table that compares the network's result with what the segments hold now, or None."""
-        return segmentation.GetNodeReference(self.COMPARISON_ROLE)
+        labels = self._labelsNow(segmentation)
+        run, editing = self.runOf(segmentation), editing_summary(segmentation)
+        tags = {label.key: exported_tags(segmentation, label) for label in (BRAIN, LESION, *TISSUES)}
+
+        def work(progress):
+            progress.report("measuring", 0.0)
+            result = _resultNow(*labels, run)
+            progress.report("writing files", 0.3)
+            return export_files(result, folder, kinds, tags, editing)
+
+        return work
+
+    def _labelsNow(self, segmentation) -> tuple:
+        """(Volume, brain, lesion, tissues or None) of what the segments hold now."""
+        from LesionKitLib.mrml.segmentations import read_labels, refresh_algorithm_types
+        from StrokeSynthLib.labels import TISSUES
+
+        volume = self.needVolumeOf(segmentation)
+        brain, lesion = (read_labels(segmentation, volume, group) for group in self.liveGroups())
+        tissues = read_labels(segmentation, volume, TISSUES)
+        refresh_algorithm_types(segmentation)
+        return self.volumeFor(volume), brain > 0, lesion > 0, tissues if tissues.any() else None
 
     # what LesionKitLib.mrml.live_measurements asks for, to measure while a person edits
 
@@ -284,38 +300,27 @@ class StrokeSynthLogic(ScriptedLoadableModuleLogic):
         """Brain that painting lesion over it has removed; Slicer's editor overwrites other segments."""
         import numpy as np
 
-        lost = (before[0] > 0) & (now[0] == 0) & (now[1] > 0) & (now[1] != before[1])
+        if np.array_equal(before[1], now[1]):  # the brain was edited itself
+            return None
+        lost = (before[0] > 0) & (now[0] == 0) & (now[1] > 0)
         voxels = np.argwhere(lost)
         return (voxels, before[0][lost]) if len(voxels) else None
 
-    def showLive(self, segmentation, inputVolume, measurements: dict | None, comparison: list[dict]) -> None:
-        """Tables after an edit."""
-        if measurements is not None:
-            self.showMeasurements(measurements, segmentation, inputVolume)
-        self.showComparison(comparison, segmentation, inputVolume)
-
     def showMeasurements(self, measurements: dict, segmentation, inputVolume) -> None:
         """Refill the segmentation's table, or make it."""
-        from LesionKitLib.mrml.tables import write_table
         from StrokeSynthLib.measurement.measurements import to_rows
 
         _names, rows = to_rows(measurements)
         header = ["Piece", "Volume (ml)", "Side", "x (mm)", "y (mm)", "z (mm)"]
         # a center is written as text, because the row of all pieces has none
         cells = [[str(piece), round(ml, 2), side, *map(str, center)] for piece, ml, side, *center in rows]
-        name = f"{segmentation.GetName()} measurements"
-        table = write_table(segmentation.GetScene(), header, cells, name, self.tableFor(segmentation))
-        self._keep(segmentation, self.TABLE_ROLE, table, inputVolume)
+        self.writeTable(header, cells, segmentation, self.TABLE_ROLE, "measurements")
 
     def showComparison(self, rows: list[dict], segmentation, inputVolume) -> None:
         """Refill the table that compares AI with corrected, or make it."""
-        from LesionKitLib.mrml.tables import write_table
         from StrokeSynthLib.measurement.live import comparison_table
 
-        header, cells = comparison_table(rows)
-        name = f"{segmentation.GetName()} AI and corrected"
-        table = write_table(segmentation.GetScene(), header, cells, name, self.comparisonFor(segmentation))
-        self._keep(segmentation, self.COMPARISON_ROLE, table, inputVolume)
+        self.writeTable(*comparison_table(rows), segmentation, self.COMPARISON_ROLE, "AI and corrected")
 
     # synthesis
 
@@ -366,25 +371,25 @@ class StrokeSynthLogic(ScriptedLoadableModuleLogic):
         """The bundled template's labels as a label map in the scene, to draw a lesion on; the same node every time."""
         from StrokeSynthLib.segmentation.template import load_template
 
-        name = "StrokeSynth template labels"
-        node = slicer.mrmlScene.GetFirstNodeByName(name)
-        return node if node is not None else _addLabelMap(load_template().labels, name)
+        node = self._only("vtkMRMLLabelMapVolumeNode", self.TEMPLATE)
+        if node is None:
+            node = self._addLabelMap(load_template().labels, _("StrokeSynth template labels"))
+            node.SetAttribute(self.ROLE_ATTRIBUTE, self.TEMPLATE)
+        return node
 
     def labelMapOf(self, segmentation: vtkMRMLSegmentationNode) -> vtkMRMLVolumeNode:
         """A label map of a result's tissues and lesion as they are now, to synthesize from; a new node every time."""
         from LesionKitLib.mrml.segmentations import read_labels
-        from LesionKitLib.mrml.subject_hierarchy import place_beside
+        from LesionKitLib.mrml.subject_hierarchy import place_under
         from StrokeSynthLib.labels import LABELS
 
-        volume = self.volumeOf(segmentation)
-        if volume is None:
-            raise ValueError(_("The image that this segmentation belongs to is not in the scene."))
+        volume = self.needVolumeOf(segmentation)
         labels = read_labels(segmentation, volume, LABELS)
         if not labels.any():
             raise ValueError(_("This result holds no tissue; press Segment again."))
         name = slicer.mrmlScene.GenerateUniqueName(_("{name} labels").format(name=volume.GetName()))
-        node = _addLabelMap(self.volumeFor(volume).with_array(labels), name)
-        place_beside(node, volume)
+        node = self._addLabelMap(self.volumeFor(volume).with_array(labels), name)
+        place_under(node, volume)
         return node
 
     def showLabels(self, labelsNode: vtkMRMLVolumeNode) -> None:
@@ -428,34 +433,34 @@ class StrokeSynthLogic(ScriptedLoadableModuleLogic):
             mask |= slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, segmentId, reference) > 0
         return volume.with_array(mask.astype(np.uint8))
 
-    def showSynthesis(self, result) -> vtkMRMLScalarVolumeNode:
-        """Turn a Synthesis into a volume, its label map and its segmentation; shows the volume."""
-        import json
+    def showSynthesis(self, result, drawing=None) -> vtkMRMLScalarVolumeNode:
+        """Turn a Synthesis into a volume, its label map and its segmentation; shows the volume with it alone.
 
+        drawing: the segmentation that the lesion was drawn in, if it was; it would lie over the synthesized one.
+        """
         import numpy as np
 
-        from LesionKitLib.mrml.segmentations import Layer, write_segmentation
-        from LesionKitLib.mrml.subject_hierarchy import place_beside
+        from LesionKitLib.mrml.nodes import new_nodes_removed_on_error
+        from LesionKitLib.mrml.segmentations import Layer
+        from LesionKitLib.mrml.subject_hierarchy import place_under
         from LesionKitLib.mrml.views import show_ct
         from StrokeSynthLib.labels import LESION, TISSUES
 
-        name = _("Synthetic FLAIR, seed {seed}").format(seed=result.seed)
-        volume = slicer.util.addVolumeFromArray(result.image.array, result.image.ijk_to_ras, name)
-        labels = _addLabelMap(result.labels, f"{name} labels")
         mask = result.lesion_mask
         tissue = np.where(mask, 0, result.labels.array).astype(np.uint8)
         lesion = np.where(mask, LESION.value, 0).astype(np.uint8)
-        algorithm = f"LesionKit {result.lesion.network if result.lesion else result.translator}"
         layers = [Layer(tissue, TISSUES, filled=False), Layer(lesion, (LESION,))]
-        segmentation = write_segmentation(layers, volume, algorithm)
-        segmentation.SetAttribute(self.RUN_ATTRIBUTE, json.dumps(result.summary()))
-        _hideTissues(segmentation)
-        _outlineLesion(segmentation)
-        volume.SetNodeReferenceID(self.LABELS_ROLE, labels.GetID())
-        volume.SetNodeReferenceID(self.SEGMENTATION_ROLE, segmentation.GetID())
-        for node in (labels, segmentation):
-            place_beside(node, volume)
-        self._hideOtherResults(volume)
+        algorithm = f"LesionKit {result.lesion.network if result.lesion else result.translator}"
+        name = _("Synthetic FLAIR, seed {seed}").format(seed=result.seed)
+        with new_nodes_removed_on_error(slicer.mrmlScene):
+            volume = slicer.util.addVolumeFromArray(result.image.array, result.image.ijk_to_ras, name)
+            labels = self._addLabelMap(result.labels, f"{name} labels")
+            segmentation = self.writeResult(layers, volume, algorithm, result.summary(), None, _hideTissues)
+            _outlineLesion(segmentation)
+            volume.SetNodeReferenceID(self.LABELS_ROLE, labels.GetID())
+            volume.SetNodeReferenceID(self.SEGMENTATION_ROLE, segmentation.GetID())
+            place_under(labels, volume)
+        self.showOnly(segmentation, drawing)
         show_ct(volume, window=700.0, level=420.0)
         return volume
 
@@ -474,13 +479,6 @@ class StrokeSynthLogic(ScriptedLoadableModuleLogic):
         found, real = (read_labels(node, volume, (LESION,)) > 0 for node in (segmentation, truth))
         total = int(found.sum()) + int(real.sum())
         return 2 * int((found & real).sum()) / total if total else None
-
-    def _hideOtherResults(self, volume) -> None:
-        """Results of other images would lie over this one: synthesized images all stand at the same place."""
-        for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
-            is_result = node.GetAttribute(self.RUN_ATTRIBUTE) and self.volumeOf(node) is not volume
-            if is_result and node.GetDisplayNode() is not None:
-                node.GetDisplayNode().SetVisibility(False)
 
     def compare(self, volume: vtkMRMLScalarVolumeNode, labelsShare: float) -> None:
         """Before and after: lay the label map over the synthesized image; 0 shows the image, 1 the labels."""
@@ -504,7 +502,7 @@ class StrokeSynthLogic(ScriptedLoadableModuleLogic):
         import json
         from pathlib import Path
 
-        from LesionKitLib.mrml.charts import write_bar_chart
+        from LesionKitLib.mrml.charts import series_of, table_of, write_bar_chart
         from LesionKitLib.mrml.tables import write_table
         from StrokeSynthLib.results.experiment_table import COLORS, JSON, arm_title, table_for_people
 
@@ -516,18 +514,21 @@ class StrokeSynthLogic(ScriptedLoadableModuleLogic):
         if not rows:
             raise ValueError(_("The experiment's table is empty."))
         scene, name = slicer.mrmlScene, _("Stroke experiment")
-        table = write_table(scene, header, cells, name, scene.GetFirstNodeByName(name))
+        table = write_table(scene, header, cells, name, self._only("vtkMRMLTableNode", self.EXPERIMENT))
+        table.SetAttribute(self.ROLE_ATTRIBUTE, self.EXPERIMENT)
         sizes = list(dict.fromkeys(row["size"] for row in rows))
         arms = list(dict.fromkeys(row["arm"] for row in rows))
         dice = {(row["size"], row["arm"]): row["dice"] for row in rows}
         series = {arm_title(arm): [dice.get((size, arm)) for size in sizes] for arm in arms}
         title = f"{name} chart"
-        old = scene.GetFirstNodeByName(title)
+        old = self._only("vtkMRMLPlotChartNode", self.EXPERIMENT_CHART)
         if old is not None:  # it may have other arms
-            scene.RemoveNode(old)
+            for node in (*series_of(old), table_of(old), old):
+                scene.RemoveNode(node)
         labels = [str(size) for size in sizes]
         colors = [tuple(bytes.fromhex(COLORS.get(arm, "#888888")[1:])) for arm in arms]
         chart = write_bar_chart(scene, labels, series, title, _("Dice"), colors)
+        chart.SetAttribute(self.ROLE_ATTRIBUTE, self.EXPERIMENT_CHART)
         chart.SetYAxisRangeAuto(False)
         chart.SetYAxisRange(0.0, 1.0)
         return table, chart
@@ -535,20 +536,58 @@ class StrokeSynthLogic(ScriptedLoadableModuleLogic):
     # helpers
 
     def _toImage(self, segmentation):
-        import json
-
         import numpy as np
 
-        run = json.loads(segmentation.GetAttribute(self.RUN_ATTRIBUTE) or "{}")
-        return np.array(run.get("to_image") or np.eye(4))
+        return np.array(self.runOf(segmentation).get("to_image") or np.eye(4))
 
-    def _keep(self, segmentation, role, node, inputVolume) -> None:
-        """Remember what belongs to the segmentation; in the subject hierarchy beside the volume."""
-        from LesionKitLib.mrml.subject_hierarchy import place_beside
+    def _only(self, kind: str, role: str):
+        """The scene's node of this class that has this role, or None; its name is the user's affair."""
+        nodes = slicer.util.getNodesByClass(kind)
+        return next((node for node in nodes if node.GetAttribute(self.ROLE_ATTRIBUTE) == role), None)
 
-        if segmentation.GetNodeReference(role) is not node:
-            segmentation.SetNodeReferenceID(role, node.GetID())
-            place_beside(node, inputVolume)
+    def _addLabelMap(self, labels, name: str):
+        """A vtkMRMLLabelMapVolumeNode of a Volume of labels."""
+        node = slicer.util.addVolumeFromArray(labels.array, labels.ijk_to_ras, name, "vtkMRMLLabelMapVolumeNode")
+        node.GetDisplayNode().SetAndObserveColorNodeID(self._labelColors().GetID())
+        return node
+
+    def _labelColors(self):
+        """The color table of our labels; the same node every time."""
+        from StrokeSynthLib.labels import LABELS
+
+        node = self._only("vtkMRMLColorTableNode", self.COLORS)
+        if node is None:
+            node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLColorTableNode", _("StrokeSynth colors"))
+            node.SetAttribute(self.ROLE_ATTRIBUTE, self.COLORS)
+            node.SetTypeToUser()
+            node.SetNumberOfColors(len(LABELS) + 1)
+            node.SetColor(0, "background", 0.0, 0.0, 0.0, 0.0)
+            for label in LABELS:
+                node.SetColor(label.value, label.name, *(channel / 255 for channel in label.color), 1.0)
+        return node
+
+
+def _resultNow(volume, brain, lesion, tissues, run: dict):
+    """A StrokeResult of labels as they are now; run: how the result was made."""
+    import numpy as np
+
+    from StrokeSynthLib.measurement.measurements import measure
+    from StrokeSynthLib.results.result import StrokeResult
+
+    to_image = np.array(run.get("to_image") or np.eye(4))
+    return StrokeResult(
+        volume,
+        lesion.astype(np.uint8),
+        brain.astype(np.uint8),
+        tissues,
+        run.get("network") or _("drawn by hand"),
+        run.get("version") or "",
+        run.get("device") or "",
+        run.get("seconds") or {},
+        measure(volume, lesion, brain, to_image, tissues),
+        to_image,
+        tuple(run.get("notes") or ()),
+    )
 
 
 def _hideTissues(segmentation) -> None:
@@ -570,29 +609,6 @@ def _outlineLesion(segmentation) -> None:
     display = segmentation.GetDisplayNode()
     for segmentId in segments_of(segmentation, LESION) if display is not None else ():
         display.SetSegmentVisibility2DFill(segmentId, False)
-
-
-def _addLabelMap(labels, name: str):
-    """A vtkMRMLLabelMapVolumeNode of a Volume of labels."""
-    node = slicer.util.addVolumeFromArray(labels.array, labels.ijk_to_ras, name, "vtkMRMLLabelMapVolumeNode")
-    node.GetDisplayNode().SetAndObserveColorNodeID(_labelColors().GetID())
-    return node
-
-
-def _labelColors():
-    """The color table of our labels; the same node every time."""
-    from StrokeSynthLib.labels import LABELS
-
-    name = "StrokeSynth colors"
-    node = slicer.mrmlScene.GetFirstNodeByName(name)
-    if node is None:
-        node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLColorTableNode", name)
-        node.SetTypeToUser()
-        node.SetNumberOfColors(len(LABELS) + 1)
-        node.SetColor(0, "background", 0.0, 0.0, 0.0, 0.0)
-        for label in LABELS:
-            node.SetColor(label.value, label.name, *(channel / 255 for channel in label.color), 1.0)
-    return node
 
 
 class StrokeSynthTest(ScriptedLoadableModuleTest):

@@ -58,7 +58,7 @@ class ExportSection:
     @slot
     def _on_export(self, _checked=False) -> None:
         folder = self.ui.exportFolderPathLineEdit.currentPath.strip()
-        names = self.logic.exportFiles(self._segmentation, folder, self._chosen())
+        names = self.logic.export(self._segmentation, folder, self._chosen())
         self.ui.exportFolderPathLineEdit.addCurrentPathToHistory()
         self.ui.exportStatusLabel.text = _("Written: {names}").format(names=", ".join(names))
         self.ui.exportStatusLabel.visible = True

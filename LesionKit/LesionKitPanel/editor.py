@@ -55,11 +55,12 @@ class EditorSection:
 
     def showState(self) -> None:
         """Number of edits, and whether a person has reviewed the result."""
-        from LesionKitLib.mrml.segment_tags import editing_state
+        from LesionKitLib.mrml.editing import editing_summary
 
         if self._segmentation is None:
             return
-        edits, seconds, reviewed = editing_state(self._segmentation)
+        told = editing_summary(self._segmentation)
+        edits, seconds, reviewed = told["edits"], told["edit_seconds"], told["reviewed"]
         self.ui.reviewedButton.checked = reviewed
         self.ui.reviewedButton.text = _("Reviewed") if reviewed else _("Mark as reviewed")
         self._show_edits(edits, round(seconds), reviewed)
@@ -108,10 +109,9 @@ class EditorSection:
     @slot
     def _on_reviewed(self, checked=False) -> None:
         from LesionKitLib.mrml.editing import set_reviewed
-        from LesionKitLib.mrml.segment_tags import edited_segments
 
         if self._segmentation is not None:
-            for segment_id in edited_segments(self._segmentation):
+            for segment_id in self._segmentation.GetSegmentation().GetSegmentIDs():
                 set_reviewed(self._segmentation, segment_id, checked)
         self.showState()
 

@@ -17,6 +17,7 @@ class SynthesizeSection:
         self._on_result, self.on_draw = on_result, on_draw
         self._parameters = None
         self._compared = None  # the image that the slider blends
+        self._drawing = None  # the segmentation that the lesion being used was drawn in
         self._asked = None  # smallest and largest ml of the lesion being drawn at random
         stages = {
             "reading labels": _("Reading the labels"),
@@ -78,10 +79,11 @@ class SynthesizeSection:
             chosen.side,
             chosen.device,
         )
+        self._drawing = chosen.drawnSegmentation if chosen.lesion == "drawn" else None
         self.apply.start(work, self._deliver, _("Cancelled; the scene is as it was."))
 
     def _deliver(self, result) -> str:
-        self._on_result(self.logic.showSynthesis(result))
+        self._on_result(self.logic.showSynthesis(result, self._drawing))
         about = result.summary()
         text = _("Lesion {ml:.1f} ml, {translator}, {seconds:.1f} s.").format(
             ml=about["lesion_ml"], translator=about["translator"], seconds=about["seconds"].get("total", 0.0)

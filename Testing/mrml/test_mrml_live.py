@@ -11,8 +11,8 @@ import slicer
 from scene_helpers import draw, edit, mask_of
 from vtk.util.numpy_support import vtk_to_numpy
 
-from CovidLungQuantLib.labels import CONSOLIDATION, LUNGS
-from LesionKitLib.mrml.editing import IDLE_S, editing_summary, is_reviewed, mask_to_lungs, revert_to_ai, set_reviewed
+from CovidLungQuantLib.labels import CONSOLIDATION
+from LesionKitLib.mrml.editing import IDLE_S, editing_summary, is_reviewed, revert_to_ai, set_reviewed
 from LesionKitLib.mrml.live_measurements import LiveMeasurement
 from LesionKitLib.mrml.segmentations import get_tag, terminology_entry
 from LesionKitLib.mrml.tables import read_table
@@ -191,15 +191,72 @@ def test_an_edit_hidden_under_another_class_still_makes_the_segment_semiautomati
 
 
 def test_edits_and_their_seconds_are_counted_per_segment(bench):
-    bench.take("Ground-glass opacity", 6, after_s=5)
+    bench.take("Ground-glass opacity", 6, after_s=5)  # the first: what was before it is not known to be editing
     bench.take("Ground-glass opacity", 7, after_s=7)
     bench.take("Consolidation", 3, after_s=4 * IDLE_S)  # the reader was away
+    bench.take("Consolidation", 4, after_s=2)
     summary = editing_summary(bench.segmentation)
     by_id = {entry["id"]: entry for entry in summary["segments"]}
-    assert (by_id["ggo"]["edits"], by_id["ggo"]["edit_seconds"]) == (2, 12.0)
-    assert (by_id["consolidation"]["edits"], by_id["consolidation"]["edit_seconds"]) == (1, IDLE_S)
+    assert (by_id["ggo"]["edits"], by_id["ggo"]["edit_seconds"]) == (2, 7.0)
+    assert (by_id["consolidation"]["edits"], by_id["consolidation"]["edit_seconds"]) == (2, 2.0)
     assert by_id["effusion"]["edits"] == 0
-    assert (summary["edits"], summary["edit_seconds"]) == (3, 12.0 + IDLE_S)
+    assert (summary["edits"], summary["edit_seconds"]) == (4, 9.0)
+
+
+def test_a_stroke_that_changes_two_segments_is_one_edit(bench, editor):
+    mask = bench.chest.lesions == 2
+    stroke(editor, bench.segmentation, "ggo", mask)
+    bench.timers.fire()
+    summary = editing_summary(bench.segmentation)
+    assert {entry["id"]: entry["edits"] for entry in summary["segments"]} == {
+        "right_lung": 0, "left_lung": 0, "ggo": 1, "consolidation": 1, "effusion": 0,
+    }  # fmt: skip
+    assert summary["edits"] == 1
+
+
+def test_an_effect_that_rewrites_a_whole_segment_leaves_the_lungs_as_they_are(bench, editor):
+    """Margin and its like give the chosen segment all its voxels anew; the editor takes them from the others."""
+    from scipy import ndimage
+
+    lungs = bench.tables[0].measurements["total"]["lung_ml"]
+    grown = ndimage.binary_dilation(bench.chest.lesions == 1) & (bench.chest.lungs > 0)
+    stroke(editor, bench.segmentation, "ggo", grown, "Set")
+    assert not bench.mask("Right lung")[bench.chest.lesions == 1].any(), "as Slicer does"
+    bench.timers.fire()
+    bench.take("Ground-glass opacity", 7)
+    bench.paint("Ground-glass opacity", np.zeros(grown.shape, bool))
+    assert bench.tables[-1].measurements["total"]["lung_ml"] == lungs
+    assert (bench.mask("Right lung") == (bench.chest.lungs == 1)).all()
+    summary = editing_summary(bench.segmentation)
+    assert {entry["id"]: entry["edits"] for entry in summary["segments"] if entry["edits"]} == {"ggo": 3}
+    assert bench.tag("right_lung", "DICOM.SegmentAlgorithmType") == "AUTOMATIC"
+
+
+def test_three_strokes_are_undone_and_redone_one_by_one(bench, editor):
+    logic, _ = editor
+    logic.SetMaximumNumberOfUndoStates(10)
+    totals = [bench.tables[-1].measurements["total"]]
+    for k in (6, 7, 8):
+        logic.SaveStateForUndo()
+        mask = np.zeros(bench.chest.lungs.shape, bool)
+        mask[k, 9:12, 4:8] = True
+        stroke(editor, bench.segmentation, "ggo", mask)
+        bench.timers.fire()
+        totals.append(bench.tables[-1].measurements["total"])
+    for step, act in [
+        (2, logic.Undo),
+        (1, logic.Undo),
+        (0, logic.Undo),
+        (1, logic.Redo),
+        (2, logic.Redo),
+        (3, logic.Redo),
+    ]:
+        act()
+        bench.timers.fire()
+        assert bench.tables[-1].measurements["total"] == totals[step]
+        kind = "SEMIAUTOMATIC" if step else "AUTOMATIC"
+        assert bench.tag("ggo", "DICOM.SegmentAlgorithmType") == kind
+    assert editing_summary(bench.segmentation)["edits"] == 9
 
 
 def test_an_edit_takes_the_mark_of_review_from_the_segment(bench):
@@ -278,7 +335,6 @@ def test_undo_in_the_editor_counts_back(bench, editor):
 
 
 def test_undo_does_not_undo_the_record_of_edits(bench, editor):
-    """The editor's undo brings back the segments' tags together with their voxels."""
     logic, _ = editor
     logic.SetMaximumNumberOfUndoStates(5)
     bench.take("Ground-glass opacity", 7, after_s=5)
@@ -289,32 +345,8 @@ def test_undo_does_not_undo_the_record_of_edits(bench, editor):
     bench.clock.now += 8
     bench.timers.fire()
     by_id = {entry["id"]: entry for entry in editing_summary(bench.segmentation)["segments"]}
-    assert (by_id["ggo"]["edits"], by_id["ggo"]["edit_seconds"]) == (3, 5 + 7 + 4)
+    assert (by_id["ggo"]["edits"], by_id["ggo"]["edit_seconds"]) == (3, 7 + 4)
     assert (by_id["consolidation"]["edits"], by_id["consolidation"]["edit_seconds"]) == (2, 6 + 4)
-
-
-def test_masked_to_the_lungs_the_editor_paints_only_there(bench, editor):
-    _, settings = editor
-    assert mask_to_lungs(settings, bench.segmentation, LUNGS)
-    mask = np.zeros(bench.chest.lungs.shape, bool)
-    mask[6:8, 9:15, 4:12] = True
-    stroke(editor, bench.segmentation, "ggo", mask)
-    bench.timers.fire()
-    painted = bench.mask("Ground-glass opacity") & (bench.chest.lesions != 1)
-    np.testing.assert_array_equal(painted, mask & (bench.chest.lungs > 0) & (bench.chest.lesions == 0))
-    assert not mask_to_lungs(settings, bench.segmentation, LUNGS, False)
-    assert bench.segmentation.GetSegmentation().GetNumberOfSegments() == 5
-    assert settings.GetMaskMode() == slicer.vtkMRMLSegmentationNode.EditAllowedEverywhere
-
-
-def test_the_mask_is_no_result(bench, editor):
-    _, settings = editor
-    before = bench.tables[-1].measurements
-    mask_to_lungs(settings, bench.segmentation, LUNGS)
-    bench.timers.fire()
-    assert bench.tables[-1].measurements == before
-    assert len(editing_summary(bench.segmentation)["segments"]) == 5
-    assert bench.logic.process(bench.node, bench.segmentation) is bench.segmentation
 
 
 def test_a_drawn_segment_is_counted_once_its_class_is_chosen(bench):

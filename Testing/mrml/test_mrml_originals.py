@@ -8,6 +8,7 @@ import slicer
 from scene_helpers import edit, mask_of
 
 from CovidLungQuantLib.labels import LESIONS, LUNGS
+from LesionKitLib.mrml.editing import is_reviewed, set_reviewed
 from LesionKitLib.mrml.originals import ORIGINAL_ATTRIBUTE, has_original, read_original, revert_to_ai
 from LesionKitLib.mrml.segmentations import get_tag, refresh_algorithm_types
 
@@ -114,12 +115,12 @@ def test_an_original_that_was_damaged_is_none(chest, logic):
 def test_a_rerun_renews_the_original_and_clears_the_record_of_edits(chest, logic, analyze):
     node = chest.node()
     segmentation = logic.process(node)
-    segmentation.GetSegmentation().GetSegment("ggo").SetTag("LesionKit.Edits", "3")
+    set_reviewed(segmentation, "ggo")
     analyze.lesions = np.where(chest.lesions == 1, 0, chest.lesions).astype(np.uint8)
     assert logic.process(node, segmentation) is segmentation
     original = read_original(segmentation)
     np.testing.assert_array_equal(original.labels(["ggo", "consolidation", "effusion"]), analyze.lesions)
-    assert not get_tag(segmentation.GetSegmentation().GetSegment("ggo"), "LesionKit.Edits")
+    assert not is_reviewed(segmentation, "ggo")
 
 
 def test_a_clone_of_the_segmentation_has_the_original_too(chest, logic, scene):

@@ -170,4 +170,4 @@ def test_lesion_painted_by_the_editor_takes_no_lung_away(result):
     slicer.util.updateSegmentBinaryLabelmapFromArray(rest, result.segmentation, "right_lung", node)
     result.settle()
     assert (result.voxels("right_lung") > 0)[painted > 0].all()
-    assert result.table()["Lungs"]["± (ml)"] == "0.0"
+    assert result.table()["Lungs"]["± [ml]"] == "0.0"

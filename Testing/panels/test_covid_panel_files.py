@@ -79,7 +79,9 @@ def test_a_result_whose_ct_is_gone_is_not_exported(panel, folder):
     segmentation = panel.apply()
     panel.scene.RemoveNode(panel.widget.logic.volumeOf(segmentation))
     export(panel, folder, "Table")
-    assert panel.host.messages.texts("error") == ["The CT that this segmentation belongs to is no longer in the scene."]
+    assert panel.host.messages.texts("error") == [
+        "The image that this segmentation belongs to is no longer in the scene."
+    ]
     assert not folder.exists()
 
 
@@ -142,7 +144,7 @@ def test_two_scenes_one_after_the_other_do_not_mix(panel, chest):
     assert panel.parameters.inputVolume is None and panel.segmentation is None
     second = panel.apply("second")
     assert second.GetName() == "second LesionKit" != first
-    assert panel.table()["GGO"]["± (ml)"] == "0.0"
+    assert panel.table()["GGO"]["± [ml]"] == "0.0"
     assert panel.ui.editStateLabel.text.startswith("Edits: 0,")
     assert panel.ui.segmentEditorWidget.segmentationNode() is second
 
@@ -165,7 +167,7 @@ def test_the_module_can_be_reloaded(panel):
     assert panel.ui.burdenLabel.text == burden
     panel.use_pipeline()
     panel.edit("ggo", lambda mask: mask.fill(0))
-    assert panel.table()["GGO"]["Now (ml)"] == "0.0"
+    assert panel.table()["GGO"]["Now [ml]"] == "0.0"
     assert panel.apply() is not None
 
 

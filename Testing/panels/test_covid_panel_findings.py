@@ -66,7 +66,7 @@ def test_truth_against_prediction_colors_what_was_missed_and_marked_in_vain(pane
     panel.ui.truthSelector.setCurrentNode(truth)
     assert panel.ui.compareButton.enabled
     panel.ui.compareButton.click()
-    node = segmentation.GetNodeReference(panel.widget.logic.TEACHING_ROLE)
+    node = segmentation.GetNodeReference(panel.widget.logic.AGREEMENT_ROLE)
     found = {key: slicer.util.arrayFromSegmentBinaryLabelmap(node, key, volume) for key in ("missed", "in_vain")}
     np.testing.assert_array_equal(found["missed"] > 0, (lesions > 0) & (chest[2] == 0))
     np.testing.assert_array_equal(found["in_vain"] > 0, chest[2] == 3)

@@ -30,7 +30,7 @@ def test_the_result_appears_with_burden_tables_and_chart(panel, chest):
     assert "severity score" in panel.ui.burdenDetailLabel.text
     ml = (lesions == 2).sum() * 0.12
     row = panel.table()["Consolidation"]
-    assert (row["AI (ml)"], row["Now (ml)"], row["± (ml)"], row["Dice"]) == (f"{ml:.1f}", f"{ml:.1f}", "0.0", "1.000")
+    assert (row["AI [ml]"], row["Now [ml]"], row["± [ml]"], row["Dice"]) == (f"{ml:.1f}", f"{ml:.1f}", "0.0", "1.000")
     assert panel.ui.regionTableView.mrmlTableNode() is panel.widget.logic.tableFor(segmentation)
     view = panel.ui.burdenPlotWidget.mrmlPlotViewNode()
     assert view.GetPlotChartNode() is panel.widget.logic.chartFor(segmentation)
@@ -44,7 +44,7 @@ def test_the_chart_s_bars_are_the_shares_of_the_lung_thirds(panel):
     bars = read_table(chart.GetNthPlotSeriesNode(0).GetTableNode())
     thirds = [row for row in regions if row["Lung"] != "both" and row["Third"] != "all"]
     assert [bar["Label"] for bar in bars][:2] == ["R upper", "R middle"]
-    np.testing.assert_allclose([bar["GGO"] for bar in bars], [row["GGO (% of lung)"] for row in thirds])
+    np.testing.assert_allclose([bar["GGO"] for bar in bars], [row["GGO (% of lung)"] for row in thirds], atol=0.005)
     assert max(bar["High opacity"] for bar in bars) > 0
 
 
@@ -54,8 +54,8 @@ def test_the_numbers_follow_an_edit(panel):
     panel.edit("consolidation", lambda mask: mask.fill(0))
     assert panel.ui.burdenLabel.text != before
     row = panel.table()["Consolidation"]
-    assert (row["Now (ml)"], row["± (ml)"], row["Dice"]) == ("0.0", "-3.6", "0.000")
-    assert panel.table()["GGO"]["± (ml)"] == "0.0"
+    assert (row["Now [ml]"], row["± [ml]"], row["Dice"]) == ("0.0", "-3.6", "0.000")
+    assert panel.table()["GGO"]["± [ml]"] == "0.0"
     regions = read_table(panel.ui.regionTableView.mrmlTableNode())
     assert regions[0]["Consolidation (ml)"] == 0
 
@@ -64,7 +64,7 @@ def test_the_numbers_follow_edits_made_in_another_module(panel):
     panel.apply()
     panel.host.leave()
     panel.edit("ggo", lambda mask: mask.fill(0))
-    assert panel.table()["GGO"]["Now (ml)"] == "0.0"
+    assert panel.table()["GGO"]["Now [ml]"] == "0.0"
 
 
 def test_without_lungs_the_panel_says_why_there_is_no_burden(panel):
@@ -138,7 +138,7 @@ def test_a_second_run_renews_the_result_where_nobody_edited_it(panel):
     first = panel.apply()
     panel.pipeline.lesions = np.where(panel.pipeline.lesions == 3, 0, panel.pipeline.lesions).astype(np.uint8)
     assert panel.apply() is first
-    assert panel.table()["Effusion"]["AI (ml)"] == "0.0"
+    assert panel.table()["Effusion"]["AI [ml]"] == "0.0"
 
 
 def test_a_second_run_leaves_an_edited_result_alone(panel):
@@ -146,10 +146,10 @@ def test_a_second_run_leaves_an_edited_result_alone(panel):
     panel.edit("ggo", lambda mask: mask.fill(0))
     second = panel.apply()
     assert second is not first and panel.segmentation is second
-    assert panel.table()["GGO"]["± (ml)"] == "0.0"
+    assert panel.table()["GGO"]["± [ml]"] == "0.0"
     panel.parameters.outputSegmentation = first
     panel.settle()
-    assert panel.table()["GGO"]["Now (ml)"] == "0.0"
+    assert panel.table()["GGO"]["Now [ml]"] == "0.0"
 
 
 def test_the_result_of_another_ct_is_left_alone(panel):

@@ -55,7 +55,7 @@ class qMRMLTableView(StandIn, qt.QTableView):
         has_titles = node.GetUseColumnTitleAsColumnHeader()
         names = [node.GetColumnName(column) for column in range(columns)]
         letters = [chr(ord("A") + column) for column in range(columns)]
-        titles = [node.GetColumnTitle(name) or name for name in names] if has_titles else letters
+        titles = [self._header(node, name) for name in names] if has_titles else letters
         texts = [[node.GetCellText(row, column) for column in range(columns)] for row in range(rows)]
         if self.transposed:
             texts = [[titles[column], *(line[column] for line in texts)] for column in range(columns)]
@@ -64,3 +64,9 @@ class qMRMLTableView(StandIn, qt.QTableView):
         for line in texts:
             self._cells.appendRow([qt.QStandardItem(text) for text in line])
         self.resizeColumnsToContents()
+
+    @staticmethod
+    def _header(node, name: str) -> str:
+        """As in Slicer: the unit follows the title in brackets."""
+        unit = node.GetColumnUnitLabel(name)
+        return (node.GetColumnTitle(name) or name) + (f" [{unit}]" if unit else "")

@@ -238,15 +238,16 @@ def overwritten_lung(
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """The lung that painting lesion over it has taken out of the lung segments; None when it has not.
 
-    Gives the voxels (n, 3: k, j, i) and the lungs (n) that they belonged to. 3D Slicer's editor removes what is painted
-    over from the other segments. before, now: (lungs, lesions). A change of the lungs themselves, without new lesion in
-    the same place, is left alone.
+    Gives the voxels (n, 3: k, j, i) and the lungs (n) that they belonged to. 3D Slicer's editor removes from the other
+    segments whatever an effect gives the chosen one: a stroke's new voxels, or the whole segment (Margin, Smoothing,
+    Islands, Threshold), also where it was before. before, now: (lungs, lesions). Where no lesion changed, the lungs
+    were edited themselves, and that is left alone.
     """
+    if not any((old != new).any() for old, new in zip(before[1], now[1], strict=True)):
+        return None
     voxels, lungs = [], []
     for k in range(len(now[0])):
-        if not ((before[0][k] != now[0][k]).any() and (before[1][k] != now[1][k]).any()):
-            continue
-        mask = (before[0][k] > 0) & (now[0][k] == 0) & (now[1][k] > 0) & (now[1][k] != before[1][k])
+        mask = (before[0][k] > 0) & (now[0][k] == 0) & (now[1][k] > 0)
         if mask.any():
             voxels.append(np.insert(np.argwhere(mask), 0, k, axis=1))
             lungs.append(before[0][k][mask])

@@ -6,6 +6,8 @@ import numpy as np
 import slicer
 import vtk
 
+from .nodes import filled
+
 
 def write_overlay(array: np.ndarray, volume_node, name: str, color_node_id: str, node=None, top: float = 1.0):
     """A vtkMRMLScalarVolumeNode of values 0..top [k, j, i] on the grid of ``volume_node``.
@@ -17,21 +19,26 @@ def write_overlay(array: np.ndarray, volume_node, name: str, color_node_id: str,
     if array.shape != volume_node.GetImageData().GetDimensions()[::-1]:
         raise ValueError("The heat map does not fit the volume; was the volume changed in the meantime?")
     scene = volume_node.GetScene()
-    node = node or scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
-    slicer.util.updateVolumeFromArray(node, np.ascontiguousarray(array))
-    matrix = vtk.vtkMatrix4x4()
-    volume_node.GetIJKToRASMatrix(matrix)
-    node.SetIJKToRASMatrix(matrix)
-    parent = volume_node.GetParentTransformNode()
-    node.SetAndObserveTransformNodeID(parent.GetID() if parent else None)
-    if node.GetDisplayNode() is None:
-        node.CreateDefaultDisplayNodes()
-    display = node.GetScalarVolumeDisplayNode()
-    if display is not None:
-        if scene.GetNodeByID(color_node_id):
-            display.SetAndObserveColorNodeID(color_node_id)
-        display.AutoWindowLevelOff()
-        display.SetWindowLevelMinMax(0.0, top)
-        display.SetLowerThreshold(0.1 * top)
-        display.ApplyThresholdOn()
+    with filled(scene, "vtkMRMLScalarVolumeNode", name, node) as node:
+        slicer.util.updateVolumeFromArray(node, np.ascontiguousarray(array))
+        matrix = vtk.vtkMatrix4x4()
+        volume_node.GetIJKToRASMatrix(matrix)
+        node.SetIJKToRASMatrix(matrix)
+        parent = volume_node.GetParentTransformNode()
+        node.SetAndObserveTransformNodeID(parent.GetID() if parent else None)
+        if node.GetDisplayNode() is None:
+            node.CreateDefaultDisplayNodes()
+        _color(node, color_node_id, top)
     return node
+
+
+def _color(node, color_node_id: str, top: float) -> None:
+    display = node.GetScalarVolumeDisplayNode()
+    if display is None:
+        return
+    if node.GetScene().GetNodeByID(color_node_id):
+        display.SetAndObserveColorNodeID(color_node_id)
+    display.AutoWindowLevelOff()
+    display.SetWindowLevelMinMax(0.0, top)
+    display.SetLowerThreshold(0.1 * top)
+    display.ApplyThresholdOn()

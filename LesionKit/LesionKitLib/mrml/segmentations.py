@@ -27,8 +27,9 @@ from LesionKitLib.imaging.measures import bounding_box
 from LesionKitLib.imaging.segment_class import SegmentClass
 from LesionKitLib.mrml.oriented_images import image_from_labels
 
+from .nodes import filled
 from .originals import OriginalSegment, keep_original
-from .volumes import local_ijk_to_ras, matrix_from_array
+from .volumes import array_from_matrix, local_ijk_to_ras, matrix_from_array
 
 ALGORITHM_TYPE_TAG = "DICOM.SegmentAlgorithmType"
 ALGORITHM_NAME_TAG = "DICOM.SegmentAlgorithmName"
@@ -37,18 +38,14 @@ CLASS_TAG = "LesionKit.Class"
 TERMINOLOGY_TAG = "TerminologyEntry"
 # of the model's segments, kept with its original
 RESULT_TAGS = (TERMINOLOGY_TAG, CLASS_TAG, ALGORITHM_TYPE_TAG, ALGORITHM_NAME_TAG, FINGERPRINT_TAG)
-# what people did since: number of edits, seconds of editing, when it was marked as reviewed; see editing.py
-EDITS_TAG, SECONDS_TAG, REVIEWED_TAG = EDITING_TAGS = (
-    "LesionKit.Edits",
-    "LesionKit.EditSeconds",
-    "LesionKit.Reviewed",
-)
+EDITING_ATTRIBUTE = "LesionKit.Editing"  # of the node: what people did since, see editing.py
 SEGMENTS_ATTRIBUTE = "LesionKit.Segments"  # of the node: IDs written, so that a deleted one is missed
 
 TYPE_CONTEXT = "Segmentation category and type - 3D Slicer General Anatomy list"
 REGION_CONTEXT = "Anatomic codes - DICOM master list"
 FILL_OPACITY = 0.2  # of findings; organs show their outline only, so that the image stays readable
 
+_FIT = 0.45  # voxels; from 0.5 on, another voxel is nearer
 _BINARY = "Binary labelmap"  # vtkSegmentationConverter's names
 _SURFACE = "Closed surface"
 
@@ -72,11 +69,19 @@ def write_segmentation(layers: Sequence[Layer], volume_node, algorithm: str, seg
     for layer in layers:
         if layer.labels.shape != shape:
             raise ValueError("The result does not fit the volume; was the volume changed in the meantime?")
-    if segmentation is None or not can_update(segmentation, volume_node):
-        segmentation = _new_node(volume_node, again=segmentation is not None)
-    modifying = segmentation.StartModify()
+    name = f"{volume_node.GetName()} LesionKit" + ("" if segmentation is None else " (AI 2)")
+    target = segmentation if segmentation is not None and can_update(segmentation, volume_node) else None
+    with filled(volume_node.GetScene(), "vtkMRMLSegmentationNode", name, target) as node:
+        had_surface = node.GetSegmentation().ContainsRepresentation(_SURFACE)
+        _write_layers(node, layers, volume_node, algorithm)
+    if had_surface:
+        node.RemoveClosedSurfaceRepresentation()
+        node.CreateClosedSurfaceRepresentation()
+    return node
+
+
+def _write_layers(segmentation, layers: Sequence[Layer], volume_node, algorithm: str) -> None:
     _adopt_geometry(segmentation, volume_node)
-    had_surface = segmentation.GetSegmentation().ContainsRepresentation(_SURFACE)
     matrix = local_ijk_to_ras(volume_node)
     segment_ids = [_write_layer(segmentation, layer, matrix, algorithm) for layer in layers]
     segmentation.SetAttribute(SEGMENTS_ATTRIBUTE, " ".join(sum(segment_ids, [])))
@@ -84,11 +89,7 @@ def write_segmentation(layers: Sequence[Layer], volume_node, algorithm: str, seg
         (layer.labels, _described(segmentation, ids, layer)) for layer, ids in zip(layers, segment_ids, strict=True)
     ]
     keep_original(segmentation, volume_node, kept)
-    segmentation.EndModify(modifying)
-    if had_surface:
-        segmentation.RemoveClosedSurfaceRepresentation()
-        segmentation.CreateClosedSurfaceRepresentation()
-    return segmentation
+    segmentation.RemoveAttribute(EDITING_ATTRIBUTE)
 
 
 def can_update(segmentation, volume_node) -> bool:
@@ -138,9 +139,11 @@ def read_labels(segmentation, volume_node, classes: Sequence[SegmentClass]) -> n
     labels = np.zeros(volume_node.GetImageData().GetDimensions()[::-1], np.uint8)
     for label in classes:
         for segment_id in segments_of(segmentation, label):
-            image, value = _image_on_grid(segmentation, segment_id, volume_node)
+            image, value = _image_of(segmentation, segment_id)
             if image is not None:
-                _paste(labels, image, value, label.value)
+                image, shift = _on_grid(image, segmentation, volume_node)
+            if image is not None:
+                _paste(labels, image, value, label.value, shift)
     return labels
 
 
@@ -163,17 +166,11 @@ def get_tag(segment, name: str) -> str:
     return str(value) if segment.GetTag(name, value) else ""
 
 
-def _new_node(volume_node, again: bool):
-    name = f"{volume_node.GetName()} LesionKit" + (" (AI 2)" if again else "")
-    node = volume_node.GetScene().AddNewNodeByClass("vtkMRMLSegmentationNode", name)
-    node.CreateDefaultDisplayNodes()
-    return node
-
-
 def _adopt_geometry(segmentation, volume_node) -> None:
-    segmentation.SetReferenceImageGeometryParameterFromVolumeNode(volume_node)
     parent = volume_node.GetParentTransformNode()
     segmentation.SetAndObserveTransformNodeID(parent.GetID() if parent else None)
+    # after the transform: Slicer writes the geometry in the coordinates of the segmentation as it stands then
+    segmentation.SetReferenceImageGeometryParameterFromVolumeNode(volume_node)
     if segmentation.GetDisplayNode() is None:
         segmentation.CreateDefaultDisplayNodes()
 
@@ -199,8 +196,6 @@ def _write_layer(segmentation, layer: Layer, matrix: np.ndarray, algorithm: str)
         segment.SetTag(ALGORITHM_TYPE_TAG, "AUTOMATIC")
         segment.SetTag(ALGORITHM_NAME_TAG, algorithm)
         segment.SetTag(FINGERPRINT_TAG, _fingerprint(segmentation, segment_id))
-        for tag in EDITING_TAGS:
-            segment.RemoveTag(tag)
         segment_ids.append(segment_id)
     image.Modified()
     return segment_ids
@@ -295,30 +290,55 @@ def _image_of(segmentation, segment_id: str):
     return image, value
 
 
-def _image_on_grid(segmentation, segment_id: str, volume_node):
-    """As _image_of, in the volume's grid, extents counted in the volume's voxels."""
-    image, value = _image_of(segmentation, segment_id)
-    if image is None:
-        return None, 0
-    own, target = segmentation.GetParentTransformNode(), volume_node.GetParentTransformNode()
-    grid = slicer.vtkOrientedImageData()
+def _on_grid(image, segmentation, volume_node):
+    """(image, shift): the image itself where its voxels are those of the volume, else it resampled to the volume's.
+
+    shift: (k, j, i), what to add to the image's extent to count in the volume's voxels. (None, None) where the two do
+    not meet.
+    """
     columns, rows, slices = volume_node.GetImageData().GetDimensions()
+    own, target = segmentation.GetParentTransformNode(), volume_node.GetParentTransformNode()
+    between, transform = vtk.vtkMatrix4x4(), None
+    if own is target or slicer.vtkMRMLTransformNode.GetMatrixTransformBetweenNodes(own, target, between):
+        shift = _whole_voxels(image, array_from_matrix(between), volume_node)
+        if shift is not None:
+            return image, shift
+        transform = vtk.vtkTransform()  # many times as fast as a general one
+        transform.SetMatrix(between)
+    else:
+        transform = vtk.vtkGeneralTransform()
+        slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(own, target, transform)
+    grid = slicer.vtkOrientedImageData()
     grid.SetExtent(0, columns - 1, 0, rows - 1, 0, slices - 1)
     grid.SetImageToWorldMatrix(matrix_from_array(local_ijk_to_ras(volume_node)))
-    if own is target and slicer.vtkOrientedImageDataResample.DoGeometriesMatch(image, grid):
-        return image, value
-    transform = vtk.vtkGeneralTransform()
-    slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(own, target, transform)
     resampled = slicer.vtkOrientedImageData()
     slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(
         image, grid, resampled, False, False, transform
     )
-    return (None, 0) if resampled.IsEmpty() else (resampled, value)
+    return (None, None) if resampled.IsEmpty() else (resampled, np.zeros(3, int))
 
 
-def _paste(labels: np.ndarray, image, value: int, label: int) -> None:
-    """labels[...] = label where the image, placed by its extent, has ``value``; what lies outside is left out."""
-    first = np.array(image.GetExtent()[::2])[::-1]
+def _whole_voxels(image, between: np.ndarray, volume_node) -> np.ndarray | None:
+    """Whole voxels (k, j, i) by which the image's grid is shifted in the volume's, or None where it does not fit.
+
+    It fits where every voxel of the image lies nearer to one of the volume's than to any other, each by the same shift:
+    nearest-neighbor resampling would then give the same. (The Segment Editor may leave a label map a fraction of a
+    voxel off the image, and comparing matrices alone would resample it at every stroke.)
+    """
+    to_world = vtk.vtkMatrix4x4()
+    image.GetImageToWorldMatrix(to_world)
+    to_index = np.linalg.inv(local_ijk_to_ras(volume_node)) @ between @ array_from_matrix(to_world)
+    limits = np.reshape(image.GetExtent(), (3, 2))
+    corners = np.stack(np.meshgrid(*limits, indexing="ij"), -1).reshape(-1, 3)
+    moved = corners @ to_index[:3, :3].T + to_index[:3, 3] - corners
+    shift = np.rint(moved[0])
+    return shift.astype(int)[::-1] if np.abs(moved - shift).max() < _FIT else None
+
+
+def _paste(labels: np.ndarray, image, value: int, label: int, shift) -> None:
+    """labels[...] = label where the image, placed by its extent and shift, has ``value``; what lies outside is left
+    out."""
+    first = np.array(image.GetExtent()[::2])[::-1] + shift
     source = _array_of(image)
     low = np.maximum(first, 0)
     high = np.minimum(first + source.shape, labels.shape)

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import slicer
 import vtk
 
+from .nodes import filled
+
 
 def write_table(scene, header: Sequence[str], rows: Sequence[Sequence], name: str, node=None):
     """A locked vtkMRMLTableNode holding ``rows``; ``node`` is refilled when given, else a new one called ``name``.
@@ -19,19 +21,16 @@ def write_table(scene, header: Sequence[str], rows: Sequence[Sequence], name: st
     table = vtk.vtkTable()
     for index, column in enumerate(header):
         table.AddColumn(_column(column, [row[index] for row in rows]))
-    if node is None:
-        node = scene.AddNewNodeByClass("vtkMRMLTableNode", name)
-    modifying = node.StartModify()
-    node.RemoveAllColumns()
-    node.SetAndObserveTable(table)
-    for column in header:
-        title, unit = split_unit(column)
-        node.SetColumnTitle(column, column)  # table views show titles, and those shall tell the unit
-        node.SetColumnDescription(column, title)
-        node.SetColumnUnitLabel(column, unit)
-    node.SetUseColumnTitleAsColumnHeader(True)
-    node.SetLocked(True)  # results are computed, not typed in; it can still be refilled from here
-    node.EndModify(modifying)
+    with filled(scene, "vtkMRMLTableNode", name, node) as node:
+        node.RemoveAllColumns()
+        node.SetAndObserveTable(table)
+        for column in header:
+            title, unit = split_unit(column)
+            node.SetColumnTitle(column, title)  # table views show the title, and add the unit themselves
+            node.SetColumnDescription(column, title)
+            node.SetColumnUnitLabel(column, unit)
+        node.SetUseColumnTitleAsColumnHeader(True)
+        node.SetLocked(True)  # results are computed, not typed in; it can still be refilled from here
     return node
 
 

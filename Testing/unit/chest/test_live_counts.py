@@ -218,3 +218,13 @@ def test_lung_that_was_erased_is_not_called_painted_over():
     painted[5, 3, 3] = 2  # elsewhere in the same slice
     assert overwritten_lung((lungs, lesions), (carved, lesions)) is None
     assert overwritten_lung((lungs, lesions), (carved, painted)) is None
+
+
+def test_lung_taken_from_under_a_lesion_that_was_rewritten_is_found():
+    _, lungs, lesions = chest()
+    grown = lesions.copy()
+    grown[5, 3, 3] = 2
+    carved = np.where(grown > 0, 0, lungs).astype(np.uint8)
+    voxels, values = overwritten_lung((lungs, lesions), (carved, grown))
+    carved[tuple(voxels.T)] = values
+    np.testing.assert_array_equal(carved, lungs)
