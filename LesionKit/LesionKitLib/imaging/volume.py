@@ -13,9 +13,9 @@ import numpy as np
 
 from LesionKitLib.run.errors import UnusableInput
 
+from .grids import SHEAR_TOLERANCE, shear_of, spacing_of, squared
 from .source import ImageSource
 
-SHEAR_TOLERANCE = 1e-3  # cosine between two axes; a gantry tilt of 0.06 degrees
 OBLIQUE_LIMIT_DEGREES = 10.0  # up to here an axial slice is still an axial slice to the networks
 
 # Model axes: i towards the patient's left, j towards posterior, k towards superior. A slice then shows as
@@ -30,7 +30,8 @@ class Volume:
     array: shape (k, j, i). ijk_to_ras: 4 x 4, mm. name: shown to the user, never a patient's name.
     notes: sentences about what reading found (gaps, clipped values), shown with the result.
     source: which image this is; None for computed ones.
-    Raises UnusableInput when the array is not 3-D or the axes are not perpendicular.
+    Axes that miss a right angle by rounding (SHEAR_TOLERANCE) are turned to the nearest rotation. Raises UnusableInput
+    when the array is not 3-D or the axes are not perpendicular.
     """
 
     array: np.ndarray
@@ -43,19 +44,18 @@ class Volume:
         if self.array.ndim != 3:
             raise UnusableInput(f"The image has {self.array.ndim} dimensions, but a 3-D volume is needed.")
         matrix = np.asarray(self.ijk_to_ras, dtype=float)
-        if matrix.shape != (4, 4) or not np.isfinite(matrix).all() or min(np.linalg.norm(matrix[:3, :3], axis=0)) <= 0:
+        if matrix.shape != (4, 4) or not np.isfinite(matrix).all() or min(spacing_of(matrix)) <= 0:
             raise UnusableInput("The image does not say where its voxels lie: its spacing or direction is invalid.")
-        object.__setattr__(self, "ijk_to_ras", matrix)
-        cosines = self.directions.T @ self.directions
-        if np.abs(cosines - np.eye(3)).max() > SHEAR_TOLERANCE:
+        if shear_of(matrix) > SHEAR_TOLERANCE:
             raise UnusableInput(
                 "The slices are sheared against each other (gantry tilt); resample the volume to a straight grid first."
             )
+        object.__setattr__(self, "ijk_to_ras", squared(matrix, self.array.shape))
 
     @property
     def spacing(self) -> np.ndarray:
         """mm between voxel centers along (i, j, k)."""
-        return np.linalg.norm(self.ijk_to_ras[:3, :3], axis=0)
+        return spacing_of(self.ijk_to_ras)
 
     @property
     def directions(self) -> np.ndarray:
@@ -130,6 +130,7 @@ def straighten(volume: Volume) -> Volume:
         affine(lps.spacing, origin=LPS_IN_RAS @ low),
         volume.name,
         volume.notes,
+        volume.source,
     )
     return grid.with_array(resample_like(lps, grid, fill=float(volume.array.min())))
 

@@ -31,7 +31,7 @@ _REASONS = {
     errno.ELOOP: "its symbolic links form a circle",
 }
 _PART = ".part-"
-_MAX_ENDING = 16  # characters; writers choose the format by the ending, the rest of a name fills what the disk allows
+_MAX_ENDING = 16  # characters of the name that an unfinished file keeps, because writers choose the format by them
 
 
 @contextmanager

@@ -14,10 +14,15 @@ from pathlib import Path
 
 import numpy as np
 
+from LesionKitLib.imaging.number_types import label_array
 from LesionKitLib.imaging.volume import LPS_IN_RAS, Volume
 from LesionKitLib.run.errors import UnusableInput
 
 from .atomic import atomic_file
+from .file_kind import stem_of
+from .nrrd_file import read_nrrd_file
+from .nrrd_geometry import NrrdAxes, axes_of, place
+from .nrrd_image import space_array
 
 Code = tuple[str, str, str]  # coding scheme, value, meaning
 
@@ -62,45 +67,75 @@ def write_seg_nrrd(
 ) -> None:
     """Writes a .seg.nrrd, gzip-compressed, all or nothing.
 
-    layers: label maps (k, j, i) of uint8 on the grid of ``like``; more than one makes the file 4-D. segments: each
-    names a layer and a value in it. Raises ValueError when they do not fit together, UnusableInput when the file cannot
-    be written.
+    layers: label maps (k, j, i; labels up to 65535) on the grid of ``like``; more than one makes the file 4-D.
+    segments: each names a layer and a value in it. Raises ValueError when they do not fit together, UnusableInput when
+    the file cannot be written.
     """
     import nrrd
 
     if not str(path).lower().endswith(".seg.nrrd"):
         raise ValueError(f"a segmentation file ends in .seg.nrrd, not '{Path(path).name}'")
-    arrays = [like.with_array(np.asarray(layer, np.uint8)).array for layer in layers]
+    arrays = [like.with_array(label_array(layer)).array for layer in layers]
     _check(arrays, segments)
-    header = {**_geometry(like, len(arrays)), **_segmentation_fields()}
+    dtype = np.result_type(*arrays)
+    header = {**_geometry(like, len(arrays), dtype), **_segmentation_fields()}
     for number, segment in enumerate(segments):
         header.update(_segment_fields(number, segment, like.array.shape))
-    data = arrays[0] if len(arrays) == 1 else np.stack(arrays, axis=-1)  # the layer is the file's fastest axis
+    # the layer is the file's fastest axis
+    data = arrays[0] if len(arrays) == 1 else np.stack(arrays, axis=-1, dtype=dtype)
     with atomic_file(path) as part:
         nrrd.write(str(part), data, header, index_order="C", compression_level=4)
 
 
 def read_seg_nrrd(path: str | os.PathLike) -> tuple[list[Volume], list[SegmentRecord]]:
-    """The label layers (uint8 or as stored) and the segments of a .seg.nrrd written here or by Slicer.
+    """The label layers (uint8 or as stored) and the segments of a .seg.nrrd written here or by Slicer, of any age.
 
-    Raises UnusableInput when it is no segmentation or is damaged.
+    Files from before Slicer 4.11 name no layers: their segments have one each, in order. Raises UnusableInput when it
+    is no segmentation, is damaged, or does not say where it lies.
     """
-    import nrrd
-
     path = Path(path)
     try:
-        data, header = nrrd.read(str(path), index_order="C")
-        matrix = _ijk_to_ras(header)
+        file = read_nrrd_file(path)
     except FileNotFoundError as error:
         raise UnusableInput("The segmentation file does not exist.") from error
-    except Exception as error:  # pynrrd raises many kinds on damaged files
-        raise UnusableInput("The segmentation file is damaged or cut short (truncated).") from error
-    segments = [_parse(header, number) for number in _numbers(header)]
-    if not segments:
+    numbers = _numbers(file.header)
+    if not numbers:
         raise UnusableInput("The NRRD file holds no segments; it is an image, not a segmentation.")
-    arrays = [data] if data.ndim == 3 else [np.ascontiguousarray(data[..., n]) for n in range(data.shape[-1])]
-    name = path.name[: -len(".seg.nrrd")] if path.name.lower().endswith(".seg.nrrd") else path.stem
-    return [Volume(array, matrix, name) for array in arrays], segments
+    axes = axes_of(file.header)
+    if len(axes.space) != 3 or len(axes.other) > 1:
+        raise UnusableInput("The segmentation file has other axes than three in space and one of layers.")
+    matrix, notes = place(file.header, axes)
+    try:
+        arrays = [label_array(layer) for layer in _layers(file.array, axes)]
+    except ValueError as error:
+        raise UnusableInput("The segmentation file holds other values than labels (whole numbers from 0).") from error
+    ordered = len(arrays) > 1 and not any(f"Segment{number}_Layer" in file.header for number in numbers)
+    segments = [_parse(file.header, number, layer if ordered else 0) for layer, number in enumerate(numbers)]
+    for segment in segments:
+        if segment.layer >= len(arrays):
+            raise UnusableInput(f"The segment '{segment.name}' points to a layer that the segmentation file lacks.")
+    return [
+        Volume(
+            array, matrix, stem_of(path), (*notes, *_unnamed(array, [s.value for s in segments if s.layer == layer]))
+        )
+        for layer, array in enumerate(arrays)
+    ], segments
+
+
+def _unnamed(labels: np.ndarray, named: Sequence[int]) -> tuple[str, ...]:
+    """A note on labels that belong to no segment."""
+    left = sorted(set(np.flatnonzero(np.bincount(labels.ravel())).tolist()) - {0, *named})
+    if not left:
+        return ()
+    return (f"The segmentation file holds voxels of no segment (labels {', '.join(map(str, left))}).",)
+
+
+def _layers(array: np.ndarray, axes: NrrdAxes) -> list[np.ndarray]:
+    """The label maps (k, j, i); the axis of the layers is usually, not always, the file's fastest."""
+    if not axes.other:
+        return [space_array(array, axes.space)]
+    stacked = np.moveaxis(array, array.ndim - 1 - axes.other[0], 0)
+    return [np.ascontiguousarray(layer) for layer in stacked]
 
 
 def _check(arrays: list[np.ndarray], segments: Sequence[SegmentRecord]) -> None:
@@ -114,18 +149,18 @@ def _check(arrays: list[np.ndarray], segments: Sequence[SegmentRecord]) -> None:
         if twice:
             raise ValueError(f"two segments have the same {what}: {twice[0]}")
     for segment in segments:
-        if not (0 <= segment.layer < len(arrays) and 1 <= segment.value <= 255):
+        if not (0 <= segment.layer < len(arrays) and 1 <= segment.value <= 65535):
             raise ValueError(f"segment {segment.id!r} points to layer {segment.layer}, value {segment.value}")
 
 
-def _geometry(like: Volume, layers: int) -> dict:
+def _geometry(like: Volume, layers: int, dtype: np.dtype) -> dict:
     axes = (LPS_IN_RAS @ like.ijk_to_ras[:3, :3]).T  # one row per axis i, j, k
     origin = LPS_IN_RAS @ like.ijk_to_ras[:3, 3]
     kinds = ["domain"] * 3
     if layers > 1:
         kinds, axes = ["list", *kinds], np.vstack([np.full(3, np.nan), axes])  # NaN is written as none
     return {
-        "type": "uint8",
+        "type": dtype.name,
         "space": "left-posterior-superior",
         "space directions": axes,
         "space origin": origin,
@@ -170,7 +205,7 @@ def _numbers(header: dict) -> list[int]:
     return sorted(int(key) for key in keys if key.isdigit())
 
 
-def _parse(header: dict, number: int) -> SegmentRecord:
+def _parse(header: dict, number: int, layer: int) -> SegmentRecord:
     def get(key: str, default: str = "") -> str:
         return str(header.get(f"Segment{number}_{key}", default))
 
@@ -180,7 +215,7 @@ def _parse(header: dict, number: int) -> SegmentRecord:
     return SegmentRecord(
         name=get("Name"),
         id=get("ID"),
-        layer=int(get("Layer", "0")),
+        layer=int(get("Layer", str(layer))),
         value=int(get("LabelValue", "1")),
         color=tuple(round(255 * float(channel)) for channel in get("Color", "0.5 0.5 0.5").split()),
         category=codes[1] or _CATEGORY,
@@ -195,12 +230,3 @@ def _parse(header: dict, number: int) -> SegmentRecord:
 def _code(text: str) -> Code | None:
     parts = text.split("^")
     return (parts[0], parts[1], parts[2]) if len(parts) == 3 and parts[1] else None
-
-
-def _ijk_to_ras(header: dict) -> np.ndarray:
-    to_ras = {"left-posterior-superior": LPS_IN_RAS, "right-anterior-superior": np.eye(3)}[header["space"]]
-    directions = np.array(header["space directions"], float)
-    matrix = np.eye(4)
-    matrix[:3, :3] = to_ras @ directions[~np.isnan(directions).any(axis=1)].T
-    matrix[:3, 3] = to_ras @ np.array(header["space origin"], float)
-    return matrix

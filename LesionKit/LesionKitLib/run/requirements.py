@@ -40,7 +40,8 @@ PACKAGES = (
     Requirement("safetensors", "safetensors", 1, "reads the networks' weights", ">=0.4"),
     Requirement("scipy", "scipy", 40, "cleans the masks and counts lesions", ">=1.11"),
     Requirement("SimpleITK", "SimpleITK", 55, "resamples images", ">=2.3"),
-    Requirement("nrrd", "pynrrd", 1, "writes .seg.nrrd files", ">=1.0"),
+    Requirement("nrrd", "pynrrd", 1, "reads NRRD and writes .seg.nrrd files", ">=1.0"),
+    Requirement("nibabel", "nibabel", 4, "reads NIfTI files and checks those written", ">=5.2"),
     Requirement("PIL", "pillow", 8, "draws the report's pictures", ">=10.0"),
     Requirement("matplotlib", "matplotlib", 20, "draws the report's charts", ">=3.8"),
 )

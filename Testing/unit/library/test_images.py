@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import tracemalloc
 
 import numpy as np
@@ -137,6 +138,59 @@ def test_reading_takes_at_most_about_one_copy_in_numpy(tmp_path):
     assert peak < 1.3 * array.nbytes + 2**20
 
 
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_volume_says_which_file_it_is(tmp_path, suffix):
+    volume = read_volume(save(volume_of(), tmp_path / f"case{suffix}", compress=False))
+    source = volume.source
+    assert (source.file, source.slices) == (f"case{suffix}", 9)
+    np.testing.assert_allclose(source.spacing, (0.7, 0.8, 2.5), rtol=1e-6)
+    files = sorted(hashlib.sha256(file.read_bytes()).hexdigest() for file in tmp_path.iterdir())
+    assert source.sha256 == (files[0] if len(files) == 1 else hashlib.sha256("".join(files).encode()).hexdigest())
+    assert len(files) == (2 if suffix == ".mhd" else 1)
+
+
+def test_the_voxels_of_a_detached_header_count_in_the_digest(tmp_path):
+    one = read_volume(save(volume_of(), tmp_path / "a.mhd", compress=False)).source.sha256
+    content = bytearray((tmp_path / "a.raw").read_bytes())
+    content[0] ^= 1
+    (tmp_path / "a.raw").write_bytes(content)
+    assert read_volume(tmp_path / "a.mhd").source.sha256 != one
+
+
+# --- folders
+
+
+def test_the_one_image_file_of_a_folder_is_read(tmp_path):
+    save(volume_of(), tmp_path / "ct.nii.gz")
+    (tmp_path / "notes.txt").write_text("about it")
+    assert read_volume(tmp_path).source.file == "ct.nii.gz"
+
+
+def test_a_folder_of_several_image_files_is_refused_with_their_names(tmp_path):
+    for name in ("case1_ct.nii.gz", "case2_ct.nii.gz", "case2_mask.nii.gz"):
+        save(volume_of(), tmp_path / name)
+    text = sentence(tmp_path)
+    assert "3 NIfTI files: case1_ct.nii.gz, case2_ct.nii.gz, case2_mask.nii.gz" in text
+    save(volume_of(), tmp_path / "d.nrrd")
+    assert "4 image files" in sentence(tmp_path)
+    for n in range(5):
+        save(volume_of(), tmp_path / f"e{n}.nrrd")
+    assert "and 4 more" in sentence(tmp_path)
+
+
+def test_a_folder_of_segmentations_alone_holds_no_image(tmp_path):
+    like = volume_of()
+    record = images.SegmentRecord("a", "a", 0, 1, (1, 2, 3))
+    images.write_seg_nrrd(tmp_path / "a.seg.nrrd", [np.ones(like.array.shape)], [record], like)
+    assert "segmentations, no image: a.seg.nrrd" in sentence(tmp_path)
+
+
+def test_an_image_file_beside_a_dicom_series_does_not_hide_it(tmp_path):
+    write_series(tmp_path / "ct")
+    save(volume_of(), tmp_path / "mask.nii.gz")
+    assert read_volume_and_header(tmp_path)[1].modality == "CT"
+
+
 # --- unusable files
 
 
@@ -152,7 +206,7 @@ def test_an_empty_file_is_refused(tmp_path, name):
 
 @pytest.mark.parametrize("name", ["a.png", "a.dcm", "a.zip", "a"])
 def test_an_unknown_format_is_refused(tmp_path, name):
-    (tmp_path / name).write_bytes(b"\x89PNG and so on" * 50)
+    (tmp_path / name).write_bytes(b"nothing that is known" * 50)
     assert "unknown format" in sentence(tmp_path / name)
 
 
@@ -242,7 +296,7 @@ def test_a_lack_of_memory_is_one_sentence(tmp_path, monkeypatch):
         raise MemoryError
 
     path = save(volume_of(), tmp_path / "a.nii.gz")
-    monkeypatch.setattr(images, "_compact", no_memory)
+    monkeypatch.setitem(images._READERS, "NIfTI", no_memory)
     assert "memory" in sentence(path)
 
 
@@ -251,7 +305,7 @@ def test_a_file_that_may_not_be_opened_is_one_sentence(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     path = save(volume_of(), tmp_path / "a.nii.gz")
-    monkeypatch.setattr(images, "check_file", forbidden)
+    monkeypatch.setitem(images._READERS, "NIfTI", forbidden)
     assert "not permitted" in sentence(path)
 
 
@@ -277,6 +331,22 @@ def test_a_label_map_of_a_dicom_series_lies_on_its_grid(tmp_path):
     back = read_volume(tmp_path / "labels.nii.gz")
     np.testing.assert_allclose(back.ijk_to_ras, volume.ijk_to_ras, atol=1e-4)
     np.testing.assert_array_equal(back.array, volume.array > 0)
+
+
+def test_a_label_above_255_is_kept(tmp_path):
+    like = volume_of()
+    labels = np.zeros(like.array.shape, int)
+    labels[2, 3, 4] = 300
+    write_labelmap(tmp_path / "a.nii.gz", labels, like)
+    np.testing.assert_array_equal(read_volume(tmp_path / "a.nii.gz").array, labels)
+
+
+@pytest.mark.parametrize("value", [-1, 70_000, 0.5, np.nan])
+def test_a_value_that_is_no_label_is_an_error(tmp_path, value):
+    like = volume_of()
+    with pytest.raises(ValueError, match="labels are whole numbers"):
+        write_labelmap(tmp_path / "a.nii.gz", np.full(like.array.shape, value), like)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_label_map_of_another_shape_or_ending_is_an_error(tmp_path):

@@ -114,6 +114,67 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+# the corner of a block of 10 x 6 x 4 voxels of 1 mm lies at RAS (20, 25, 33) mm
+SPACES = {
+    "RAS": (1, 1),
+    "LPS": (-1, -1),
+    "LAS": (-1, 1),
+    "right-anterior-superior": (1, 1),
+    "left-posterior-superior": (-1, -1),
+    "Left-Anterior-Superior": (-1, 1),
+}
+SEGMENT = "Segment{0}_ID:=S{0}\nSegment{0}_Name:=S{0}\nSegment{0}_LabelValue:=1\nSegment{0}_Color:=1 0 0\n"
+
+
+def block(columns: int, rows: int) -> np.ndarray:
+    array = np.zeros((20, 30, 40), np.uint8)
+    array[3:7, 5 : 5 + rows, 10 : 10 + columns] = 1
+    return array
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_every_name_of_an_anatomical_space_is_understood(tmp_path, space):
+    x, y = SPACES[space]
+    head = (
+        f"NRRD0004\ntype: unsigned char\ndimension: 3\nspace: {space}\nsizes: 40 30 20\nkinds: domain domain domain\n"
+        f"space directions: ({x},0,0) (0,{y},0) (0,0,1)\nspace origin: ({10 * x},{20 * y},30)\nencoding: raw\n"
+    )
+    (tmp_path / "a.seg.nrrd").write_bytes(f"{head}{SEGMENT.format(0)}\n".encode() + block(10, 6).tobytes())
+    (volume,), (segment,) = read_seg_nrrd(tmp_path / "a.seg.nrrd")
+    assert (volume.array == segment.value).sum() == 240 and volume.notes == ()
+    np.testing.assert_allclose(volume.ijk_to_ras @ [10, 5, 3, 1], [20, 25, 33, 1])
+
+
+@pytest.mark.parametrize("fastest", [True, False])
+def test_layers_of_old_files_belong_to_the_segments_in_order(tmp_path, fastest):
+    layers = np.stack([block(10, 6), block(5, 3)], -1 if fastest else 0)
+    sizes, kinds, directions = "40 30 20", "domain domain domain", "(1,0,0) (0,1,0) (0,0,1)"
+    order = "{} {}" if fastest else "{1} {0}"
+    head = (
+        "NRRD0004\ntype: unsigned char\ndimension: 4\nspace: right-anterior-superior\n"
+        f"sizes: {order.format(2, sizes)}\nkinds: {order.format('list', kinds)}\n"
+        f"space directions: {order.format('none', directions)}\nspace origin: (10,20,30)\nencoding: raw\n"
+    )
+    text = head + SEGMENT.format(0) + SEGMENT.format(1) + "\n"
+    (tmp_path / "a.seg.nrrd").write_bytes(text.encode() + layers.tobytes())
+    volumes, segments = read_seg_nrrd(tmp_path / "a.seg.nrrd")
+    assert [(volumes[s.layer].array == s.value).sum() for s in segments] == [240, 60]
+
+
+def test_labels_above_255_come_back(tmp_path):
+    labels = layers()[0].astype(int) * 150
+    segments = [SegmentRecord(str(n), str(n), 0, n, (1, 2, 3)) for n in (150, 300)]
+    write_seg_nrrd(tmp_path / "a.seg.nrrd", [labels], segments, LIKE)
+    (volume,), read = read_seg_nrrd(tmp_path / "a.seg.nrrd")
+    np.testing.assert_array_equal(volume.array, labels)
+    assert read == segments
+
+
+def test_labels_that_no_segment_names_are_named(tmp_path):
+    write_seg_nrrd(tmp_path / "a.seg.nrrd", layers()[1:], [SegmentRecord.of(GGO)], LIKE)
+    assert "labels 2, 3" in read_seg_nrrd(tmp_path / "a.seg.nrrd")[0][0].notes[0]
+
+
 def test_a_file_cut_short_is_refused(tmp_path):
     path = tmp_path / "a.seg.nrrd"
     write_seg_nrrd(path, layers(), records(), LIKE)

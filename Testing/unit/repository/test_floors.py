@@ -16,7 +16,7 @@ MODULE_LIBS = {"CovidLungQuantLib", "StrokeSynthLib", "BodyPartRouterLib"}
 DESKTOP = {"qt", "ctk", "PythonQt", "PySide6", "PyQt5", "PyQt6", "qtpy", "trame", "trame_slicer", "trame_vtk"}
 MRML = {"slicer", "slicer_core", "vtk", "vtkmodules", "LesionKitLib.mrml"}
 HEAVY = {
-    "torch", "scipy", "highdicom", "SimpleITK", "pydicom", "matplotlib", "PIL", "safetensors", "pandas",
+    "torch", "scipy", "highdicom", "SimpleITK", "nibabel", "pydicom", "matplotlib", "PIL", "safetensors", "pandas",
     "pynetdicom", "dicomweb_client", "requests", "jsonschema", "yaml", "prometheus_client",
 }  # fmt: skip
 
