@@ -161,7 +161,8 @@ class BodyPartRouterLogic(ScriptedLoadableModuleLogic):
 
     def prepareFiles(self, inputs, network="efficientnet-lite0", device="auto"):
         """The examination as a function of a Progress, which touches no node and may run on another thread."""
-        from BodyPartRouterLib.routing.examination import examine, find_files
+        from BodyPartRouterLib.routing.examination import examine
+        from BodyPartRouterLib.routing.find_files import find_files
 
         paths = find_files(inputs)
 
@@ -239,7 +240,7 @@ class BodyPartRouterLogic(ScriptedLoadableModuleLogic):
 
     def prepareRoute(self, examined, rules):
         """Planning and delivering as a function of a Progress; gives the Routed with what became of each."""
-        from BodyPartRouterLib.routing.run import carry_out
+        from BodyPartRouterLib.routing.route_files import carry_out
 
         return lambda progress: carry_out(self.plan(examined, rules, progress), rules, progress=progress)
 
@@ -247,7 +248,7 @@ class BodyPartRouterLogic(ScriptedLoadableModuleLogic):
         from dataclasses import replace
 
         from BodyPartRouterLib.routing.header_values import read_values
-        from BodyPartRouterLib.routing.run import plan_one
+        from BodyPartRouterLib.routing.route_files import plan_one
 
         wanted = rules.keywords - set(examined.values)
         if wanted and not examined.in_memory:  # the rules were chosen after the images were examined

@@ -50,9 +50,10 @@ def run(options: argparse.Namespace) -> int | None:
     if options.inputs == [SERVE]:
         return run_service(options)
     from BodyPartRouterLib.classification.classifier import load_classifier
-    from BodyPartRouterLib.routing.examination import find_files
+    from BodyPartRouterLib.routing.find_files import find_files
     from BodyPartRouterLib.routing.journal import Journal
-    from BodyPartRouterLib.routing.run import carry_out, plan_files
+    from BodyPartRouterLib.routing.reader_process import ReaderProcess
+    from BodyPartRouterLib.routing.route_files import carry_out, plan_files
     from LesionKitLib.run.errors import UnusableInput
 
     rules = chosen_rules(options)
@@ -61,9 +62,11 @@ def run(options: argparse.Namespace) -> int | None:
     if acts:
         refuse_unwritable_folder(options.copy or options.move)
     journal = Journal(options.journal) if options.journal and acts else None
+    reader = ReaderProcess()
+    reader.start()  # it loads its libraries while the network is loaded
     classifier = load_classifier(options.network, options.device)
-    with cancellable_progress() as progress:
-        found = list(plan_files(paths, rules, classifier, progress))
+    with cancellable_progress() as progress, reader:
+        found = list(plan_files(paths, rules, classifier, progress, reader))
         if acts:
             found = carry_out(found, rules, journal, progress)
     records = [routed.record for routed in found]
@@ -143,11 +146,11 @@ def print_status(folder: Path, as_json: bool) -> int:
         raise UnusableInput(f"The folder '{folder}' holds no journal; the service has not run yet.")
     journal = Journal(path)
     try:
-        counts, images = journal.counts(), journal.attention()
+        counts, images, places = journal.counts(), journal.needs_person(), journal.destinations()
     finally:
         journal.close()
     if as_json:
-        print_json({"counts": counts, "attention": images})
+        print_json({"counts": counts, "attention": images, "destinations": places})
         return 0
     print(", ".join(f"{count} {state}" for state, count in counts.items()))
     for image in images:

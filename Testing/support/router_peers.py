@@ -51,6 +51,10 @@ class ServiceProcess:
     def log(self) -> str:
         return self._log_path.read_text("utf-8")
 
+    def wait(self) -> int:
+        """Until it ends by itself; its exit code."""
+        return self._child.wait(timeout=180)
+
     def kill(self) -> None:
         """kill -9"""
         self._child.kill()
@@ -181,7 +185,7 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def wait_until(condition, seconds: float = 180.0) -> None:
+def wait_until(condition, seconds: float = float(os.environ.get("TEST_WAIT_S", 180))) -> None:
     """However slow the machine is; raises TimeoutError."""
     end = time.monotonic() + seconds
     while not condition():

@@ -1,11 +1,14 @@
 """The router's service as a process that tests can kill: python router_service_process.py PORT RULES [MS_PER_IMAGE].
 
 It is what ``lesionkit route serve`` runs, with the classifier of router_fixtures in the place of the network.
+DEADLY_CLASS in the environment: the process kills itself when the classifier sees an image of this class.
 """
 
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -25,7 +28,10 @@ def main() -> int:
     class SlowClassifier(BrightnessClassifier):
         def predict(self, xrays, progress=None):
             time.sleep(seconds * len(xrays))
-            return super().predict(xrays, progress)
+            found = super().predict(xrays, progress)
+            if any(one.label == os.environ.get("DEADLY_CLASS") for one in found):
+                os.kill(os.getpid(), signal.SIGKILL)
+            return found
 
     seconds = float(sys.argv[3]) / 1000 if len(sys.argv) > 3 else 0.0
     logging.basicConfig(stream=sys.stderr, format="%(message)s")

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from BodyPartRouterLib.labels import UNKNOWN
-from LesionKitLib.run.errors import Cancelled, MissingResource, UnusableInput
+from LesionKitLib.run.errors import Cancelled, MissingResource
 
-from .header_values import Values, read_values
-from .rules import Subject
+from .file_reading import Reader, Reading, read_file
+from .header_values import Values
+from .rules import Sender, Subject
 
 if TYPE_CHECKING:
     from BodyPartRouterLib.classification.classifier import Classifier
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 BATCH = 16
 MOST_PIXELS = 64_000_000  # of a batch; 256 MB
-# in folders these are passed over; anything else is tried and, if it cannot be read, listed
-PASSED_OVER = {".csv", ".html", ".json", ".md", ".pdf", ".py", ".txt", ".xml", ".yaml", ".yml", ".zip", ".sqlite"}
 log = logging.getLogger(__name__)
 
 
@@ -34,6 +32,7 @@ class Examined:
     """One file. error: a sentence when its pixels could not be read; then there is no prediction and no agreement.
 
     uid: SOP Instance UID, "" where there is none. thumbnail: uint8 (rows, columns), only when asked for.
+    stopped: reading it ended the process, so nothing is done with it. sender: who sent it, if anybody did.
     """
 
     path: Path
@@ -46,6 +45,8 @@ class Examined:
     notes: tuple[str, ...] = ()
     thumbnail: object = None
     in_memory: bool = False  # pixels of the scene, not of a file: path is only a name, nothing can be delivered
+    stopped: bool = False
+    sender: Sender = field(default_factory=Sender)
 
     @property
     def label(self) -> str:
@@ -55,47 +56,14 @@ class Examined:
     def subject(self) -> Subject:
         """What rules can ask about it."""
         if self.prediction is None:
-            return Subject(UNKNOWN, 0.0, None, self.values, readable=False)
+            return Subject(UNKNOWN, 0.0, None, self.values, readable=False, sender=self.sender)
         agrees = self.agreement.agrees if self.agreement else None
-        return Subject(self.prediction.label, self.prediction.probability, agrees, self.values)
+        return Subject(self.prediction.label, self.prediction.probability, agrees, self.values, sender=self.sender)
 
     @property
     def reason(self) -> str | None:
         """Why a person must look at it, if so."""
         return self.error or (self.prediction.reason if self.prediction.held else None)
-
-
-def find_files(inputs: Sequence[str | os.PathLike], without: Sequence[Path] = ()) -> list[Path]:
-    """The files named, and those in the folders named (all levels, sorted; hidden ones and DICOMDIR passed over).
-
-    without: folders whose files are not taken, because results go there. Raises UnusableInput when a path does not
-    exist, a folder holds no file, or is itself one of those folders.
-    """
-    found: dict[Path, None] = {}
-    leave = {path.resolve() for path in without}
-    for given in map(Path, inputs):
-        if given.is_dir():
-            if given.resolve() in leave:
-                raise UnusableInput(f"'{given}' is read, so it cannot be the folder to sort into; choose another.")
-            inside = [path for path in _walk(given, leave) if path.suffix.lower() not in PASSED_OVER]
-            if not inside:
-                raise UnusableInput(f"The folder '{given}' holds no image.")
-            found.update(dict.fromkeys(inside))
-        elif given.exists():
-            found[given] = None
-        else:
-            raise UnusableInput(f"'{given}' does not exist.")
-    return list(found)
-
-
-def _walk(folder: Path, leave: set[Path]) -> Iterator[Path]:
-    for here, folders, names in os.walk(folder):
-        folders[:] = sorted(
-            name for name in folders if not name.startswith(".") and not (leave and Path(here, name).resolve() in leave)
-        )
-        for name in sorted(names):
-            if not name.startswith(".") and name.upper() != "DICOMDIR":
-                yield Path(here, name)
 
 
 def examine(
@@ -105,21 +73,22 @@ def examine(
     progress: Progress | None = None,
     batch: int = BATCH,
     thumbnail: Callable[[Xray], object] | None = None,
+    reader: Reader = read_file,
 ) -> Iterator[Examined]:
     """Each file in turn; at most ``batch`` images are in memory, fewer when they are large (MOST_PIXELS).
 
-    One that cannot be read does not stop the others.
+    One that cannot be read does not stop the others. reader: a ReaderProcess keeps this process out of danger.
     """
-    keywords = frozenset(keywords)
+    wanted = frozenset(keywords) | {"SOPInstanceUID"}
     readings, pixels = [], 0
     for number, path in enumerate(paths):
         if progress is not None:
             progress.report("classifying", number / len(paths))
-        readings.append(_read(path))
-        pixels += 0 if isinstance(readings[-1], str) else readings[-1].pixels.size
+        readings.append(reader(path, wanted))
+        pixels += 0 if readings[-1].xray is None else readings[-1].xray.pixels.size
         if len(readings) == batch or pixels > MOST_PIXELS or number == len(paths) - 1:
             done = paths[number + 1 - len(readings) : number + 1]
-            yield from _finish_batch(done, readings, classifier, keywords, thumbnail)
+            yield from _finish_batch(done, readings, classifier, thumbnail)
             readings, pixels = [], 0
     if progress is not None:
         progress.report("classifying", 1.0)
@@ -149,39 +118,26 @@ def with_threshold(examined: Examined, threshold: float) -> Examined:
     return replace(examined, prediction=held)
 
 
-def _finish_batch(paths, readings, classifier, keywords, thumbnail) -> list[Examined]:
-    from BodyPartRouterLib.classification.header_check import compare
-
-    predictions = _predict([reading for reading in readings if not isinstance(reading, str)], classifier)
+def _finish_batch(paths, readings: list[Reading], classifier, thumbnail) -> list[Examined]:
+    predictions = _predict([reading.xray for reading in readings if reading.xray is not None], classifier)
     found = []
     for path, reading in zip(paths, readings, strict=True):
-        values = read_values(path, keywords | {"SOPInstanceUID"})
-        uid = "".join(values.get("SOPInstanceUID", ())[:1])
-        prediction = reading if isinstance(reading, str) else next(predictions)
-        if isinstance(prediction, str):
-            found.append(Examined(path, values=values, uid=uid, error=prediction))
-            continue
-        agreement = compare(reading.header, prediction)
-        picture = thumbnail(reading) if thumbnail is not None else None
-        found.append(Examined(path, prediction, reading.header, agreement, values, uid, None, reading.notes, picture))
+        prediction = None if reading.xray is None else next(predictions)
+        found.append(_examined(path, reading, prediction, thumbnail))
     return found
 
 
-def _read(path: Path) -> Xray | str:
-    """The image, or a sentence that says why not."""
-    from BodyPartRouterLib.reading.decoding import read_xray
+def _examined(path: Path, reading: Reading, prediction: Prediction | str | None, thumbnail) -> Examined:
+    from BodyPartRouterLib.classification.header_check import compare
 
-    try:
-        return read_xray(path)
-    except (Cancelled, MissingResource):
-        raise
-    except UnusableInput as error:
-        return str(error)
-    except MemoryError:
-        return "The image is too large for the memory of this computer."
-    except Exception as error:  # whatever a damaged file makes a decoder raise; its text may quote the header
-        log.warning("%s: %s while reading", path.name, type(error).__name__)
-        return "The file is damaged."
+    values, xray = reading.values, reading.xray
+    uid = "".join(values.get("SOPInstanceUID", ())[:1])
+    if xray is None or isinstance(prediction, str):
+        error = reading.error if xray is None else prediction
+        return Examined(path, values=values, uid=uid, error=error, stopped=reading.stopped)
+    agreement = compare(xray.header, prediction)
+    picture = thumbnail(xray) if thumbnail is not None else None
+    return Examined(path, prediction, xray.header, agreement, values, uid, None, xray.notes, picture)
 
 
 def _predict(xrays: list[Xray], classifier: Classifier) -> Iterator[Prediction | str]:

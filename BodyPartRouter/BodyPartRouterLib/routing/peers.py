@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 
-from .delivery import DONE, LATER, REFUSED, Outcome, Unreachable
-from .journal import Parcel
+from .journal import DeliveryTask
+from .retry_policy import DONE, LATER, REFUSED, DeliveryResult, DestinationUnavailable
 from .rules import Destination
 
 CALLING_AE_TITLE = "LESIONKIT"
@@ -29,12 +29,12 @@ class StoreSender:
         self._settings = destination.settings
         self._name = destination.name
 
-    def __call__(self, parcels: Sequence[Parcel]) -> Iterator[Outcome]:
-        """Raises Unreachable when there is no association, or none any more."""
+    def __call__(self, tasks: Sequence[DeliveryTask]) -> Iterator[DeliveryResult]:
+        """Raises DestinationUnavailable when there is no association, or none any more."""
         from pynetdicom import AE, _config
 
         _config.STORE_SEND_CHUNKED_DATASET = True  # from the file as it lies there
-        kinds = [_kind(parcel) for parcel in parcels]
+        kinds = [_kind(task) for task in tasks]
         timeout = self._settings.get("timeout_s", TIMEOUT_S)
         entity = AE(self._settings.get("calling_ae_title", CALLING_AE_TITLE))
         entity.connection_timeout = min(CONNECT_S, timeout)
@@ -42,48 +42,48 @@ class StoreSender:
         for kind in list(dict.fromkeys(kind for kind in kinds if kind))[:CONTEXTS]:
             entity.add_requested_context(*kind)
         if not entity.requested_contexts:
-            yield from (Outcome(REFUSED, "the file is no DICOM object") for _ in parcels)
+            yield from (DeliveryResult(REFUSED, "the file is no DICOM object") for _ in tasks)
             return
         link = entity.associate(self._settings["host"], self._settings["port"], ae_title=self._settings["ae_title"])
         if not link.is_established:
-            raise Unreachable("the association was rejected" if link.is_rejected else "no connection")
+            raise DestinationUnavailable("the association was rejected" if link.is_rejected else "no connection")
         try:
-            for parcel, kind in zip(parcels, kinds, strict=True):
-                outcome = _store(link, parcel, kind)
-                yield outcome
+            for task, kind in zip(tasks, kinds, strict=True):
+                result = _store(link, task, kind)
+                yield result
                 if not link.is_established:
-                    raise Unreachable("the connection was lost")
+                    raise DestinationUnavailable("the connection was lost")
         finally:
             if link.is_established:
                 link.release()
 
 
-def _kind(parcel: Parcel) -> tuple[str, str] | None:
+def _kind(task: DeliveryTask) -> tuple[str, str] | None:
     """(SOP class, transfer syntax) of a DICOM file, None for any other file."""
     from pydicom.filereader import read_file_meta_info
 
     try:
-        meta = read_file_meta_info(parcel.image.path)
+        meta = read_file_meta_info(task.image.path)
         return str(meta.MediaStorageSOPClassUID), str(meta.TransferSyntaxUID)
     except Exception:  # pydicom raises many kinds
         return None
 
 
-def _store(link, parcel: Parcel, kind) -> Outcome:
+def _store(link, task: DeliveryTask, kind) -> DeliveryResult:
     if kind is None:
-        return Outcome(REFUSED, "the file is no DICOM object")
+        return DeliveryResult(REFUSED, "the file is no DICOM object")
     try:
-        answer = link.send_c_store(parcel.image.path)
+        answer = link.send_c_store(task.image.path)
     except ValueError:  # no accepted presentation context
-        return Outcome(REFUSED, "the peer does not take this kind of object or its compression")
+        return DeliveryResult(REFUSED, "the peer does not take this kind of object or its compression")
     except (OSError, AttributeError, RuntimeError) as error:
-        return Outcome(REFUSED, type(error).__name__)
+        return DeliveryResult(REFUSED, type(error).__name__)
     if "Status" not in answer:
-        return Outcome(REFUSED, "no answer")
+        return DeliveryResult(REFUSED, "no answer")
     if answer.Status in STORED:
-        return Outcome(DONE, "duplicate" if answer.Status == DUPLICATE else "stored")
+        return DeliveryResult(DONE, "duplicate" if answer.Status == DUPLICATE else "stored")
     state = LATER if answer.Status in OUT_OF_RESOURCES else REFUSED
-    return Outcome(state, f"the peer answered 0x{answer.Status:04X}")
+    return DeliveryResult(state, f"the peer answered 0x{answer.Status:04X}")
 
 
 class StowSender:
@@ -92,8 +92,8 @@ class StowSender:
     def __init__(self, destination: Destination):
         self._settings = destination.settings
 
-    def __call__(self, parcels: Sequence[Parcel]) -> Iterator[Outcome]:
-        """Raises Unreachable when the server does not answer, or answers that it cannot work (5xx, 429, 401)."""
+    def __call__(self, tasks: Sequence[DeliveryTask]) -> Iterator[DeliveryResult]:
+        """Raises DestinationUnavailable when the server does not answer or cannot work (5xx, 429, 401)."""
         from dicomweb_client.api import DICOMwebClient
 
         answers: list = []
@@ -104,10 +104,10 @@ class StowSender:
             callback=lambda answer, *_arguments, **_options: answers.append(answer),
             timeout=(min(CONNECT_S, timeout), timeout),
         )
-        client.set_http_retry_params(retry=False)  # the courier's own waiting is written down
-        for parcel in parcels:
+        client.set_http_retry_params(retry=False)  # the worker's own waiting is written down
+        for task in tasks:
             answers.clear()
-            yield self._send(client, parcel, answers)
+            yield self._send(client, task, answers)
 
     def _headers(self) -> dict[str, str]:
         variable = self._settings.get("token_variable")
@@ -115,43 +115,43 @@ class StowSender:
             return {}
         token = os.environ.get(variable)
         if not token:
-            raise Unreachable(f"the environment variable {variable} holds no token")
+            raise DestinationUnavailable(f"the environment variable {variable} holds no token")
         return {"Authorization": f"Bearer {token}"}
 
-    def _send(self, client, parcel: Parcel, answers: list) -> Outcome:
+    def _send(self, client, task: DeliveryTask, answers: list) -> DeliveryResult:
         import requests
         from pydicom import dcmread
 
         from BodyPartRouterLib.reading.frame_size import refuse_large_inflated
 
         try:
-            refuse_large_inflated(parcel.image.path)
-            data = dcmread(parcel.image.path)
+            refuse_large_inflated(task.image.path)
+            data = dcmread(task.image.path)
         except Exception:  # pydicom raises many kinds
-            return Outcome(REFUSED, "the file is no DICOM object that can be read")
+            return DeliveryResult(REFUSED, "the file is no DICOM object that can be read")
         try:
             client.store_instances([data])
         except (requests.ConnectionError, requests.Timeout) as error:
-            raise Unreachable(type(error).__name__) from None
+            raise DestinationUnavailable(type(error).__name__) from None
         except Exception:  # raised for refusals and for answers of unusual form; judged by the answer itself
             if not answers:
                 raise
         return _judge(answers[-1])
 
 
-def _judge(answer) -> Outcome:
+def _judge(answer) -> DeliveryResult:
     """PS3.18 10.5.3: 200 all stored, 202 and 409 with a list of what was not."""
     reasons = _failures(answer)
     if reasons and all(reason == DUPLICATE for reason in reasons):
-        return Outcome(DONE, "duplicate")
+        return DeliveryResult(DONE, "duplicate")
     if reasons:
         state = LATER if all(reason in OUT_OF_RESOURCES for reason in reasons) else REFUSED
-        return Outcome(state, "the server answered " + ", ".join(f"0x{reason:04X}" for reason in reasons))
+        return DeliveryResult(state, "the server answered " + ", ".join(f"0x{reason:04X}" for reason in reasons))
     if answer.status_code in (200, 202):
-        return Outcome(DONE, "stored")
+        return DeliveryResult(DONE, "stored")
     if answer.status_code >= 500 or answer.status_code in (401, 403, 404, 429):
-        raise Unreachable(f"the server answered {answer.status_code}")
-    return Outcome(REFUSED, f"the server answered {answer.status_code}")
+        raise DestinationUnavailable(f"the server answered {answer.status_code}")
+    return DeliveryResult(REFUSED, f"the server answered {answer.status_code}")
 
 
 def _failures(answer) -> list[int]:

@@ -19,10 +19,16 @@ TABLE_HEADER = ("file", "class", "probability", "header", "agrees", "rule", "des
 
 @dataclass(frozen=True)
 class Delivery:
-    """kind: folder (target: an absolute path), dicom or stow (a destination's name), open (a module's name)."""
+    """kind: folder (target: an absolute path), dicom or stow (a destination's name), open (a module's name).
+
+    change: header changes of the copy that leaves, as JSON, "" for none. group_key: the series or study that must be
+    complete first, "" for none.
+    """
 
     kind: str
     target: str
+    change: str = ""
+    group_key: str = ""
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,12 @@ class Plan:
 
 
 def make_plan(examined: Examined, rules: Rules) -> Plan:
-    """The deliveries of one image. The same image and rules always give the same plan."""
+    """The deliveries of one image. The same image and rules always give the same plan.
+
+    Nothing is done with an image whose reading ended the process: it is held whatever the rules say.
+    """
+    if examined.stopped:
+        return Plan("none", (), held=True, reason=examined.error)
     rule, actions = rules.choose(examined.subject)
     return plan_of(actions, rule, examined, rules.base)
 

@@ -19,6 +19,15 @@ HOLD = "hold"
 
 
 @dataclass(frozen=True)
+class Sender:
+    """Who sent an image to the service: AE titles of the caller and of the one that it called, and its address."""
+
+    calling_ae: str = ""
+    called_ae: str = ""
+    address: str = ""
+
+
+@dataclass(frozen=True)
 class Subject:
     """What a rule can ask about an image. label: a class or "unknown"; values: header elements by keyword.
 
@@ -31,6 +40,7 @@ class Subject:
     agrees: bool | None = None
     values: Values = field(default_factory=dict)
     readable: bool = True
+    sender: Sender = field(default_factory=Sender)
 
 
 @dataclass(frozen=True)

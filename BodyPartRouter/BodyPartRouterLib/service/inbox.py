@@ -9,9 +9,9 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from BodyPartRouterLib.routing.files import remove_parts, write_new
+from BodyPartRouterLib.routing.folder_files import remove_parts, write_new
 from BodyPartRouterLib.routing.header_values import read_values
-from BodyPartRouterLib.routing.journal import DELIVERED, Image, Journal
+from BodyPartRouterLib.routing.journal import DELIVERED, HELD, Image, Journal
 from BodyPartRouterLib.routing.naming import sha256_of
 from LesionKitLib.run.errors import UnusableInput
 
@@ -45,8 +45,10 @@ class Inbox:
         An image whose writing was not finished was never acknowledged: its sender sends it again.
         """
         remove_parts(self.images)
+        self.journal.make_all_due()
+        self.journal.forget_outages()
         self.journal.finish_complete()
-        self.journal.try_failed_again()
+        self.journal.retry_failed()
         for image in self.journal.delivered():
             with suppress(OSError):
                 image.path.unlink(missing_ok=True)
@@ -79,7 +81,7 @@ class Inbox:
         write_new(image.path, *blocks)
         if self.journal.add(image):
             return image, True
-        if self.journal.state(name) == DELIVERED:  # sent twice at the same time, and delivered in between
+        if self.journal.state(name) in (DELIVERED, HELD):  # sent twice at the same time, and delivered in between
             image.path.unlink(missing_ok=True)
         return image, False
 

@@ -1,4 +1,4 @@
-"""The running service: listener, sorter, one courier for each destination, metrics; started and stopped in order."""
+"""The running service: listener, sorter, one worker for each destination, metrics; started and stopped in order."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from BodyPartRouterLib.routing.delivery import DONE, Courier, Outcome, Patience
-from BodyPartRouterLib.routing.journal import Parcel
+from BodyPartRouterLib.routing.delivery_worker import DeliveryWorker
+from BodyPartRouterLib.routing.journal import DeliveryTask
 from BodyPartRouterLib.routing.plan import FOLDER
+from BodyPartRouterLib.routing.reader_process import ReaderProcess
+from BodyPartRouterLib.routing.retry_policy import DONE, DeliveryResult, RetryPolicy
+from BodyPartRouterLib.routing.route_files import sender_of
 from BodyPartRouterLib.routing.rules import Rules
-from BodyPartRouterLib.routing.run import sender_of
 
 from .inbox import Inbox
 from .listener import Listener, refuse_open_doors
@@ -39,12 +41,13 @@ class Service:
         self.metrics = Metrics(self.inbox.journal.counts)
         self._stop = threading.Event()
         self._arrived, self._sorted = threading.Event(), threading.Event()
-        self._sorter = Sorter(self.inbox, rules, classifier, self.metrics)
+        self._reader = ReaderProcess()
+        self._sorter = Sorter(self.inbox, rules, classifier, self.metrics, self._reader)
         self._listener = Listener(settings, self.inbox, self.metrics, self._arrived.set)
-        patience = Patience(settings.first_wait_s, settings.longest_wait_s, settings.attempts)
+        retry_policy = RetryPolicy(settings.first_wait_s, settings.longest_wait_s, settings.attempts)
         routes = [(FOLDER, None), *((place.kind, name) for name, place in rules.destinations.items())]
         self._couriers = [
-            Courier(self.inbox.journal, sender_of(rules, kind, name), kind, name, patience, self._on_outcome)
+            DeliveryWorker(self.inbox.journal, sender_of(rules, kind, name), kind, name, retry_policy, self._on_result)
             for kind, name in routes
         ]
         self._threads: list[threading.Thread] = []
@@ -63,10 +66,11 @@ class Service:
             self.metrics.stop()
             self.inbox.close()
             raise
+        self._reader.start()
         self._arrived.set()
         self._run("sorter", self._sort)
-        for courier in self._couriers:
-            self._run(f"courier {courier.target or courier.kind}", lambda courier=courier: self._deliver(courier))
+        for worker in self._couriers:
+            self._run(f"worker {worker.target or worker.kind}", lambda worker=worker: self._deliver(worker))
         log.info("Listening on %s, port %d, as %s", self._settings.address, self.port, self._settings.ae_title)
 
     def stop(self) -> None:
@@ -80,6 +84,7 @@ class Service:
             thread.join(max(deadline - time.monotonic(), 0.0))
         if any(thread.is_alive() for thread in self._threads):
             log.warning("A destination does not answer; its images are sent again after the next start")
+        self._reader.close()
         self.metrics.stop()
         self.inbox.close()
         log.info("Stopped")
@@ -102,9 +107,9 @@ class Service:
                 forgotten = time.monotonic()
                 self._attempt(lambda: self.inbox.journal.forget(86400 * self._settings.keep_days))
 
-    def _deliver(self, courier: Courier) -> None:
+    def _deliver(self, worker: DeliveryWorker) -> None:
         while not self._stop.is_set():
-            if not self._attempt(lambda: courier.deliver_due(self._stop)):
+            if not self._attempt(lambda: worker.deliver_due(self._stop)):
                 self._sorted.wait(IDLE_S)
                 self._sorted.clear()
 
@@ -118,14 +123,14 @@ class Service:
                 self._stop.wait(IDLE_S)
             return 0
 
-    def _on_outcome(self, parcel: Parcel, outcome: Outcome, finished: bool) -> None:
-        place = parcel.delivery.target if parcel.delivery.kind != FOLDER else FOLDER
-        if outcome.state != DONE:
+    def _on_result(self, task: DeliveryTask, result: DeliveryResult, finished: bool) -> None:
+        place = task.delivery.target if task.delivery.kind != FOLDER else FOLDER
+        if result.state != DONE:
             self.metrics.failed(place)
-            log.warning("%s: not delivered to %s (%s)", parcel.image.id[:12], place, outcome.note)
+            log.warning("%s: not delivered to %s (%s)", task.image.id[:12], place, result.note)
         elif finished:
-            self.metrics.delivered(parcel.image.held, time.time() - parcel.image.received)
-            log.info("%s: %s", parcel.image.id[:12], "held for a person" if parcel.image.held else "delivered")
+            self.metrics.delivered(task.image.held, time.time() - task.image.received)
+            log.info("%s: %s", task.image.id[:12], "held for a person" if task.image.held else "delivered")
 
 
 def keep_names_out_of_the_log() -> None:

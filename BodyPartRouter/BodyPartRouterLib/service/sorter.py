@@ -9,9 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from BodyPartRouterLib.labels import UNKNOWN
 from BodyPartRouterLib.routing.examination import Examined, examine
+from BodyPartRouterLib.routing.file_reading import Reader, read_file
 from BodyPartRouterLib.routing.journal import Image
 from BodyPartRouterLib.routing.plan import FOLDER, OPEN, Delivery, Plan, make_plan
+from BodyPartRouterLib.routing.reader_process import STOPPED
 from BodyPartRouterLib.routing.rules import Rules
 
 from .inbox import Inbox
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 
     from .metrics import Metrics
 
+MOST_STARTS = 2  # examinations of one image that ended with the program's end
 SAME_UID = "Another image with the same SOP Instance UID was received before."
 log = logging.getLogger(__name__)
 
@@ -28,48 +32,60 @@ log = logging.getLogger(__name__)
 class Sorter:
     """classifier: anything with predict(list[Xray]) -> list[Prediction]."""
 
-    def __init__(self, inbox: Inbox, rules: Rules, classifier: Classifier, metrics: Metrics):
+    def __init__(
+        self, inbox: Inbox, rules: Rules, classifier: Classifier, metrics: Metrics, reader: Reader = read_file
+    ):
         self._inbox, self._rules, self._classifier, self._metrics = inbox, rules, classifier, metrics
+        self._reader = reader
 
     def sort_some(self) -> int:
         """One batch of what waits; how many images."""
         images = self._inbox.journal.waiting(self._rules.service.batch)
         if not images:
             return 0
+        if images[0].starts >= MOST_STARTS:
+            self._hold(images[0], STOPPED)
+            return 1
         started = time.perf_counter()
-        paths = [image.path for image in images]
-        found = examine(paths, self._classifier, self._rules.keywords, batch=len(paths))
-        for image, examined in zip(images, found, strict=True):
-            self._enter(image, examined)
+        self._inbox.journal.begin_examination(images)
+        try:
+            self._examine(images)
+        except Exception:
+            self._inbox.journal.end_examination(images)
+            raise
         self._metrics.batch(time.perf_counter() - started)
         return len(images)
+
+    def _examine(self, images: Sequence[Image]) -> None:
+        paths = [image.path for image in images]
+        found = examine(paths, self._classifier, self._rules.keywords, batch=len(paths), reader=self._reader)
+        for image, examined in zip(images, found, strict=True):
+            self._enter(image, replace(examined, sender=image.sender))
 
     def _enter(self, image: Image, examined: Examined) -> None:
         plan = self._plan(image, examined)
         prediction = examined.prediction
         self._inbox.journal.classify(
-            image,
-            self._in_service(plan),
-            examined.label,
-            prediction.probability if prediction else None,
-            plan.rule,
-            plan.held,
-            plan.reason,
-            removes_source=True,  # it leaves the inbox
+            image, self._in_service(plan), examined.label, prediction.probability if prediction else None
         )
         self._metrics.classified(examined.label)
         log.info("%s: %s, %s", image.id[:12], examined.label, plan.rule)
+
+    def _hold(self, image: Image, reason: str) -> None:
+        plan = self._in_service(Plan("none", (), held=True, reason=reason))
+        self._inbox.journal.classify(image, plan, UNKNOWN, None)
+        log.warning("%s: held (%s)", image.id[:12], reason)
 
     def _plan(self, image: Image, examined: Examined) -> Plan:
         if self._inbox.journal.earlier_with_uid(image):
             return Plan("same UID", (), held=True, reason=SAME_UID)
         return make_plan(examined, self._rules)
 
-    def _in_service(self, plan: Plan) -> Sequence[Delivery]:
+    def _in_service(self, plan: Plan) -> Plan:
         """Held images and those for a module of 3D Slicer go to folders of the service, where people find them."""
-        if plan.held:
-            return (Delivery(FOLDER, str(self._inbox.held)),)
-        return tuple(self._to_folder(delivery) for delivery in plan.deliveries)
+        held = (Delivery(FOLDER, str(self._inbox.held)),)
+        deliveries = held if plan.held else tuple(self._to_folder(delivery) for delivery in plan.deliveries)
+        return replace(plan, deliveries=deliveries, removes_source=True)  # it leaves the inbox
 
     def _to_folder(self, delivery: Delivery) -> Delivery:
         if delivery.kind != OPEN:

@@ -137,10 +137,10 @@ def test_ctrl_c_is_exit_code_130_and_leaves_no_half_file(classifier, images, tmp
 
 
 def test_a_destination_that_is_away_is_told_and_the_images_stay(classifier, images, tmp_path, monkeypatch, capsys):
-    from BodyPartRouterLib.routing import run
-    from BodyPartRouterLib.routing.delivery import Patience
+    from BodyPartRouterLib.routing import route_files as run
+    from BodyPartRouterLib.routing.retry_policy import RetryPolicy
 
-    monkeypatch.setattr(run, "PATIENCE", Patience(0.01, 0.02, 2, endless=False))
+    monkeypatch.setattr(run, "COMMAND_RETRY_POLICY", RetryPolicy(0.01, 0.02, 2, endless=False))
     rules = tmp_path / "rules.yaml"
     destination = "destinations: {a: {type: dicom, host: 127.0.0.1, port: 1, ae_title: A}}\n"
     rules.write_text(f"version: 1\n{destination}rules: [{{when: {{class: spine}}, then: [store: a]}}]\n", "utf-8")
@@ -161,7 +161,7 @@ def test_a_journal_keeps_a_second_run_from_sending_again(classifier, images, tmp
 
 def test_the_status_of_a_service_lists_what_needs_a_person(tmp_path, capsys):
     from BodyPartRouterLib.routing.journal import Image, Journal
-    from BodyPartRouterLib.routing.plan import Delivery
+    from BodyPartRouterLib.routing.plan import Delivery, Plan
 
     rules = tmp_path / "rules.yaml"
     rules.write_text("version: 1\nrules: []\nservice: {data: box}\n", "utf-8")
@@ -172,7 +172,8 @@ def test_the_status_of_a_service_lists_what_needs_a_person(tmp_path, capsys):
     for uid, held in (("1.2", True), ("1.3", False)):
         image = Image(uid, uid, uid, tmp_path / uid, 1.0)
         journal.add(image)
-        journal.classify(image, [Delivery("folder", "x")], "spine", 0.9, "rule 1", held, "too dark" if held else None)
+        plan = Plan("rule 1", (Delivery("folder", "x"),), held=held, reason="too dark" if held else None)
+        journal.classify(image, plan, "spine", 0.9)
     journal.close()
     capsys.readouterr()
     assert main(command) == 0

@@ -11,16 +11,25 @@ from dicom_fixtures import PATIENT
 from router_fixtures import BrightnessClassifier, write_xray, xray_dataset
 
 from BodyPartRouterLib.reading.xray import Xray
-from BodyPartRouterLib.routing import delivery as couriers
-from BodyPartRouterLib.routing.delivery import DONE, LATER, REFUSED, Courier, Outcome, Patience, Unreachable
-from BodyPartRouterLib.routing.examination import examine, find_files
-from BodyPartRouterLib.routing.files import put_file
+from BodyPartRouterLib.routing import delivery_worker as workers
+from BodyPartRouterLib.routing.delivery_worker import DeliveryWorker
+from BodyPartRouterLib.routing.examination import examine
+from BodyPartRouterLib.routing.find_files import find_files
+from BodyPartRouterLib.routing.folder_files import put_file
 from BodyPartRouterLib.routing.header_values import read_values
 from BodyPartRouterLib.routing.journal import CLASSIFIED, DELIVERED, DELIVERING, FAILED, INBOX, Image, Journal
 from BodyPartRouterLib.routing.naming import sha256_of
-from BodyPartRouterLib.routing.plan import FOLDER, Delivery, table_row
+from BodyPartRouterLib.routing.plan import FOLDER, Delivery, Plan, table_row
+from BodyPartRouterLib.routing.retry_policy import (
+    DONE,
+    LATER,
+    REFUSED,
+    DeliveryResult,
+    DestinationUnavailable,
+    RetryPolicy,
+)
+from BodyPartRouterLib.routing.route_files import carry_out, plan_files
 from BodyPartRouterLib.routing.rules import folder_rules, load_rules
-from BodyPartRouterLib.routing.run import carry_out, plan_files
 from LesionKitLib.run.errors import Cancelled, UnusableInput
 from LesionKitLib.run.progress import Progress
 
@@ -240,7 +249,7 @@ def test_what_a_crash_left_of_a_copy_is_written_over(tmp_path):
 def test_a_full_disk_leaves_no_half_file_and_the_image_in_its_place(tmp_path, monkeypatch):
     import errno
 
-    from BodyPartRouterLib.routing import files
+    from BodyPartRouterLib.routing import folder_files as files
 
     def full(_handle):
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -255,7 +264,7 @@ def test_a_full_disk_leaves_no_half_file_and_the_image_in_its_place(tmp_path, mo
 
 
 def _try_briefly(paths, rules):
-    return route(paths, rules, patience=Patience(0.001, 0.002, 2, endless=False))
+    return route(paths, rules, retry_policy=RetryPolicy(0.001, 0.002, 2, endless=False))
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path):
@@ -267,7 +276,7 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path):
 
 
 def test_cancelling_keeps_what_is_delivered_and_leaves_the_rest(tmp_path, monkeypatch):
-    monkeypatch.setattr(couriers, "BATCH", 1)
+    monkeypatch.setattr(workers, "BATCH", 1)
     paths = [write_xray(tmp_path / "in" / f"{n}.dcm", "spine", n) for n in range(3)]
     rules = folder_rules(tmp_path / "out", move=True)
     planned = list(plan_files(paths, rules, BrightnessClassifier()))
@@ -313,7 +322,7 @@ def test_ten_thousand_files_with_one_in_a_hundred_broken(tmp_path, monkeypatch):
     assert sum(one.examined.label == "spine" for one in found) == 9_900
 
 
-# the journal and the courier
+# the journal and the delivery worker
 
 
 @pytest.fixture
@@ -329,32 +338,36 @@ def clock():
 
 @pytest.fixture
 def journal(clock):
-    journal = Journal(clock=clock)
+    journal = Journal(clock=clock, monotonic=clock)
     yield journal
     journal.close()
+
+
+def plan_to(*deliveries):
+    return Plan("rule 1", deliveries)
 
 
 def enter(journal, name="a", *targets, uid=""):
     image = Image(name, uid, f"digest of {name}", Path(name), 1.0)
     assert journal.add(image)
     if targets:
-        journal.classify(image, [Delivery("dicom", target) for target in targets], "spine", 0.9, "rule 1")
+        journal.classify(image, plan_to(*(Delivery("dicom", target) for target in targets)), "spine", 0.9)
     return image
 
 
-def answering(*outcomes):
-    left = list(outcomes)
-    return lambda parcels: [left.pop(0) for _ in parcels]
+def answering(*results):
+    left = list(results)
+    return lambda tasks: [left.pop(0) for _ in tasks]
 
 
 def test_an_image_goes_from_state_to_state_and_is_delivered_after_its_last_delivery(journal):
     image = enter(journal)
     assert journal.state("a") == INBOX and journal.waiting(5) == [image]
-    journal.classify(image, [Delivery("dicom", "x"), Delivery(FOLDER, "y")], "spine", 0.9, "rule 1")
+    journal.classify(image, plan_to(Delivery("dicom", "x"), Delivery(FOLDER, "y")), "spine", 0.9)
     assert journal.state("a") == CLASSIFIED and journal.waiting(5) == []
-    (parcel,) = journal.due("dicom", "x", 5)
-    assert journal.state("a") == DELIVERING and parcel.delivery == Delivery("dicom", "x")
-    assert journal.done(parcel) is False
+    (task,) = journal.due("dicom", "x", 5)
+    assert journal.state("a") == DELIVERING and task.delivery == Delivery("dicom", "x")
+    assert journal.done(task) is False
     (other,) = journal.due(FOLDER, None, 5)
     assert journal.done(other, "there") is True
     assert journal.state("a") == DELIVERED and journal.notes("a") == ["", "there"]
@@ -364,8 +377,8 @@ def test_an_image_goes_from_state_to_state_and_is_delivered_after_its_last_deliv
 def test_an_image_is_taken_up_once(journal):
     image = enter(journal, "a", "x")
     assert journal.add(image) is False
-    journal.classify(image, [Delivery("dicom", "other")], "others", 0.5, "rule 2")  # as after a crash
-    assert [parcel.delivery.target for parcel in journal.due("dicom", None, 5)] == ["x"]
+    journal.classify(image, plan_to(Delivery("dicom", "other")), "others", 0.5)  # as after a crash
+    assert [task.delivery.target for task in journal.due("dicom", None, 5)] == ["x"]
 
 
 def test_the_journal_survives_its_process(tmp_path, clock):
@@ -387,10 +400,12 @@ def test_a_damaged_journal_is_one_sentence(tmp_path):
 
 def test_waits_double_up_to_a_limit(journal, clock):
     enter(journal, "a", "x")
-    courier = Courier(journal, answering(*[Outcome(LATER, "full")] * 9), "dicom", "x", Patience(1, 6, 2), clock=clock)
+    worker = DeliveryWorker(
+        journal, answering(*[DeliveryResult(LATER, "full")] * 9), "dicom", "x", RetryPolicy(1, 6, 2), monotonic=clock
+    )
     waits = []
     for _ in range(5):
-        assert courier.deliver_due() == 1 and courier.deliver_due() == 0
+        assert worker.deliver_due() == 1 and worker.deliver_due() == 0
         waits.append(journal.next_try("dicom", "x") - clock.now)
         clock.now += waits[-1]
     assert waits == [1, 2, 4, 6, 6]
@@ -400,21 +415,21 @@ def test_waits_double_up_to_a_limit(journal, clock):
 def test_a_refused_image_is_given_up_and_tried_again_at_the_next_start(journal, clock):
     enter(journal, "a", "x")
     told = []
-    courier = Courier(
+    worker = DeliveryWorker(
         journal,
-        answering(*[Outcome(REFUSED, "0xC000")] * 2, Outcome(DONE)),
+        answering(*[DeliveryResult(REFUSED, "0xC000")] * 2, DeliveryResult(DONE)),
         "dicom",
         "x",
-        Patience(1, 6, 2),
-        lambda parcel, outcome, finished: told.append((outcome.state, finished)),
+        RetryPolicy(1, 6, 2),
+        lambda task, result, finished: told.append((result.state, finished)),
         clock,
     )
     for _ in range(3):
-        courier.deliver_due()
+        worker.deliver_due()
         clock.now += 100
-    assert journal.state("a") == FAILED and journal.attention()[0]["notes"] == "0xC000"
-    assert journal.try_failed_again() == 1
-    courier.deliver_due()
+    assert journal.state("a") == FAILED and journal.needs_person()[0]["notes"] == "0xC000"
+    assert journal.retry_failed() == 1
+    worker.deliver_due()
     assert journal.state("a") == DELIVERED
     assert told == [(REFUSED, False), (REFUSED, False), (DONE, True)]
 
@@ -424,16 +439,16 @@ def test_an_outage_of_the_destination_does_not_count_against_its_images(journal,
         enter(journal, name, "x")
     enter(journal, "c", "y")
 
-    def away(parcels):
-        raise Unreachable("no connection")
+    def away(tasks):
+        raise DestinationUnavailable("no connection")
 
-    courier = Courier(journal, away, "dicom", "x", Patience(1, 4, 2), clock=clock)
+    worker = DeliveryWorker(journal, away, "dicom", "x", RetryPolicy(1, 4, 2), monotonic=clock)
     for _ in range(10):
-        courier.deliver_due()
-        clock.now = courier.paused_until
-    assert (courier.outages, courier.outage) == (10, "no connection")
-    assert [parcel.attempts for parcel in journal.due("dicom", "x", 5)] == [0, 0]
-    other = Courier(journal, answering(Outcome(DONE)), "dicom", "y", clock=clock)
+        worker.deliver_due()
+        clock.now = worker.paused_until
+    assert (worker.outages, worker.outage) == (10, "no connection")
+    assert [task.attempts for task in journal.due("dicom", "x", 5)] == [0, 0]
+    other = DeliveryWorker(journal, answering(DeliveryResult(DONE)), "dicom", "y", monotonic=clock)
     assert other.deliver_due() == 1  # the others go on
 
 
@@ -441,11 +456,11 @@ def test_a_connection_lost_midway_leaves_the_rest_waiting(journal, clock):
     for name in "abc":
         enter(journal, name, "x")
 
-    def breaking(parcels):
-        yield Outcome(DONE)
-        raise Unreachable("the connection was lost")
+    def breaking(tasks):
+        yield DeliveryResult(DONE)
+        raise DestinationUnavailable("the connection was lost")
 
-    Courier(journal, breaking, "dicom", "x", clock=clock).deliver_due()
+    DeliveryWorker(journal, breaking, "dicom", "x", monotonic=clock).deliver_due()
     assert [journal.state(name) for name in "abc"] == [DELIVERED, DELIVERING, DELIVERING]
     assert len(journal.due("dicom", "x", 5)) == 2
 
@@ -455,7 +470,10 @@ def test_a_stop_ends_the_batch_after_the_image_at_hand(journal, clock):
         enter(journal, name, "x")
     stop = threading.Event()
     stop.set()
-    assert Courier(journal, answering(*[Outcome(DONE)] * 3), "dicom", "x", clock=clock).deliver_due(stop) == 1
+    assert (
+        DeliveryWorker(journal, answering(*[DeliveryResult(DONE)] * 3), "dicom", "x", monotonic=clock).deliver_due(stop)
+        == 1
+    )
 
 
 def test_of_two_images_with_one_uid_only_the_later_one_is_suspicious(journal):
@@ -467,7 +485,9 @@ def test_of_two_images_with_one_uid_only_the_later_one_is_suspicious(journal):
 def test_delivered_images_are_forgotten_after_a_while(journal, clock):
     for name in "ab":
         enter(journal, name, "x")
-    Courier(journal, answering(Outcome(DONE), Outcome(LATER)), "dicom", "x", clock=clock).deliver_due()
+    DeliveryWorker(
+        journal, answering(DeliveryResult(DONE), DeliveryResult(LATER)), "dicom", "x", monotonic=clock
+    ).deliver_due()
     clock.now += 100
     assert (journal.forget(200), journal.forget(50)) == (0, 1)
     assert journal.state("a") is None and journal.state("b") == DELIVERING

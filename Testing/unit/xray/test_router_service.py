@@ -13,6 +13,7 @@ from router_fixtures import BrightnessClassifier, write_xray
 from router_peers import DCMTK, ServiceProcess, StoreScp, StowServer, echo, free_port, send, wait_until
 
 from BodyPartRouterLib.routing.rules import load_rules
+from BodyPartRouterLib.service.inbox import Inbox
 from BodyPartRouterLib.service.service import Service
 from LesionKitLib.run.errors import UnusableInput
 
@@ -113,7 +114,7 @@ def test_each_object_goes_where_its_rule_says(run, archive, web):
         "adult_chest", "pediatric_chest", "abdomen", "spine", "unknown"
     )
     assert code == 0
-    running.settle(delivered=5)
+    running.settle(delivered=4, held=1)
     assert running.files("sorted/adult_chest") == [f"{adult}.dcm"]
     assert archive.objects == sorted([child, spine])
     assert web.objects == [belly]
@@ -165,9 +166,9 @@ def test_another_object_with_the_same_uid_is_held(run):
     running = run()
     for seed in (1, 2):
         assert running.send("adult_chest", first_seed=seed, SOPInstanceUID="1.2.3")[0] == 0
-    running.settle(delivered=2)
+    running.settle(delivered=1, held=1)
     assert running.files("sorted/adult_chest") == ["1.2.3.dcm"] == running.files("data/held")
-    (held,) = running.service.inbox.journal.attention()
+    (held,) = running.service.inbox.journal.needs_person()
     assert held["reason"] == "Another image with the same SOP Instance UID was received before."
 
 
@@ -179,7 +180,7 @@ def test_what_is_no_image_is_held(run):
     report = dicom_image(picture("spine"), STRUCTURED_REPORT, "SR")
     del report.PixelData, report.Rows, report.Columns
     assert running.send_files([save(report, running.folder / "report.dcm")]) == 0
-    running.settle(delivered=1)
+    running.settle(held=1)
     assert len(running.files("data/held")) == 1
 
 
@@ -246,7 +247,7 @@ def test_an_image_that_a_destination_keeps_refusing_is_given_up_but_kept(run, we
 
 
 def test_a_token_comes_from_the_environment(tmp_path, web, monkeypatch):
-    from BodyPartRouterLib.routing.run import carry_out, plan_files
+    from BodyPartRouterLib.routing.route_files import carry_out, plan_files
 
     monkeypatch.setenv("WEB_TOKEN", "secret")
     text = f"version: 1\ndestinations: {{web: {{type: stow, url: '{web.url}', token_variable: WEB_TOKEN}}}}\n"
@@ -279,10 +280,10 @@ def test_a_classifier_that_fails_holds_the_image_and_the_service_lives_on(run):
 
     running = run(classifier=Failing())
     running.send("adult_chest")
-    running.settle(delivered=1)
+    running.settle(held=1)
     assert len(running.files("data/held")) == 1
     running.send("adult_chest", first_seed=5)
-    running.settle(delivered=2)
+    running.settle(delivered=1, held=1)
     assert len(running.files("sorted/adult_chest")) == 1
 
 
@@ -348,6 +349,27 @@ def test_sigterm_ends_the_service_in_order_and_its_log_and_metrics_name_nobody(t
         assert part not in service.log
     assert "delivered" in service.log and "Stopped" in service.log and "Traceback" not in service.log
     assert len(list((tmp_path / "data" / "inbox").iterdir())) == 1  # what waits for the archive
+
+
+def test_an_image_that_kills_the_service_twice_is_held_and_the_others_arrive(tmp_path, monkeypatch):
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(RULES.format(archive=1, web="http://127.0.0.1:1", more="batch: 3"), "utf-8")
+    inbox = Inbox(tmp_path / "data")
+    for n, label in enumerate(("adult_chest", "others", "adult_chest")):
+        inbox.store(str(n), write_xray(tmp_path / f"{n}.dcm", label, n).read_bytes())
+    inbox.close()
+    monkeypatch.setenv("DEADLY_CLASS", "others")
+    service = ServiceProcess(rules)
+    try:
+        for _ in range(2):
+            service.start()
+            assert service.wait() == -9
+        service.start()
+        wait_until(lambda: len(list((tmp_path / "sorted" / "adult_chest").glob("*.dcm"))) == 2)
+        wait_until(lambda: len(list((tmp_path / "data" / "held").glob("*.dcm"))) == 1)
+        assert service.terminate() == 0
+    finally:
+        service.close()
 
 
 def test_every_object_arrives_exactly_once_though_the_service_is_killed(tmp_path):

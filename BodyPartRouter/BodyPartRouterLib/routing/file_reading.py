@@ -1,0 +1,49 @@
+"""One file read for the router: pixels, or a sentence that says why not, and the header elements that rules ask for."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from LesionKitLib.run.errors import Cancelled, MissingResource, UnusableInput
+
+from .header_values import Values, read_values
+
+if TYPE_CHECKING:
+    from BodyPartRouterLib.reading.xray import Xray
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """xray: None when the pixels cannot be read, then error says why. stopped: reading it ended the process."""
+
+    values: Values = field(default_factory=dict)
+    xray: Xray | None = None
+    error: str = ""
+    stopped: bool = False
+
+
+Reader = Callable[[Path, frozenset[str]], Reading]
+
+
+def read_file(path: Path, keywords: frozenset[str]) -> Reading:
+    """In this process. Raises MissingResource when a decoder is not installed, and Cancelled."""
+    from BodyPartRouterLib.reading.decoding import read_xray
+
+    values = read_values(path, keywords)
+    try:
+        return Reading(values, read_xray(path))
+    except (Cancelled, MissingResource):
+        raise
+    except UnusableInput as error:
+        return Reading(values, error=str(error))
+    except MemoryError:
+        return Reading(values, error="The image is too large for the memory of this computer.")
+    except Exception as error:  # whatever a damaged file makes a decoder raise; its text may quote the header
+        log.warning("An image could not be read: %s", type(error).__name__)
+        return Reading(values, error="The file is damaged.")
