@@ -76,12 +76,13 @@ def write_series(
 
     Stored values are HU + 1024. change(data, n) may alter the nth file before it is saved; elements go to every file.
     """
-    series = generate_uid()
+    series, study = generate_uid(), generate_uid()
     normal = np.cross(orientation[:3], orientation[3:])
     paths = []
     for n, place in enumerate(places):
         data = dicom_image(
             slice_hu(place, rows, columns) + 1024,
+            StudyInstanceUID=study,
             SeriesInstanceUID=series,
             SeriesNumber=number,
             ImageType=["ORIGINAL", "PRIMARY", "AXIAL"],

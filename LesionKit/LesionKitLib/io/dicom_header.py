@@ -1,37 +1,51 @@
 """What DICOM files say about themselves: which are images, of what kind, where they lie, whether they are whole.
 
-Headers are read with pydicom up to the pixel data, and only the technical elements listed here: no name, identifier or
-date of a person is looked at.
+Headers are read up to the pixel data, and only the technical elements listed here: of the person only a digest is kept,
+by which images of different patients are told apart.
 """
 
 from __future__ import annotations
 
-import struct
+import hashlib
+import warnings
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
+from .dicom_file import NO_PIXELS, DicomFile, is_dicom, read_dicom_file
+from .dicom_rescale import Rescale, padding_of, rescale_of
+from .dicom_traits import (
+    PRIVATE_TAGS,
+    TRAIT_TAGS,
+    b_value_of,
+    image_kind,
+    map_name,
+    private_b_value,
+    traits_of,
+)
+from .dicom_values import frame_values, integer, iso_date, number, numbers, text, words
 
-DAMAGED = "cut short (truncated); copy the series again"
-NO_PIXELS = "without pixel data"
+__all__ = ["COLOR", "Frame", "Header", "Scan", "is_dicom", "scan_files"]
+
 COLOR = "in color (RGB or palette), but gray values are needed"
-UNEVEN_SCALE = "frames of one file with different rescaling, which is not supported"
+MOSAIC = "mosaics (many slices in one picture), which are not read; export them as single slices"
+BAD_HEADER = "with a header that cannot be parsed"
 
 # Kinds of objects that carry or refer to images without being one.
 _NOT_IMAGES = {
     "SR", "PR", "KO", "RTSTRUCT", "RTPLAN", "RTDOSE", "RTRECORD", "SEG", "REG", "DOC", "PLAN", "FID", "AU", "ECG", "HD",
 }  # fmt: skip
-# How files without the DICM mark begin: group length, character set, image type or SOP class; or a bare meta group.
-_OLD_STARTS = tuple(bytes((8, 0, element, 0)) for element in (0, 5, 8, 16, 18, 22)) + (bytes((2, 0, 0, 0)),)
-_LOCALIZER_WORDS = {"LOCALIZER", "SCOUT", "TOPOGRAM", "SURVIEW", "SCANOGRAM"}
+_PERSON = ("PatientID", "PatientName", "PatientBirthDate")
 _TAGS = [
-    "SOPClassUID", "SOPInstanceUID", "Modality", "ImageType", "SeriesInstanceUID", "SeriesNumber", "AcquisitionNumber",
-    "InstanceNumber", "BodyPartExamined", "PatientPosition", "SliceThickness", "ConvolutionKernel",
-    "ContrastBolusAgent", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "ImagerPixelSpacing",
-    "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated",
-    "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleSlope", "RescaleIntercept",
+    "SOPClassUID", "SOPInstanceUID", "Modality", "ImageType", "FrameType", "StudyInstanceUID", "SeriesInstanceUID",
+    "SeriesNumber", "SeriesDescription", "AcquisitionNumber", "InstanceNumber", "BodyPartExamined", "PatientPosition",
+    "SliceThickness", "ContrastBolusAgent", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing",
+    "ImagerPixelSpacing", "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation",
+    "BitsAllocated", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleSlope",
+    "RescaleIntercept", "RescaleType", "ModalityLUTSequence", "RealWorldValueMappingSequence",
     "EncryptedAttributesSequence", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
+    "AcquisitionDateTime", "AcquisitionTime", "ContentTime", "TriggerTime", *_PERSON, *TRAIT_TAGS, *PRIVATE_TAGS,
 ]  # fmt: skip
 
 
@@ -48,16 +62,21 @@ class Header:
     slice_thickness: float | None = None  # mm
     kernel: str = ""
     contrast: bool = False  # a contrast agent is named
+    study_uid: str = ""
+    date: str = ""  # of the study, YYYY-MM-DD
+    description: str = ""  # of the series
+    study_description: str = ""
+    protocol: str = ""
+    sop_class: str = ""
+    b_value: float | None = None  # s/mm2
+    echo_time: float | None = None  # ms
+    inversion_time: float | None = None  # ms
+    map_name: str = ""  # ADC, CBF, ... where it is a parametric map
 
     @property
     def kind(self) -> str:
-        """localizer, secondary (screen capture, dose page), derived (reformat, projection) or original."""
-        words = {word.upper() for word in self.image_type}
-        if words & _LOCALIZER_WORDS:
-            return "localizer"
-        if len(self.image_type) > 1 and self.image_type[1].upper() == "SECONDARY":
-            return "secondary"
-        return "derived" if words & {"DERIVED", "MIP", "MPR", "PROJECTION IMAGE"} else "original"
+        """localizer, secondary (screen capture, dose page), projection (MIP), derived (reformat) or original."""
+        return image_kind(self.image_type, self.sop_class)
 
 
 @dataclass(frozen=True)
@@ -66,6 +85,7 @@ class Frame:
 
     path: Path
     frame: int
+    frames: int  # of the file
     header: Header
     shape: tuple[int, int]  # rows, columns
     spacing: tuple[float, float] | None  # mm along i (columns), j (rows)
@@ -74,7 +94,11 @@ class Frame:
     acquisition: int
     instance: int
     sop_uid: str
-    padding: tuple[float, float] | None  # lowest and highest padding value after rescaling
+    rescale: Rescale
+    padding: tuple[float, float] | None  # lowest and highest padding value in the modality's units
+    patient: str  # a digest: only to tell patients apart
+    traits: Mapping[str, object] = field(default_factory=dict, compare=False)  # see dicom_traits
+    time: tuple[str, ...] = ()  # when it was taken, sortable
     defect: str = ""  # why its pixels cannot be used
 
 
@@ -84,207 +108,158 @@ class Scan:
 
     frames: list[Frame] = field(default_factory=list)
     not_images: Counter = field(default_factory=Counter)  # modality -> files
-    damaged: int = 0
+    media_directories: list[Path] = field(default_factory=list)  # DICOMDIR
+    without_image: int = 0  # the file ends before an image begins
+    damaged: int = 0  # the header cannot be parsed, or says too little to be an image
     encrypted: int = 0
-    unreadable: int = 0
-
-
-def is_dicom(path: Path) -> bool:
-    """Whether the file begins like DICOM: the DICM mark, or (old files without it) an element of group 0002 or 0008."""
-    try:
-        with open(path, "rb") as stream:
-            head = stream.read(132)
-    except OSError:
-        return False
-    return head[128:132] == b"DICM" or head.startswith(_OLD_STARTS)
+    unreadable: int = 0  # reading is not permitted
+    empty: int = 0  # files of 0 bytes
+    other: list[Path] = field(default_factory=list)  # not DICOM
 
 
 def scan_files(files: list[Path]) -> Scan:
-    """Every DICOM image among the files, and counts of what else there was. Other files are passed over."""
+    """Every DICOM image among the files, and what else there was."""
     scan = Scan()
-    for file in files:
-        if is_dicom(file):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom's about values that break the standard; what matters is checked here
+        for file in files:
             _scan_file(file, scan)
     return scan
 
 
 def _scan_file(path: Path, scan: Scan) -> None:
-    import pydicom
-
     try:
-        with open(path, "rb") as stream:
-            data = pydicom.dcmread(stream, stop_before_pixels=True, force=True, specific_tags=_TAGS)
-            stream_at_pixels = stream.tell()
-            modality = str(data.get("Modality", "") or "")
-            if modality in _NOT_IMAGES or "DICOMDIR" in path.name.upper():
-                scan.not_images[modality or "DICOMDIR"] += 1
-                return
-            defect = _pixel_defect(stream, stream_at_pixels, path.stat().st_size, data)
-        if not data.get("Rows") or not data.get("SOPClassUID"):
-            scan.encrypted += "EncryptedAttributesSequence" in data
-            if data.get("SOPClassUID") and data.get("SeriesInstanceUID") and not defect:
-                scan.not_images[modality] += 1
-            else:
-                scan.damaged += 1
-            return
-        if defect == NO_PIXELS and "EncryptedAttributesSequence" in data:
-            scan.encrypted += 1
-        scan.frames.extend(_frames(path, data, defect))
-    except PermissionError:
+        if not path.stat().st_size:
+            scan.empty += 1
+        elif not is_dicom(path):
+            with open(path, "rb"):
+                scan.other.append(path)
+        else:
+            _scan_dicom(read_dicom_file(path, _TAGS), scan)
+    except OSError:
         scan.unreadable += 1
+    except EOFError:
+        scan.without_image += 1
     except Exception:  # pydicom raises many kinds on damaged files; whatever it is, the file is of no use
         scan.damaged += 1
 
 
-def _pixel_defect(stream, start: int, size: int, data) -> str:
-    """What is wrong with the pixel data element that should begin at ``start``, judged by lengths alone."""
-    syntax = str(data.file_meta.get("TransferSyntaxUID", "")) if hasattr(data, "file_meta") else ""
-    if syntax == "1.2.840.10008.1.2.1.99":  # deflated: the element lies in a compressed stream
-        return ""
-    implicit, little = data.original_encoding
-    order = "<" if little else ">"
-    stream.seek(start)
-    head = stream.read(8 if implicit else 12)
-    if len(head) < (8 if implicit else 12) or struct.unpack(order + "HH", head[:4]) != (0x7FE0, 0x0010):
-        return NO_PIXELS
-    (length,) = struct.unpack(order + "I", head[-4:])
-    if length == 0xFFFFFFFF:
-        return _fragment_defect(stream, size, order)
-    frames = int(data.get("NumberOfFrames", 1) or 1)
-    samples = int(data.get("SamplesPerPixel", 1) or 1)
-    bits = int(data.get("Rows", 0)) * int(data.get("Columns", 0)) * frames * samples * int(data.get("BitsAllocated", 0))
-    if length == 0:
-        return NO_PIXELS
-    return DAMAGED if length < bits // 8 or start + len(head) + length > size else ""
+def _scan_dicom(file: DicomFile, scan: Scan) -> None:
+    data, defect = file.data, file.pixel_defect
+    modality = text(data.get("Modality"))
+    if file.is_media_directory:
+        scan.media_directories.append(file.path)
+    elif modality in _NOT_IMAGES:
+        scan.not_images[modality] += 1
+    elif data.get("Rows") and data.get("SOPClassUID"):
+        if defect == NO_PIXELS and file.is_encrypted:
+            scan.encrypted += 1
+        scan.frames.extend(_frames(file))
+    elif file.is_encrypted:
+        scan.encrypted += 1
+    elif data.get("SOPClassUID") and not _is_image_class(data.SOPClassUID):
+        scan.not_images[modality or "unknown"] += 1
+    elif defect == NO_PIXELS:
+        scan.without_image += 1
+    else:
+        scan.damaged += 1
 
 
-def _fragment_defect(stream, size: int, order: str) -> str:
-    """Walks the fragments of compressed pixel data; each must be whole and a delimiter must end them."""
-    payload, items = 0, 0
-    while True:
-        head = stream.read(8)
-        if len(head) < 8:
-            return DAMAGED
-        group, element, length = struct.unpack(order + "HHI", head)
-        if (group, element) == (0xFFFE, 0xE0DD):
-            return "" if payload else NO_PIXELS
-        if (group, element) != (0xFFFE, 0xE000) or stream.tell() + length > size:
-            return DAMAGED
-        payload += length if items else 0  # the first item is the offset table
-        items += 1
-        stream.seek(length, 1)
+def _is_image_class(uid) -> bool:
+    """Whether objects of this SOP class are images; by the names of the standard's classes."""
+    from pydicom.uid import UID
+
+    return "Image Storage" in UID(str(uid)).name
 
 
-def _frames(path: Path, data, defect: str) -> list[Frame]:
-    samples, photometric = _integer(data.get("SamplesPerPixel")), str(data.get("PhotometricInterpretation", ""))
-    gray = samples in (None, 1) and photometric in ("", "MONOCHROME1", "MONOCHROME2")
-    single = Frame(
-        path=path,
-        frame=0,
-        header=_header(data),
-        shape=(int(data.Rows), int(data.Columns)),
-        spacing=_spacing(data.get("PixelSpacing") or data.get("ImagerPixelSpacing")),
-        position=_numbers(data.get("ImagePositionPatient"), 3),
-        orientation=_numbers(data.get("ImageOrientationPatient"), 6),
-        acquisition=_integer(data.get("AcquisitionNumber")) or 0,
-        instance=_integer(data.get("InstanceNumber")) or 0,
-        sop_uid=str(data.get("SOPInstanceUID", "")),
-        padding=_padding(data),
-        defect=defect or ("" if gray else COLOR),
-    )
-    count = _integer(data.get("NumberOfFrames")) or 1
-    groups = data.get("PerFrameFunctionalGroupsSequence")
-    if count == 1 and not groups:
-        return [single]
-    shared = (data.get("SharedFunctionalGroupsSequence") or [None])[0]
-    if not groups or len(groups) != count:
-        return [replace(single, frame=n, position=None, instance=n) for n in range(count)]
-    # SimpleITK applies the first frame's rescaling to all
-    scales = {
-        (_number(item[0].get("RescaleSlope")), _number(item[0].get("RescaleIntercept")))
-        for item in (group.get("PixelValueTransformationSequence") for group in groups)
-        if item
-    }
-    if len(scales) > 1:
-        single = replace(single, defect=single.defect or UNEVEN_SCALE)
-    return [_multiframe(single, n, group, shared) for n, group in enumerate(groups)]
+def _frames(file: DicomFile) -> list[Frame]:
+    each = frame_values(file.data)
+    known: dict[tuple, Header] = {}  # frames of one file share few headers
+    private = private_b_value(file.data)
+    person = "|".join(text(file.data.get(keyword)) for keyword in _PERSON[:2])
+    patient = hashlib.sha256(person.encode()).hexdigest() if person.strip("|") else ""
+    return [_frame(file, number, values, len(each), private, patient, known) for number, values in enumerate(each)]
 
 
-def _multiframe(single: Frame, number: int, group, shared) -> Frame:
-    """One frame of an enhanced (multi-frame) object: the frame's own functional groups go before the shared ones."""
-
-    def find(sequence: str, keyword: str):
-        for source in (group, shared):
-            items = source.get(sequence) if source is not None else None
-            if items and items[0].get(keyword) is not None:
-                return items[0].get(keyword)
-        return None
-
-    thickness = _number(find("PixelMeasuresSequence", "SliceThickness"))
-    return replace(
-        single,
-        frame=number,
-        header=replace(single.header, slice_thickness=thickness or single.header.slice_thickness),
-        spacing=_spacing(find("PixelMeasuresSequence", "PixelSpacing")) or single.spacing,
-        position=_numbers(find("PlanePositionSequence", "ImagePositionPatient"), 3),
-        orientation=_numbers(find("PlaneOrientationSequence", "ImageOrientationPatient"), 6),
-        instance=number,
-        sop_uid=f"{single.sop_uid}#{number}",
-        padding=None,
+def _frame(
+    file: DicomFile, index: int, values: Mapping, count: int, private: float | None, patient: str, known: dict
+) -> Frame:
+    rescale = rescale_of(values)
+    b_value = b_value_of(values, private)
+    header = _header(values, rescale.unit, b_value)
+    header = known.setdefault(header, header)
+    photometric = text(values.get("PhotometricInterpretation"))
+    color = (integer(values.get("SamplesPerPixel")) or 1) > 1 or photometric not in ("", "MONOCHROME1", "MONOCHROME2")
+    mosaic = "MOSAIC" in (word.upper() for word in header.image_type) and count == 1
+    uid = text(values.get("SOPInstanceUID"))
+    return Frame(
+        path=file.path,
+        frame=index,
+        frames=count,
+        header=header,
+        shape=(int(values["Rows"]), int(values["Columns"])),
+        spacing=_spacing(values.get("PixelSpacing")) or _spacing(values.get("ImagerPixelSpacing")),
+        position=_position(values, count),
+        orientation=numbers(values.get("ImageOrientationPatient"), 6),
+        acquisition=integer(values.get("AcquisitionNumber")) or 0,
+        instance=index if count > 1 else integer(values.get("InstanceNumber")) or 0,
+        sop_uid=uid if count == 1 else f"{uid}#{index}",
+        rescale=rescale,
+        padding=padding_of(values, rescale),
+        patient=patient,
+        traits=traits_of(values, header, b_value, color),
+        time=_time(values),
+        defect=file.pixel_defect or (COLOR if color else MOSAIC if mosaic else ""),
     )
 
 
-def _header(data) -> Header:
-    kernel = data.get("ConvolutionKernel") or ""
+def _position(values: Mapping, count: int) -> tuple[float, ...] | None:
+    """Where the frame lies; a position that belongs to a whole multi-frame file says nothing about its frames."""
+    if count == 1:
+        return numbers(values.get("ImagePositionPatient"), 3)
+    groups = getattr(values, "maps", ())[:-1]
+    return next((numbers(one["ImagePositionPatient"], 3) for one in groups if "ImagePositionPatient" in one), None)
+
+
+def _header(values: Mapping, unit: str, b_value: float | None) -> Header:
+    image_type = words(values.get("FrameType")) or words(values.get("ImageType"))
+    description = text(values.get("SeriesDescription"))
     return Header(
-        modality=str(data.get("Modality", "") or ""),
-        image_type=tuple(str(word) for word in data.get("ImageType") or ()),
-        body_part=str(data.get("BodyPartExamined", "") or ""),
-        patient_position=str(data.get("PatientPosition", "") or ""),
-        series_uid=str(data.get("SeriesInstanceUID", "") or ""),
-        series_number=_integer(data.get("SeriesNumber")),
-        slice_thickness=_number(data.get("SliceThickness")),
-        kernel=kernel if isinstance(kernel, str) else " ".join(str(part) for part in kernel),
-        contrast=bool(data.get("ContrastBolusAgent")),
+        modality=text(values.get("Modality")),
+        image_type=image_type,
+        body_part=text(values.get("BodyPartExamined")),
+        patient_position=text(values.get("PatientPosition")),
+        series_uid=text(values.get("SeriesInstanceUID")),
+        series_number=integer(values.get("SeriesNumber")),
+        slice_thickness=number(values.get("SliceThickness")),
+        kernel=text(values.get("ConvolutionKernel")),
+        contrast=bool(values.get("ContrastBolusAgent")),
+        study_uid=text(values.get("StudyInstanceUID")),
+        date=iso_date(values.get("StudyDate")),
+        description=description,
+        study_description=text(values.get("StudyDescription")),
+        protocol=text(values.get("ProtocolName")),
+        sop_class=text(values.get("SOPClassUID")),
+        b_value=b_value,
+        echo_time=number(values.get("EffectiveEchoTime")) or number(values.get("EchoTime")),
+        inversion_time=number(values.get("InversionTime")) or number(values.get("InversionTimes")),
+        map_name=map_name(image_type, description, unit, b_value),
     )
 
 
-def _padding(data) -> tuple[float, float] | None:
-    """The padding values in modality units, lowest and highest."""
-    value = _number(data.get("PixelPaddingValue"))
-    if value is None:
-        return None
-    limit = _number(data.get("PixelPaddingRangeLimit"))
-    stored = [value, value if limit is None else limit]
-    if _integer(data.get("PixelRepresentation")) == 1:  # often written as unsigned although the pixels are signed
-        stored = [number - 65536 if number > 32767 else number for number in stored]
-    slope, intercept = _number(data.get("RescaleSlope")), _number(data.get("RescaleIntercept"))
-    scaled = [number * (1 if slope is None else slope) + (intercept or 0) for number in stored]
-    return min(scaled), max(scaled)
-
-
-def _number(value) -> float | None:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return None
-    return number if np.isfinite(number) else None
-
-
-def _integer(value) -> int | None:
-    number = _number(value)
-    return None if number is None else int(number)
-
-
-def _numbers(values, count: int) -> tuple[float, ...] | None:
-    try:
-        numbers = tuple(float(value) for value in values)
-    except (TypeError, ValueError):
-        return None
-    return numbers if len(numbers) == count and np.isfinite(numbers).all() else None
+def _time(values: Mapping) -> tuple[str, ...]:
+    """When it was taken: date and time of the acquisition, time within the heart's cycle, time of the image."""
+    said = [text(values.get(keyword)) for keyword in ("FrameAcquisitionDateTime", "AcquisitionDateTime")]
+    trigger = number(values.get("TriggerTime")) or number(values.get("NominalCardiacTriggerDelayTime")) or 0.0
+    return (
+        said[0] or said[1],
+        text(values.get("AcquisitionTime")),
+        f"{trigger:012.3f}",
+        text(values.get("ContentTime")),
+    )
 
 
 def _spacing(values) -> tuple[float, float] | None:
     """DICOM gives the distance between rows first; here i (columns) comes first."""
-    numbers = _numbers(values, 2)
-    return (numbers[1], numbers[0]) if numbers and min(numbers) > 0 else None
+    pair = numbers(values, 2)
+    return (pair[1], pair[0]) if pair and min(pair) > 0 else None

@@ -19,8 +19,10 @@ from LesionKitLib.imaging.volume import Volume, to_sitk
 from LesionKitLib.run.errors import UnusableInput
 
 from .atomic import atomic_file, shown
+from .dicom_choice import ANY
 from .dicom_header import Header
-from .dicom_series import SeriesInfo, list_series, read_dicom
+from .dicom_listing import SeriesInfo, list_series
+from .dicom_series import read_dicom
 from .digest import files_digest
 from .file_kind import DICOM, METAIMAGE, NIFTI, NRRD, ending_of, kind_of, sentence_for_unknown
 from .image_folder import image_in
@@ -47,12 +49,19 @@ def read_volume(path: str | os.PathLike, series: str | int | None = None) -> Vol
     return read_volume_and_header(path, series)[0]
 
 
-def read_volume_and_header(path: str | os.PathLike, series: str | int | None = None) -> tuple[Volume, Header]:
+def read_volume_and_header(
+    path: str | os.PathLike,
+    series: str | int | None = None,
+    group: str | int | None = None,
+    task: str = ANY,
+    identify: bool = False,
+) -> tuple[Volume, Header]:
     """The image at ``path`` and what DICOM says about it (an empty Header for other formats).
 
-    path: a NIfTI, Analyze, NRRD or MetaImage file, a folder with one of them, a DICOM folder, or one DICOM file, which
-    stands for its series. series: which series of a DICOM folder (SeriesInstanceUID, number, or 1-based index); see
-    dicom_series.read_dicom for the rule without it. Values: rescaled (HU for CT); uint8 stays, else int16 where it
+    path: a NIfTI, Analyze, NRRD or MetaImage file, a folder with one of them, a DICOM folder or DICOMDIR, or one DICOM
+    file, which stands for its series. series: which series of a DICOM folder (SeriesInstanceUID, number, or 1-based
+    index); group: which of the series' groups of images; task: "chest_ct", "brain_mr" or "any", by whose rules both are
+    chosen without them; identify: whether Volume.source names the patient; see dicom_series.read_dicom. Values: rescaled (HU for CT); uint8 stays, else int16 where it
     holds every value exactly, else int32 (whole numbers) or float32. Volume.source names the file; Volume.notes say
     what the file leaves unsaid. Memory: about twice the array.
     Raises UnusableInput with one sentence for everything that is no complete 3-D gray-value image.
@@ -63,13 +72,13 @@ def read_volume_and_header(path: str | os.PathLike, series: str | int | None = N
             raise UnusableInput("The input does not exist.")
         image = image_in(path) if path.is_dir() else path
         if image is None:
-            return read_dicom(path, series)
+            return read_dicom(path, series, group, task, identify)
         kind = kind_of(image)
         if kind == DICOM:
-            return read_dicom(image, series)
+            return read_dicom(image, series, group, task, identify)
         if kind not in _READERS:
             raise UnusableInput(sentence_for_unknown(image))
-        if series is not None:
+        if series is not None or group is not None:
             raise UnusableInput("A series can be chosen only where the input is DICOM.")
         return _with_source(image, *_READERS[kind](image)), Header()
     except PermissionError as error:
