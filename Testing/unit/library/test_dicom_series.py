@@ -407,9 +407,7 @@ def test_a_stray_damaged_file_beside_a_whole_series_is_noted(tmp_path):
     stray.write_bytes(stray.read_bytes()[:300])
     volume = read_volume(tmp_path)
     assert_slices(volume)
-    assert volume.notes == (
-        "1 file ends before its image begins (cut short, truncated, or never an image); left out.",
-    )
+    assert volume.notes == ("1 file ends before its image begins (cut short, truncated, or never an image); left out.",)
 
 
 def test_images_without_pixel_data_are_refused(tmp_path):
