@@ -51,6 +51,7 @@ def run(options: argparse.Namespace) -> None:
 def print_result(result) -> None:
     """The measurements as a table for people."""
     from CovidLungQuantLib.classification.decision import DISCLAIMER
+    from CovidLungQuantLib.measurement.severity import score_text
 
     regions = {(r["side"], r["third"]): r for r in result.measurements["regions"]}
     print(f"{'':16}{'lung ml':>9}{'GGO ml':>9}{'consol. ml':>12}{'effusion ml':>13}{'burden %':>10}")
@@ -64,12 +65,14 @@ def print_result(result) -> None:
     ]
     for side, third in rows:
         r = regions[side, third]
+        if r["lung_ml"] is None:  # lungs that are cut off have no thirds
+            continue
         name = {"all": f"{side} lungs" if side == "both" else f"{side} lung"}.get(third, f"{third} thirds")
         burden = "-" if r["burden_percent"] is None else f"{r['burden_percent']:.1f}"
         values = f"{r['lung_ml']:9.0f}{r['ggo_ml']:9.1f}{r['consolidation_ml']:12.1f}{r['effusion_ml']:13.1f}"
         print(f"{name:16}{values}{burden:>10}")
     total = result.seconds["total"]
-    print(f"\nSeverity score {result.measurements['severity']['score']} of 24; {total:.1f} s on {result.device}.")
+    print(f"\nSeverity score {score_text(result.measurements['severity'])}; {total:.1f} s on {result.device}.")
     decision = result.decision
     if decision:
         word = "positive" if decision["positive"] else "negative"

@@ -8,8 +8,10 @@ import time
 import numpy as np
 
 from CovidLungQuantLib.classification.decision import UNUSUAL_NOTE, Calibration, SlicePredictions, decide, is_unusual
+from CovidLungQuantLib.measurement.coverage import coverage_of
 from CovidLungQuantLib.measurement.findings import list_findings
 from CovidLungQuantLib.measurement.measurements import measure
+from CovidLungQuantLib.measurement.plausibility import plausibility_notes
 from CovidLungQuantLib.networks.registry import CHOICES, load_network, members, version_of
 from CovidLungQuantLib.results.result import CovidResult
 from CovidLungQuantLib.segmentation.heat_map import heat_map
@@ -77,6 +79,7 @@ def analyze(
         notes.append(UNUSUAL_NOTE)
     progress.report("measuring", 0.97)
     measurements = measure(volume, lungs, lesions)
+    notes += plausibility_notes(measurements, coverage_of(volume, lungs))
     seconds = {"read": read_seconds, "infer": infer_seconds, "total": read_seconds + time.perf_counter() - start}
     progress.report("done", 1.0)
     return CovidResult(

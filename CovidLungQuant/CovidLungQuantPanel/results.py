@@ -100,15 +100,17 @@ class ResultsSection(VTKObservationMixin):
         self._on_counts(counts)
 
     def _show_burden(self, measurements: dict) -> None:
-        total, score = measurements["total"], measurements["severity"]["score"]
+        from CovidLungQuantLib.measurement.severity import score_text
+
+        total = measurements["total"]
         self.ui.burdenLabel.text = _("Burden {percent} %").format(percent=_number(total["burden_percent"]))
         self.ui.burdenDetailLabel.text = _(
-            "GGO {ggo} %, high opacity {high} % of {lung} ml lung; severity score {score} of 24"
+            "GGO {ggo} %, high opacity {high} % of {lung} ml lung; severity score {score}"
         ).format(
             ggo=_number(total["ggo_percent"]),
             high=_number(total["high_opacity_percent"]),
             lung=_number(total["lung_ml"], 0),
-            score=score,
+            score=score_text(measurements["severity"]),
         )
 
     def _show_nodes(self) -> None:

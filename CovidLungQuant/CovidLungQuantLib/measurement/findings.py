@@ -11,6 +11,7 @@ from CovidLungQuantLib.labels import LEFT_LUNG, LESIONS
 from CovidLungQuantLib.segmentation.lungs import heights, third_index, third_limits
 from LesionKitLib.imaging.volume import Volume, reorient_to_lps
 
+from .coverage import coverage_of
 from .lesion_list import LesionPlace, lesion_pieces
 
 OUTER_PART = 1 / 3  # of a lung's depth below the chest wall is "peripheral"
@@ -41,12 +42,14 @@ def list_findings(volume: Volume, lungs: np.ndarray, lesions: np.ndarray) -> lis
 
     A lesion is peripheral when, in the axial slice that holds most of it, most of its pixels lie in the outer third of
     the lung: the depth below the chest wall (the convex hull of both lungs) is less than a third of the deepest point's
-    of that lung. A lesion outside both lungs belongs to the nearer lung of its slice.
+    of that lung. A lesion outside both lungs belongs to the nearer lung of its slice. Where the lungs are cut off the
+    third is "".
     """
     upright, _ = reorient_to_lps(volume.with_array(lesions))
     lung_labels = reorient_to_lps(volume.with_array(lungs))[0].array
     spacing = upright.spacing
-    limits = third_limits(lung_labels, upright.ijk_to_ras) if lung_labels.any() else {}
+    has_thirds = lung_labels.any() and coverage_of(volume, lungs).is_whole
+    limits = third_limits(lung_labels, upright.ijk_to_ras) if has_thirds else {}
     by_slice, in_slice = heights(upright.ijk_to_ras, lung_labels.shape)
     found = []
     for place, mask, corner in lesion_pieces(upright, upright.array):

@@ -18,6 +18,7 @@ from CovidLungQuantLib.segmentation.lungs import heights, level_third_limits, th
 from LesionKitLib.imaging.measures import CodeSums, bounding_box
 from LesionKitLib.imaging.volume import Volume, reorient_to_lps
 
+from .coverage import FieldOfView
 from .lesion_components import Pieces
 from .measurements import ANY, GROUP_TITLES, GROUPS, assemble, measure
 
@@ -53,6 +54,8 @@ class LiveCounts:
         self._outside: dict[int, tuple[np.ndarray, np.ndarray]] = {}  # slice -> voxels (n, 2: j, i), their lungs
         self._profiles = np.zeros((2, shape[0], sum(shape[1:])), np.int64)  # per lung and slice, along j and along i
         self._pieces = Pieces(shape)
+        self._field = FieldOfView(self._lps)
+        self._lung_profiles = np.zeros((shape[0], 1 + sum(shape[1:])), np.int64)  # beside the circle, along j, along i
         self._original = None  # codes, in LPS order
         self._shared = np.zeros((shape[0], 12, 12), np.int64)  # voxels per slice, code of the original, code now
         if original is not None:
@@ -92,7 +95,7 @@ class LiveCounts:
             clipped = self._volume.with_array(np.clip(self._volume.array, *HU_LIMITS))
             return measure(clipped, lungs, self._lesions)
         voxel_ml = self._lps.voxel_ml
-        return assemble(self._by_third(), self._pieces.count(voxel_ml), 0, voxel_ml)
+        return assemble(self._by_third(), self._pieces.count(voxel_ml), 0, voxel_ml, self._is_whole())
 
     def comparison(self) -> list[dict]:
         """AI against corrected: a row for the lungs, for each group of classes and for all lesions.
@@ -191,9 +194,18 @@ class LiveCounts:
             inside = lungs[box] > 0
             codes = (lungs[box][inside].astype(np.intp) - 1) * 4 + lesions[box][inside]
             self._sums[k].add(codes, np.clip(self._lps.array[k][box], *HU_LIMITS)[inside])
+        inside = lungs > 0
+        circle = [self._field.circle_voxels(lungs, k)]
+        self._lung_profiles[k] = np.concatenate([circle, inside.sum(1), inside.sum(0)])
         now = _codes(lungs, lesions)
         before = np.zeros_like(now) if self._original is None else self._original[k]
         self._shared[k] = np.bincount((before * np.uint8(12) + now).ravel(), minlength=144).reshape(12, 12)
+
+    def _is_whole(self) -> bool:
+        rows = self._lps.array.shape[1]
+        along = self._lung_profiles.sum(0)
+        by_slice = self._lung_profiles[:, 1 : 1 + rows].sum(1)
+        return self._field.coverage([by_slice, along[1 : 1 + rows], along[1 + rows :]], int(along[0])).is_whole
 
     def _by_third(self) -> CodeSums:
         """Sums (2 sides, 3 thirds, 4 classes), added slice by slice from the feet upwards as measure does."""

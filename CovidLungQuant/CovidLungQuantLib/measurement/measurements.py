@@ -13,12 +13,15 @@ from LesionKitLib.imaging.measures import (
     MIN_LESION_ML,
     CodeSums,
     bounding_box,
-    components,
     mean_or_none,
     percent_or_none,
 )
+from LesionKitLib.imaging.measures import components as connected_components
 from LesionKitLib.imaging.volume import Volume, reorient_to_lps
 from LesionKitLib.run.errors import UnusableInput
+
+from .coverage import coverage_of
+from .severity import severity
 
 SIDES = {"both": (0, 1), "right": (0,), "left": (1,)}  # name -> indices of the side axis of the sums
 THIRDS = {"all": (0, 1, 2), "upper": (2,), "middle": (1,), "lower": (0,)}
@@ -30,8 +33,6 @@ GROUPS = {
     "high_opacity": (CONSOLIDATION.value, EFFUSION.value),
 }
 ANY = tuple(lesion.value for lesion in LESIONS)
-PARENCHYMAL = (GGO.value, CONSOLIDATION.value)  # what the severity score counts: effusion is not in the lung tissue
-SCORE_LIMITS = (25.0, 50.0, 75.0)  # % of a zone from which it scores 2, 3, 4
 
 GROUP_TITLES = {"ggo": "GGO", "consolidation": "Consolidation", "effusion": "Effusion", "high_opacity": "High opacity"}
 
@@ -41,30 +42,38 @@ def measure(volume: Volume, lungs: np.ndarray, lesions: np.ndarray) -> dict:
 
     volume: CT in HU; lungs: 0, 1 right, 2 left; lesions: 0, 1 GGO, 2 consolidation, 3 effusion; all of one shape
     [k, j, i] in any axis order, flip or oblique direction. Values are Python floats and ints, or None where a mean or
-    a percentage has nothing to refer to. Lesion outside both lungs is reported in total["outside_lung_ml"] only.
+    a percentage has nothing to refer to; thirds and score are None where the lungs are cut off. Lesion outside both
+    lungs is reported in total["outside_lung_ml"] only.
     Raises ValueError on shapes or labels that do not fit, UnusableInput when a voxel inside a lung is not a number.
     """
+    _check_labels(volume, lungs, lesions)
+    is_whole = coverage_of(volume, lungs).is_whole
     lps, lungs, lesions = _upright(volume, lungs, lesions)
-    pieces = _count_lesions(lungs, lesions, lps.voxel_ml)
-    return assemble(_sum_up(lps, lungs, lesions), pieces, _outside_voxels(lungs, lesions), lps.voxel_ml)
+    counts = _count_components(lungs, lesions, lps.voxel_ml)
+    return assemble(_sum_up(lps, lungs, lesions), counts, _outside_voxels(lungs, lesions), lps.voxel_ml, is_whole)
 
 
-def assemble(sums: CodeSums, pieces: dict[str, tuple[int, int]], outside_voxels: int, voxel_ml: float) -> dict:
+def assemble(
+    sums: CodeSums, components: dict[str, tuple[int, int]], outside_voxels: int, voxel_ml: float, is_whole: bool = True
+) -> dict:
     """The measurements from what was counted.
 
-    sums: of shape (2 sides right/left, 3 thirds lower/middle/upper, 4 classes 0-3). pieces: lesions on the (right,
-    left) per group of GROUPS and for "any". Raises UnusableInput when a sum is not a number.
+    sums: of shape (2 sides right/left, 3 thirds lower/middle/upper, 4 classes 0-3). components: lesions on the (right,
+    left) per group of GROUPS and for "any". is_whole: False where the lungs are cut off, so that thirds have no
+    meaning. Raises UnusableInput when a sum is not a number.
     """
     if not np.isfinite(sums.values).all():
         raise UnusableInput("The image holds values inside the lungs that are not numbers.")
     regions = [
-        _region(sums, side, third, voxel_ml) | (_lesion_counts(pieces, side) if third == "all" else {})
+        _region(sums, side, third, voxel_ml) | (_lesion_counts(components, side) if third == "all" else {})
         for side in SIDES
         for third in THIRDS
     ]
+    if not is_whole:
+        regions = [row if row["third"] == "all" else _without_values(row) for row in regions]
     total = {key: value for key, value in regions[0].items() if key not in ("side", "third")}
     total["outside_lung_ml"] = outside_voxels * voxel_ml
-    return {"total": total, "regions": regions, "severity": _severity(sums, voxel_ml)}
+    return {"total": total, "regions": regions, "severity": severity(sums.voxels, is_whole)}
 
 
 def region(measurements: dict, side: str = "both", third: str = "all") -> dict:
@@ -96,13 +105,16 @@ def _columns() -> dict[str, str]:
     return columns
 
 
-def _upright(volume: Volume, lungs: np.ndarray, lesions: np.ndarray):
-    """Everything LPS-oriented (so that sums run in one order whatever the input's) and cut to the lungs' box."""
+def _check_labels(volume: Volume, lungs: np.ndarray, lesions: np.ndarray) -> None:
     for labels, name, highest in ((lungs, "lungs", LEFT_LUNG.value), (lesions, "lesions", EFFUSION.value)):
         if labels.shape != volume.array.shape:
             raise ValueError(f"{name} of shape {labels.shape} do not fit the image {volume.array.shape}")
         if labels.size and (labels.max() > highest or labels.min() < 0):
             raise ValueError(f"{name} hold labels other than 0 to {highest}")
+
+
+def _upright(volume: Volume, lungs: np.ndarray, lesions: np.ndarray):
+    """Everything LPS-oriented (so that sums run in one order whatever the input's) and cut to the lungs' box."""
     lps, _ = reorient_to_lps(volume)
     arrays = [lps.array] + [reorient_to_lps(volume.with_array(a))[0].array for a in (lungs, lesions)]
     box = bounding_box((arrays[1] > 0) | (arrays[2] > 0)) or (slice(0, 1),) * 3
@@ -147,7 +159,11 @@ def _region(sums: CodeSums, side: str, third: str, voxel_ml: float) -> dict:
     return row
 
 
-def _count_lesions(lungs: np.ndarray, lesions: np.ndarray, voxel_ml: float) -> dict[str, tuple[int, int]]:
+def _without_values(row: dict) -> dict:
+    return {key: value if key in ("side", "third") else None for key, value in row.items()}
+
+
+def _count_components(lungs: np.ndarray, lesions: np.ndarray, voxel_ml: float) -> dict[str, tuple[int, int]]:
     """Per group and for any: how many lesions are right and left. A lesion on both sides belongs to its larger part."""
     result = {}
     for group, classes in {**GROUPS, "any": ANY}.items():
@@ -158,42 +174,16 @@ def _count_lesions(lungs: np.ndarray, lesions: np.ndarray, voxel_ml: float) -> d
             result[group] = (0, 0)
             continue
         inside = mask[box] & (lungs[box] > 0)
-        labels, sizes = components(inside, voxel_ml, MIN_LESION_ML)
+        labels, sizes = connected_components(inside, voxel_ml, MIN_LESION_ML)
         left = np.bincount(labels[lungs[box] == LEFT_LUNG.value], minlength=len(sizes) + 1)[1:]
         on_left = int((left * 2 > sizes).sum())
         result[group] = (len(sizes) - on_left, on_left)
     return result
 
 
-def _lesion_counts(pieces: dict[str, tuple[int, int]], side: str) -> dict[str, int]:
-    return {f"{group}_lesions": sum(counts[n] for n in SIDES[side]) for group, counts in pieces.items()}
+def _lesion_counts(components: dict[str, tuple[int, int]], side: str) -> dict[str, int]:
+    return {f"{group}_lesions": sum(counts[n] for n in SIDES[side]) for group, counts in components.items()}
 
 
 def _outside_voxels(lungs: np.ndarray, lesions: np.ndarray) -> int:
     return int(np.count_nonzero((lesions > 0) & (lungs == 0)))
-
-
-def _severity(sums: CodeSums, voxel_ml: float) -> dict:
-    """Six zones of 0 to 4 points; the rule and its sources are in docs/measurements.md."""
-    zones = []
-    for side in ("right", "left"):
-        for third in ("upper", "middle", "lower"):
-            voxels = sums.voxels[np.ix_(SIDES[side], THIRDS[third])].sum((0, 1))
-            count = int(voxels[list(PARENCHYMAL)].sum())
-            percent = percent_or_none(count, voxels.sum())
-            zones.append(
-                {
-                    "side": side,
-                    "third": third,
-                    "involved_percent": percent,
-                    "score": zone_score(percent, count * voxel_ml),
-                }
-            )
-    return {"score": sum(zone["score"] for zone in zones), "zones": zones}
-
-
-def zone_score(involved_percent: float | None, involved_ml: float) -> int:
-    """0 none, 1 below 25 %, 2 below 50 %, 3 below 75 %, 4 from 75 %; less than the smallest lesion is none."""
-    if involved_percent is None or involved_ml < MIN_LESION_ML * (1 - 1e-9):
-        return 0
-    return 1 + sum(involved_percent >= limit for limit in SCORE_LIMITS)

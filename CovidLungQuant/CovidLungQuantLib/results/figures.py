@@ -241,7 +241,7 @@ def _bar(axis, place: float, row: dict, highest: float) -> None:
         edge = 0.5 if part else 0.0
         axis.barh(place, part, 0.66, start, color=_unit(lesion.color), edgecolor="#333333", linewidth=edge)
         start += part
-    text = "no lung" if row["burden_percent"] is None else f"{row['burden_percent']:.1f} %"
+    text = "–" if row["burden_percent"] is None else f"{row['burden_percent']:.1f} %"
     align = "right" if row["side"] == "right" else "left"
     axis.text(start + 0.015 * _limit(highest), place, text, va="center", ha=align, fontsize=9)
 

@@ -14,6 +14,7 @@ from CovidLungQuantLib.labels import CONSOLIDATION, EFFUSION, GGO
 from CovidLungQuantLib.measurement.findings import HEADER as FINDING_HEADER
 from CovidLungQuantLib.measurement.findings import finding_rows
 from CovidLungQuantLib.measurement.measurements import SIDES, THIRDS, region
+from CovidLungQuantLib.measurement.severity import score_text
 from LesionKitLib.io.atomic import atomic_file
 
 from . import figures
@@ -42,8 +43,8 @@ DEFINITIONS = (
     "Lesions: pieces connected over faces, edges or corners, of at least 0.1 ml; one on both sides counts for the side "
     "of its larger part.",
     "Severity score: 0 to 4 for each of six zones by the part of the zone with ground-glass opacity or consolidation "
-    "(0 none, 1 below 25 %, 2 below 50 %, 3 below 75 %, 4 from 75 %), after Ooi et al., Radiology 2004;230:836-844; "
-    "with lung thirds as zones.",
+    "(0 below 1 %, 1 below 25 %, 2 below 50 %, 3 below 75 %, 4 from 75 %), after Ooi et al., Radiology "
+    "2004;230:836-844; with lung thirds as zones.",
     "Zone of a lesion: peripheral when most of it, in its fullest axial slice, lies in the outer third of the lung "
     "below the chest wall; otherwise central. Extent: its longest diameter in an axial slice.",
     "All definitions, formulas and sources: docs/measurements.md of LesionKit.",
@@ -167,7 +168,7 @@ def _headline(result) -> str:
         (number(total["burden_percent"], "%"), "of the lungs is affected (pneumonia burden)"),
         (number(total["ggo_percent"], "%"), "of lung: ground-glass opacity"),
         (number(total["high_opacity_percent"], "%"), "of lung: high opacity"),
-        (f"{severity['score']}&nbsp;/&nbsp;24", "severity score"),
+        (_score(severity), "severity score"),
         (number(total["lung_ml"], "ml"), "lung volume"),
     ]
     if result.decision:
@@ -179,6 +180,10 @@ def _headline(result) -> str:
         for n, (value, text) in enumerate(boxes)
     )
     return f'<div class="headline">{divs}</div>'
+
+
+def _score(severity: dict) -> str:
+    return "–" if severity["score"] is None else f"{severity['score']}&nbsp;/&nbsp;{severity['maximum']}"
 
 
 def _decision(decision: dict | None) -> str:
@@ -252,14 +257,14 @@ def _zone_table(severity: dict) -> str:
         cells = "".join(_zone_cell(zones[side, third]) for side in ("right", "left"))
         lines.append(f"<tr><th>{third.capitalize()} third</th>{cells}</tr>")
     head = "<tr><th></th><th>Right</th><th>Left</th></tr>"
-    total = f"<p><b>{severity['score']}</b> of 24 points. Points per zone, and the part of the zone involved:</p>"
+    total = f"<p><b>{score_text(severity)}</b>. Points per zone, and the part of the zone involved:</p>"
     return f'{total}<table class="zones"><thead>{head}</thead><tbody>{"".join(lines)}</tbody></table>'
 
 
 def _zone_cell(zone: dict) -> str:
-    color = SCORE_COLORS[zone["score"]]
+    color = SCORE_COLORS[zone["score"] or 0]
     share = number(zone["involved_percent"], "%")
-    return f'<td style="background:{color}"><b>{zone["score"]}</b><br>{share}</td>'
+    return f'<td style="background:{color}"><b>{number(zone["score"])}</b><br>{share}</td>'
 
 
 def _notes(notes) -> str:

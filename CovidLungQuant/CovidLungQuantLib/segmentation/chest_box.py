@@ -10,9 +10,10 @@ from LesionKitLib.imaging.volume import Volume
 from LesionKitLib.run.errors import UnusableInput
 
 from .frames import MODEL_MM, MODEL_SLICE_MM, FramePlacement
+from .lung_air import TISSUE_HU, find_lung_air
 
-COARSE_MM = 4.0
-MIN_AIR_ML = 200.0  # less air-filled lung than this is no chest CT
+MIN_AIR_ML = 40.0  # a newborn's lungs hold about 100 ml
+LARGEST_CHEST_MM = 900.0  # width or depth of the lungs with their margins that no body has
 MARGIN_MM = {"side": 24.0, "front": 16.0, "back": 40.0, "top": 16.0, "bottom": 40.0}
 FRAME_MULTIPLE = 32
 
@@ -22,13 +23,14 @@ class ChestBox:
     """The part of a volume in LPS order that the network sees.
 
     plane: the frame within each slice; slices: first and last + 1 native slice; model_slices: how many a network sees;
-    step: native slices per model slice (1 unless slices are thin).
+    step: native slices per model slice (1 unless slices are thin). is_cut: lung reaches the side of the field of view.
     """
 
     plane: FramePlacement
     slices: tuple[int, int]
     model_slices: int
     step: float
+    is_cut: bool = False
 
     def model_spacing(self, volume: Volume) -> np.ndarray:
         """mm of the network's voxels along (i, j, k)."""
@@ -39,16 +41,19 @@ class ChestBox:
 def find_chest(volume: Volume) -> ChestBox:
     """The box around the lungs of a CT in LPS order, symmetric about the body's middle so that a white lung is inside.
 
-    Raises UnusableInput when there is hardly any air-filled lung.
+    Raises UnusableInput when there is hardly any air-filled lung, or a chest of impossible size.
     """
-    strides = [max(1, round(COARSE_MM / s)) for s in volume.spacing]
-    coarse = volume.array[:: strides[2], :: strides[1], :: strides[0]]
-    size = volume.spacing * strides  # i, j, k
-    air, body = _air_and_body(coarse, float(np.prod(size)))
-    if air.sum() * np.prod(size) / 1000 < MIN_AIR_ML:
+    found = find_lung_air(volume)
+    coarse, air, size = found.coarse, found.air, found.size
+    if not air.any():
         raise UnusableInput("No air-filled lungs were found; this does not look like a chest CT.")
+    air_ml = float(air.sum() * np.prod(size) / 1000)
+    if air_ml < MIN_AIR_ML:
+        raise UnusableInput(
+            f"Only {air_ml:.0f} ml of air-filled lung were found; at least {MIN_AIR_ML:.0f} ml are needed to measure."
+        )
     low, high = _extent(air)
-    body_low, body_high = _extent(body)
+    body_low, body_high = _extent(_body(coarse, air))
     middle = (body_low[2] + body_high[2]) / 2
     half = max(high[2] - middle, middle - low[2])
     scale = size[::-1]
@@ -62,10 +67,15 @@ def find_chest(volume: Volume) -> ChestBox:
         MARGIN_MM["back"],
         MARGIN_MM["side"],
     ]
-    return _box(volume, low, high)
+    widest = float(max(high[1:] - low[1:]))
+    if widest > LARGEST_CHEST_MM:
+        raise UnusableInput(
+            f"The chest would be {widest:.0f} mm wide, which no body is; the voxel size in the file must be wrong."
+        )
+    return _box(volume, low, high, found.is_cut)
 
 
-def _box(volume: Volume, low: np.ndarray, high: np.ndarray) -> ChestBox:
+def _box(volume: Volume, low: np.ndarray, high: np.ndarray, is_cut: bool) -> ChestBox:
     """low and high: mm from the array's corner along k, j, i."""
     spacing = volume.spacing[::-1]
     first = int(max(0, np.floor(low[0] / spacing[0])))
@@ -76,38 +86,17 @@ def _box(volume: Volume, low: np.ndarray, high: np.ndarray) -> ChestBox:
     shape = tuple(int(np.ceil((high[n] - low[n]) / MODEL_MM / FRAME_MULTIPLE)) * FRAME_MULTIPLE for n in (1, 2))
     step = (MODEL_MM / spacing[1], MODEL_MM / spacing[2])
     corner = [(low[n] + high[n]) / 2 / spacing[n] - shape[n - 1] * step[n - 1] / 2 for n in (1, 2)]
-    return ChestBox(FramePlacement(*corner, step, shape), (first, last), model_slices, (last - first) / model_slices)
+    plane = FramePlacement(*corner, step, shape)
+    return ChestBox(plane, (first, last), model_slices, (last - first) / model_slices, is_cut)
 
 
-def _air_and_body(coarse: np.ndarray, voxel_mm3: float) -> tuple[np.ndarray, np.ndarray]:
-    """Air-filled lung and body (bool, k, j, i) of a coarse CT in LPS order."""
+def _body(coarse: np.ndarray, air: np.ndarray) -> np.ndarray:
+    """The largest component of dense voxels and lung; the table does not count."""
     from scipy import ndimage
 
-    labels, count = ndimage.label(enclosed_in_slices(coarse < -400))
-    if not count:
-        return np.zeros(coarse.shape, bool), coarse > -300
-    sizes = np.bincount(labels.ravel())
-    sizes[0] = 0
-    boxes = ndimage.find_objects(labels)
-    main = boxes[np.argmax(sizes) - 1][0]
-    # bowel gas lies below the lungs' middle
-    large = [n for n in np.flatnonzero(sizes * voxel_mm3 > 5e4) if boxes[n - 1][0].stop > (main.start + main.stop) / 2]
-    air = np.isin(labels, large)
-    dense = ndimage.binary_opening(coarse > -300)
-    pieces, count = ndimage.label(dense | air)
-    body = pieces == 1 + np.argmax(np.bincount(pieces.ravel())[1:]) if count else dense
-    return air, body
-
-
-def enclosed_in_slices(air: np.ndarray) -> np.ndarray:
-    """Air (k, j, i) that does not reach the side of its slice; an open mouth joins lungs and room only in 3-D."""
-    from scipy import ndimage
-
-    in_plane = np.zeros((3, 3, 3), bool)
-    in_plane[1] = ndimage.generate_binary_structure(2, 1)
-    labels, _ = ndimage.label(air, in_plane)
-    outside = np.unique(np.concatenate([labels[:, [0, -1]].ravel(), labels[:, :, [0, -1]].ravel()]))
-    return air & ~np.isin(labels, outside)
+    dense = ndimage.binary_opening(coarse > TISSUE_HU)
+    labels, count = ndimage.label(dense | air)
+    return labels == 1 + np.argmax(np.bincount(labels.ravel())[1:]) if count else dense
 
 
 def _extent(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -8,6 +8,7 @@ fluid differs from muscle. A picture of 8-bit gray values has no Hounsfield unit
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 
@@ -74,8 +75,30 @@ class FramePlacement:
             for size, length, start, step in zip(shape, self.shape, (self.top, self.left), self.step, strict=True)
         )
 
-    def cut(self, picture: np.ndarray) -> np.ndarray:
-        """The frame from a picture (..., h, w), linear and anti-aliased; beyond the picture is its edge."""
+    def beyond(self, shape: tuple[int, int]) -> np.ndarray:
+        """Pixels of the frame (bool) that lie outside a picture of that shape, farther than pasting reaches."""
+        outside = []
+        for length, start, step, size in zip(self.shape, (self.top, self.left), self.step, shape, strict=True):
+            position = start + (np.arange(length) + 0.5) * step
+            margin = max(1.0, step)
+            outside.append((position < -margin) | (position > size + margin))
+        rows, columns = outside
+        return rows[:, None] | columns[None]
+
+    def cut(self, picture: np.ndarray, mirror: bool = False) -> np.ndarray:
+        """The frame from a picture (..., h, w), linear and anti-aliased; beyond the picture is its edge.
+
+        mirror: beyond the picture is its mirror image instead, as far as that reaches.
+        """
+        if mirror:
+            margins = [
+                (min(max(0, ceil(-start) + 2), size - 1), min(max(0, ceil(start + step * length) - size + 2), size - 1))
+                for size, length, start, step in zip(
+                    picture.shape[-2:], self.shape, (self.top, self.left), self.step, strict=True
+                )
+            ]
+            picture = np.pad(picture, [(0, 0)] * (picture.ndim - 2) + margins, mode="reflect")
+            return self.moved(margins[0][0], margins[1][0]).cut(picture)
         weights = [
             linear_weights(size, length, start, step)
             for size, length, start, step in zip(

@@ -21,12 +21,16 @@ MAX_SLICE_SPACING_MM = 12.0
 MAX_PIXEL_MM = 5.0
 SPACING_LIMITS_MM = (0.1, 20.0)
 HU_LIMITS = (-1024, 3071)  # air outside the field of view .. the end of the 12-bit scale (metal)
+OFFSET_HU = 1024  # between stored values and HU in most CT files: the rescale intercept
+TISSUE_HU = (-150, 200)  # fat to contrast-filled vessels: where most of a body lies
 
 _XRAY = {"CR", "DX", "DR", "RG", "RF", "XA", "MG", "PX", "IO"}
 _MODALITIES = {
     "MR": "a magnetic resonance image", "PT": "a positron emission image", "NM": "a nuclear medicine image",
     "US": "an ultrasound image", "SC": "a screen capture", "OT": "an image of another kind",
 } | dict.fromkeys(_XRAY, "an X-ray picture")  # fmt: skip
+
+_TOO_HIGH = f"as if stored without rescaling ({OFFSET_HU} too high)"
 
 
 def check_chest_ct(volume: Volume, header: Header | None = None) -> Volume:
@@ -41,6 +45,7 @@ def check_chest_ct(volume: Volume, header: Header | None = None) -> Volume:
     _check_grid(volume)
     low, high = value_range(volume.array)
     _check_values(low, high)
+    _check_offset(volume.array)
     notes = _grid_notes(volume, header)
     array = volume.array
     if low < HU_LIMITS[0] or high > HU_LIMITS[1]:
@@ -93,11 +98,31 @@ def _check_grid(volume: Volume) -> None:
 def _check_values(low: float, high: float) -> None:
     scale = f"the values go from {low:g} to {high:g}"
     if low >= 0 and 1100 <= high <= 5200:
-        raise UnusableInput(
-            f"The image is not in Hounsfield units: {scale}, as if stored without rescaling (1024 too high)."
-        )
+        raise UnusableInput(f"The image is not in Hounsfield units: {scale}, {_TOO_HIGH}.")
     if low >= 0 or high < -500 or high - low < 200:
         raise UnusableInput(f"The image is not in Hounsfield units: {scale}, but air is about -1000 and water 0.")
+
+
+def _check_offset(array: np.ndarray) -> None:
+    """Refuse values that are HU but for the rescale's intercept, whatever pads the image outside the field of view.
+
+    The padding is one value, the lowest, and tells nothing of the scale; the others do, on a thinned grid.
+    """
+    sample = array[:: max(1, len(array) // 64), ::4, ::4]
+    values = sample[sample > sample.min()]
+    if not values.size:
+        return
+    body = float(np.mean((values >= TISSUE_HU[0] + OFFSET_HU) & (values <= TISSUE_HU[1] + OFFSET_HU)))
+    if np.percentile(values, 1) > TISSUE_HU[0] and body > 0.15:
+        raise UnusableInput(
+            f"The image is not in Hounsfield units: most tissue has values around {OFFSET_HU} and nothing that of air "
+            f"(-1000), {_TOO_HIGH}."
+        )
+    if np.percentile(values, 5) < -1.25 * OFFSET_HU:
+        raise UnusableInput(
+            f"The image is not in Hounsfield units: its values go down to {float(values.min()):g}, but air is about "
+            f"-1000, as if rescaled twice ({OFFSET_HU} too low)."
+        )
 
 
 def _grid_notes(volume: Volume, header: Header) -> list[str]:

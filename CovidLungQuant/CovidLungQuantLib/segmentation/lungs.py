@@ -13,10 +13,10 @@ from LesionKitLib.imaging.measures import bounding_box
 
 RIGHT, LEFT = RIGHT_LUNG.value, LEFT_LUNG.value
 COARSE_MM = 4.0  # grid on which lungs are told apart: finer than any fissure that matters, coarse enough to be quick
-SMALLEST_PART = 0.02  # of a fused piece: what the neck cuts off must be this large to be a lung of its own
+SMALLEST_PART = 0.02  # of a fused component: what the neck cuts off must be this large to be a lung of its own
 VALLEY = 0.6  # the mediastinum shows when the sideways profile falls below this part of the lower lung's peak
-STRADDLES = 0.35  # a piece that no neck divides, with more than this beyond the midline, is cut along the midline
-ISLAND_ML = 5.0  # a smaller piece of mask is dropped ...
+STRADDLES = 0.35  # a component that no neck divides, with more than this beyond the midline, is cut along the midline
+ISLAND_ML = 5.0  # a smaller component is dropped ...
 NEAR_MM = 15.0  # ... unless it lies this near to a larger one (a lung's recess cut off by a thick slice)
 VESSEL_MM2 = 200.0  # a gap in an axial slice up to this is a vessel, whatever its way out in 3-D
 TAIL = 0.001  # of a lung's voxels, at either end, that its height leaves out: stray voxels must not move the thirds
@@ -28,34 +28,20 @@ THIRDS = ("lower", "middle", "upper")
 def label_lungs(mask: np.ndarray, spacing, midline: float | None = None) -> np.ndarray:
     """From a network's lung mask to clean lungs: islands dropped, split into right (1) and left (2), holes filled.
 
-    midline: where the body's middle lies, in voxels along i, if the caller knows (see ``body_midline``).
+    midline: as in split_left_right.
     """
     return fill_lungs(split_left_right(drop_islands(mask, spacing), spacing, midline), spacing)
-
-
-def body_midline(hu: np.ndarray) -> float | None:
-    """Middle of the body along i, in voxels, from a CT in HU; None when no body is found.
-
-    The median over every eighth slice of the middle between the outermost columns denser than -300 HU. Columns must
-    hold 5 % of dense voxels, so that the table and arms at its edge do not count.
-    """
-    middles = []
-    for image in hu[:: max(1, len(hu) // 8)]:
-        dense = (image[::4] > -300).mean(0)
-        columns = np.flatnonzero(dense > max(0.05, 0.2 * dense.max()))
-        if len(columns):
-            middles.append((columns[0] + columns[-1]) / 2)
-    return float(np.median(middles)) if middles else None
 
 
 def split_left_right(mask: np.ndarray, spacing, midline: float | None = None) -> np.ndarray:
     """uint8 labels, 1 right and 2 left lung, of a bool mask of both.
 
-    On a copy of about 4 mm each connected piece goes to the side of the midline it lies on. A piece on both sides
-    (lungs that touch at the anterior or posterior junction) is thinned until its neck breaks into a right and a left
-    core, and divided by a watershed from these. Full resolution takes the nearest coarse label, and near the cut the
-    sign of the interpolated distance to it, so that the cut is smooth.
-    midline: voxels along i; without it the valley of the mask's sideways profile, or else the middle of the array.
+    On a copy of about 4 mm each connected component goes to the side of the midline it lies on. A component on both
+    sides (lungs that touch at the anterior or posterior junction) is thinned until its neck breaks into a right and a
+    left core, and divided by a watershed from these. Full resolution takes the nearest coarse label, and near the cut
+    the sign of the interpolated distance to it, so that the cut is smooth.
+    The midline is the valley of the mask's sideways profile; where it has none (a single lung), ``midline`` (voxels
+    along i), or else the middle of the array.
     """
     labels = np.zeros(mask.shape, np.uint8)
     box = bounding_box(mask)
@@ -67,8 +53,8 @@ def split_left_right(mask: np.ndarray, spacing, midline: float | None = None) ->
     if not coarse.any():  # a mask of specks thinner than the coarse grid
         steps, coarse = [1, 1, 1], inner
     size = [n * s for n, s in zip(steps, reversed(spacing), strict=True)]
-    if midline is None:
-        midline = _profile_valley(coarse, (mask.shape[2] - 1) / 2, box[2].start, steps[2])
+    fallback = (mask.shape[2] - 1) / 2 if midline is None else midline
+    midline = _profile_valley(coarse, fallback, box[2].start, steps[2])
     middle = (midline - box[2].start) / steps[2]
     sides = _split_coarse(coarse, size, middle)
     labels[box] = _to_full(sides, size, inner, steps)
@@ -101,38 +87,39 @@ def _profile_valley(coarse: np.ndarray, fallback: float, start: int, step: int) 
 def _split_coarse(coarse: np.ndarray, size, middle: float) -> np.ndarray:
     from scipy import ndimage
 
-    pieces, count = ndimage.label(coarse)
+    numbers, count = ndimage.label(coarse)
     sides = np.zeros(coarse.shape, np.uint8)
-    for number, box in enumerate(ndimage.find_objects(pieces, count), 1):
-        piece = pieces[box] == number
-        sides[box][piece] = _split_piece(piece, size, middle - box[2].start)[piece]
+    for number, box in enumerate(ndimage.find_objects(numbers, count), 1):
+        component = numbers[box] == number
+        sides[box][component] = _split_component(component, size, middle - box[2].start)[component]
     return sides
 
 
-def _split_piece(piece: np.ndarray, size, middle: float) -> np.ndarray:
-    """Sides of one connected piece: an array of its shape, or of one number when it lies on one side."""
-    share = _left_share(piece, middle)
+def _split_component(component: np.ndarray, size, middle: float) -> np.ndarray:
+    """Sides of one connected component: an array of its shape, or of one number when it lies on one side."""
+    share = _left_share(component, middle)
     lesser = min(share, 1 - share)
     if lesser > SMALLEST_PART:
-        divided = _split_at_neck(piece, size, middle)
+        divided = _split_at_neck(component, size, middle)
         if divided is not None:
             return divided
     if lesser > STRADDLES:
-        columns = np.where(np.arange(piece.shape[2]) < middle, RIGHT, LEFT)
-        return np.broadcast_to(columns, piece.shape).astype(np.uint8)
-    return np.full(piece.shape, LEFT if share > 0.5 else RIGHT, np.uint8)
+        columns = np.where(np.arange(component.shape[2]) < middle, RIGHT, LEFT)
+        return np.broadcast_to(columns, component.shape).astype(np.uint8)
+    return np.full(component.shape, LEFT if share > 0.5 else RIGHT, np.uint8)
 
 
-def _split_at_neck(piece: np.ndarray, size, middle: float) -> np.ndarray | None:
-    """Thin the piece until a right and a left core come apart, then grow them back; None when they never do."""
+def _split_at_neck(component: np.ndarray, size, middle: float) -> np.ndarray | None:
+    """Thin the component until a right and a left core come apart, then grow them back; None when they never do."""
     from scipy import ndimage
 
-    padded = np.pad(piece, 1)  # the picture's edge is an edge of the lung too
+    padded = np.pad(component, 1)  # the picture's edge is an edge of the lung too
     depth = ndimage.distance_transform_edt(padded, size)[1:-1, 1:-1, 1:-1]
     for radius in np.arange(min(size), depth.max(), min(size) / 2):
         cores, count = ndimage.label(depth > radius)
         volumes = np.bincount(cores.ravel(), minlength=count + 1)[1:]
-        left = np.bincount(cores.ravel(), np.broadcast_to(np.arange(piece.shape[2]) >= middle, piece.shape).ravel())
+        is_left = np.broadcast_to(np.arange(component.shape[2]) >= middle, component.shape)
+        left = np.bincount(cores.ravel(), is_left.ravel())
         on_left = left[1:] / volumes > 0.5
         least = SMALLEST_PART * volumes.sum()
         if volumes[on_left].max(initial=0) > least and volumes[~on_left].max(initial=0) > least:
@@ -160,8 +147,8 @@ def _grow_back(core: np.ndarray, left: np.ndarray, depth: np.ndarray, radius: fl
     return np.where(left, LEFT, np.where(right, RIGHT, 0)).astype(np.uint8)
 
 
-def _left_share(piece: np.ndarray, middle: float) -> float:
-    columns = piece.sum((0, 1))
+def _left_share(component: np.ndarray, middle: float) -> float:
+    columns = component.sum((0, 1))
     return float(columns[np.arange(len(columns)) >= middle].sum() / columns.sum())
 
 
@@ -194,9 +181,9 @@ def _smooth_cut(full: np.ndarray, filled: np.ndarray, size, index, steps) -> Non
 
 
 def drop_islands(mask: np.ndarray, spacing) -> np.ndarray:
-    """The bool mask without pieces under ISLAND_ML that lie farther than NEAR_MM from every larger piece.
+    """The bool mask without components under ISLAND_ML that lie farther than NEAR_MM from every larger component.
 
-    When all pieces are that small they are all kept: they may be what a collapsed lung has left.
+    When all are that small they are all kept: they may be what a collapsed lung has left.
     """
     from scipy import ndimage
 
@@ -204,22 +191,22 @@ def drop_islands(mask: np.ndarray, spacing) -> np.ndarray:
     if box is None:
         return mask.astype(bool)
     inner = mask[box]
-    pieces, count = ndimage.label(inner, np.ones((3, 3, 3)), output=np.int32)
-    sizes = np.bincount(pieces.ravel(), minlength=count + 1) * (float(np.prod(spacing)) / 1000)
+    numbers, count = ndimage.label(inner, np.ones((3, 3, 3)), output=np.int32)
+    sizes = np.bincount(numbers.ravel(), minlength=count + 1) * (float(np.prod(spacing)) / 1000)
     large = sizes >= ISLAND_ML
     large[0] = False
     result = mask.astype(bool)
     if large.all() or not large[1:].any():
         return result
     kept = large.copy()
-    boxes = ndimage.find_objects(pieces)
+    boxes = ndimage.find_objects(numbers)
     for number in np.flatnonzero(~large[1:]) + 1:
         reach = tuple(
             slice(max(0, int(s.start - NEAR_MM / mm)), int(s.stop + NEAR_MM / mm) + 1)
             for s, mm in zip(boxes[number - 1], reversed(spacing), strict=True)
         )
-        kept[number] = large[pieces[reach]].any()
-    result[box] = kept[pieces]
+        kept[number] = large[numbers[reach]].any()
+    result[box] = kept[numbers]
     return result
 
 
@@ -249,7 +236,7 @@ def fill_lungs(lungs: np.ndarray, spacing) -> np.ndarray:
 
 
 def _holes(mask: np.ndarray, smallest_gap: float) -> tuple[np.ndarray, np.ndarray]:
-    """Background of a 2-D mask that does not reach the border: (pieces up to ``smallest_gap`` pixels, larger ones)."""
+    """Background of a 2-D mask that does not reach the border: (gaps up to ``smallest_gap`` pixels, larger)."""
     from scipy import ndimage
 
     gaps, count = ndimage.label(np.pad(~mask, 1, constant_values=True))
@@ -268,13 +255,13 @@ def _enclosed(closed: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
     if not closed.any():
         return closed
-    pieces, count = ndimage.label(closed)
+    numbers, count = ndimage.label(closed)
     outside = np.pad(~closed & ~mask, ((1, 1), (0, 0), (0, 0)), constant_values=True)
     leaks = closed & (outside[:-2] | outside[2:])
     shut = np.ones(count + 1, bool)
-    shut[pieces[leaks]] = False
+    shut[numbers[leaks]] = False
     shut[0] = False
-    return shut[pieces]
+    return shut[numbers]
 
 
 def heights(ijk_to_ras: np.ndarray, shape) -> tuple[np.ndarray, np.ndarray | None]:

@@ -12,8 +12,11 @@ from LesionKitLib.run.errors import UnusableInput
 from LesionKitLib.run.progress import Progress
 
 from .chest_box import ChestBox, find_chest
+from .cut_lungs import body_is_cut, midline_of_cut_body, with_missed_air, with_tissue_for_padding
+from .gas import drop_gas
 from .lungs import label_lungs
 from .native_grid import labels_on_native_grid
+from .partial_volume import drop_partial_volume
 from .slice_prediction import SliceOutputs, predict_slices
 
 LESION_IN_LUNG = 0.2  # a lesion voxel needs at least this probability of lung
@@ -35,12 +38,21 @@ def segment(lps: Volume, nets, runtime: Runtime, progress: Progress) -> Segmenta
     """Segment a CT with the mean of the networks' probabilities. Raises UnusableInput where no lungs are found."""
     progress.report("finding the lungs", 0.02)
     box = find_chest(lps)
-    probabilities, outputs = _mean_probabilities(lps, box, nets, runtime, progress)
+    shown = with_tissue_for_padding(lps) if box.is_cut else lps
+    probabilities, outputs = _mean_probabilities(shown, box, nets, runtime, progress)
+    if box.is_cut:  # the mirror image beyond the field of view is no lung of the patient's
+        probabilities[..., box.plane.beyond(lps.array.shape[1:])] = 0
     progress.report("cleaning the masks", 0.82)
-    sides = clean_masks(probabilities, box.model_spacing(lps))
+    sides = clean_masks(probabilities, box.model_spacing(lps), _midline_in_frame(lps, box))
     if not sides.any():
         raise UnusableInput("No lungs were found; this does not look like a chest CT.")
     lungs, lesions = labels_on_native_grid(lps, box, probabilities, sides, progress)
+    if box.is_cut or any(body_is_cut(lps)):
+        lungs = with_missed_air(lps, lungs)
+    lungs, lesions = drop_gas(lps.array, lungs, lesions, lps.spacing)
+    if not lungs.any():
+        raise UnusableInput("No lungs were found, only gas as in bowel; this does not look like a chest CT.")
+    lungs, lesions = drop_partial_volume(lps.array, lungs, lesions, lps.spacing)
     return Segmentation(lungs, lesions, outputs, (sides > 0).mean((1, 2)), box)
 
 
@@ -60,12 +72,20 @@ def _mean_probabilities(
     return mean, tuple(outputs)
 
 
-def clean_masks(probabilities: np.ndarray, spacing: np.ndarray) -> np.ndarray:
-    """Makes ``probabilities`` agree with cleaned lungs, in place; returns their labels (n, h, w): 1 right, 2 left."""
+def _midline_in_frame(lps: Volume, box: ChestBox) -> float | None:
+    midline = midline_of_cut_body(lps)
+    return None if midline is None else (midline - box.plane.left) / box.plane.step[1]
+
+
+def clean_masks(probabilities: np.ndarray, spacing: np.ndarray, midline: float | None = None) -> np.ndarray:
+    """Makes ``probabilities`` agree with cleaned lungs, in place; returns their labels (n, h, w): 1 right, 2 left.
+
+    midline: as in lungs.split_left_right, in pixels of the frame.
+    """
     lung, lesion = probabilities[:, 0], probabilities[:, 1]
     lesion[lung < LESION_IN_LUNG] = 0
     mask = (lung > 0.5) | (lesion > 0.5)
-    sides = label_lungs(mask, spacing)
+    sides = label_lungs(mask, spacing, midline)
     lung[(sides > 0) & ~(lung > 0.5)] = 1
     lung[sides == 0] = np.minimum(lung[sides == 0], 0.49)
     lesion[mask & (sides == 0)] = 0

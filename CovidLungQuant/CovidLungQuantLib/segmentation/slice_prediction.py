@@ -68,7 +68,7 @@ def model_frames(lps: Volume, box: ChestBox, batch: int) -> Iterator[tuple[int, 
     for start in range(0, box.model_slices, batch):
         weights = along[start : start + batch]
         used = np.flatnonzero(weights.any(0))
-        planes = box.plane.cut(lps.array[first + used[0] : first + used[-1] + 1])
+        planes = box.plane.cut(lps.array[first + used[0] : first + used[-1] + 1], mirror=box.is_cut)
         if box.step != 1:
             planes = np.tensordot(weights[:, used[0] : used[-1] + 1], planes, 1)
         yield start, channels_of_hu(planes)

@@ -121,3 +121,66 @@ def test_an_open_mouth_does_not_join_the_lungs_to_the_room(patient):
     array[-2:, : j + 2, i - 2 : i + 2] = -990
     opened = replace(patient.volume, array=array)
     assert share_inside(opened, patient.lungs > 0) == 1
+
+
+# --- gas, cut lungs, sizes
+
+
+def trunk(hu_of_gas: float, noise: float = 15.0) -> Volume:
+    """An abdomen: a trunk of water with 1.3 l of gas in one bowel."""
+    k, j, i = np.ogrid[-150:150:50j, -160:160:80j, -190:190:95j]
+    hu = np.where((j / 120) ** 2 + (i / 160) ** 2 < 1, 40.0, -1000.0) + 0 * k
+    hu[(k / 75) ** 2 + ((j + 20) / 60) ** 2 + (i / 72) ** 2 < 1] = hu_of_gas
+    hu += np.random.default_rng(0).normal(0, noise, hu.shape)
+    return Volume(np.clip(hu, -1024, 3071).astype(np.int16), affine((4.0, 4.0, 6.0)))
+
+
+@pytest.mark.parametrize(("hu", "noise"), [(-990, 15), (-990, 60), (-940, 15)])
+def test_gas_in_the_bowel_is_not_lung(hu, noise):
+    with pytest.raises(UnusableInput, match="No air-filled lungs"):
+        find_chest(trunk(hu, noise))
+
+
+def test_gas_in_the_bowel_below_lungs_does_not_stretch_the_box(patient):
+    volume = patient.volume
+    belly = np.full((60, *volume.array.shape[1:]), -1000, np.int16)
+    belly[:, 15:-15, 15:-15] = 40
+    belly[50:58, 30:50, 25:75] = -990  # 770 ml, up to the lungs' level
+    matrix = volume.ijk_to_ras.copy()
+    matrix[:3, 3] -= 60 * matrix[:3, 2]
+    assert find_chest(Volume(np.concatenate([belly, volume.array]), matrix)).slices[0] > 20
+
+
+@pytest.mark.parametrize("side", ["both", "left"])
+def test_lungs_that_the_field_of_view_cuts_lie_in_the_box(patient, side):
+    inside = np.flatnonzero((patient.lungs > 0).any((0, 1)))
+    columns = slice(inside[0] + 3, inside[-1] - 2) if side == "both" else slice(0, inside[-1] - 4)
+    volume = Volume(patient.volume.array[:, :, columns], patient.volume.ijk_to_ras)
+    assert find_chest(volume).is_cut
+    assert share_inside(volume, patient.lungs[:, :, columns] > 0) > 0.99
+
+
+def test_lungs_within_the_field_of_view_are_not_cut(patient):
+    assert not find_chest(patient.volume).is_cut
+
+
+def test_foam_that_reaches_the_side_of_the_picture_is_not_lung(patient):
+    array = patient.volume.array.copy()
+    array[:, -14:-4] = -920  # a mattress from side to side
+    assert not find_chest(replace(patient.volume, array=array)).is_cut
+
+
+@pytest.mark.parametrize("factor", [0.4, 1.5])
+def test_small_and_large_chests_are_found(patient, factor):
+    volume = Volume(patient.volume.array, affine(np.array([4.0, 4.0, 6.0]) * factor))
+    assert share_inside(volume, patient.lungs > 0) == 1
+
+
+def test_a_chest_wider_than_any_body_is_refused_for_its_voxel_size(patient):
+    with pytest.raises(UnusableInput, match="mm wide, which no body is; the voxel size"):
+        find_chest(Volume(patient.volume.array, affine((16.0, 16.0, 6.0))))
+
+
+def test_lungs_too_small_to_measure_are_said_with_their_volume(patient):
+    with pytest.raises(UnusableInput, match="Only [0-9]+ ml of air-filled lung"):
+        find_chest(Volume(patient.volume.array, affine((0.6, 0.6, 0.9))))

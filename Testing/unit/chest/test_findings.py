@@ -15,15 +15,15 @@ SPACING = (2.0, 2.0, 5.0)
 
 
 def chest():
-    """LPS, feet to head: two square lungs in 20 slices, and four lesions."""
-    lungs = np.zeros((20, 100, 140), np.uint8)
-    lungs[:, 20:80, 10:60] = 1  # the patient's right lies at the left
-    lungs[:, 20:80, 80:130] = 2
+    """LPS, feet to head: two square lungs in 20 of 22 slices, and four lesions."""
+    lungs = np.zeros((22, 100, 140), np.uint8)
+    lungs[1:21, 20:80, 10:60] = 1  # the patient's right lies at the left
+    lungs[1:21, 20:80, 80:130] = 2
     lesions = np.zeros_like(lungs)
-    lesions[16:19, 40:50, 12:17] = 1  # right upper, at the chest wall
-    lesions[9:11, 45:55, 50:58] = 2  # right middle, towards the heart
-    lesions[1:5, 70:80, 90:120] = 3  # left lower, at the back
-    lesions[1:5, 65:70, 90:120] = 1  # touches it
+    lesions[17:20, 40:50, 12:17] = 1  # right upper, at the chest wall
+    lesions[10:12, 45:55, 50:58] = 2  # right middle, towards the heart
+    lesions[2:6, 70:80, 90:120] = 3  # left lower, at the back
+    lesions[2:6, 65:70, 90:120] = 1  # touches it
     return Volume(np.zeros(lungs.shape, np.int16), affine(SPACING)), lungs, lesions
 
 

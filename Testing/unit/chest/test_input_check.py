@@ -168,3 +168,24 @@ def test_values_beyond_the_scale_are_clipped_in_a_copy_with_a_note():
     assert (checked.array.min(), checked.array.max(), checked.array.dtype) == (-1024, 3071, np.int16)
     assert checked.notes == ("a note", "Values from -2000 to 20000 HU were limited to -1024 to 3071 HU.")
     assert volume.array.min() == -2000
+
+
+@pytest.mark.parametrize("padding", [-2000, -1024, -3024, -32768])
+def test_values_too_high_by_the_rescale_are_named_so_behind_any_padding(padding):
+    volume = ct()
+    raw = volume.array + 1024 + np.random.default_rng(0).integers(-60, 60, volume.array.shape, np.int16)
+    raw[:, :, :6] = padding
+    assert "1024 too high" in sentence(volume.with_array(raw))
+
+
+def test_values_too_low_by_the_rescale_are_named_so():
+    volume = ct()
+    raw = volume.array - 1024 + np.random.default_rng(0).integers(-60, 60, volume.array.shape, np.int16)
+    raw[20, 30:50, 30:50] = 400
+    assert "1024 too low" in sentence(volume.with_array(raw))
+
+
+def test_padding_alone_does_not_make_values_wrong():
+    volume = ct()
+    volume.array[:, :, :6] = -2000
+    assert check_chest_ct(volume).array.min() == -1024

@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 from CovidLungQuantLib.segmentation.lungs import (
     LEFT,
     RIGHT,
-    body_midline,
     drop_islands,
     fill_lungs,
     label_lungs,
@@ -95,9 +94,9 @@ def test_a_single_lung_that_bulges_over_the_midline_stays_whole():
     assert set(np.unique(labels)) == {0, RIGHT}
 
 
-def test_pieces_of_one_lung_all_go_to_its_side():
+def test_components_of_one_lung_all_go_to_its_side():
     right, left = two_lungs()
-    right[30:36] = False  # an upper and a lower piece, parted by what the mask missed
+    right[30:36] = False  # an upper and a lower component, parted by what the mask missed
     labels = split_left_right(right | left, SPACING)
     assert wrong_ml(labels, right, left) == 0
 
@@ -134,14 +133,6 @@ def test_every_voxel_of_any_mask_gets_a_side_and_none_outside_it(seed, share, in
     mask = np.random.default_rng(seed).random((6, 11, 13)) < share
     labels = split_left_right(mask, (in_plane, in_plane, between))
     assert np.array_equal(labels > 0, mask)
-
-
-def test_the_body_midline_is_found_off_center_and_with_a_table_below():
-    hu = np.full((16, 100, 120), -1000, np.int16)
-    hu[:, 20:80, 30:100] = 40
-    hu[:, 90:92, :] = 200  # the table
-    assert body_midline(hu) == pytest.approx(64.5, abs=1)
-    assert body_midline(np.full((8, 20, 20), -1000, np.int16)) is None
 
 
 def test_small_islands_are_dropped_unless_they_lie_near_a_lung():

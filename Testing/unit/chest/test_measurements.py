@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from CovidLungQuantLib.measurement.measurements import measure, region, to_rows, zone_score
+from CovidLungQuantLib.measurement.measurements import measure, region, to_rows
+from CovidLungQuantLib.measurement.severity import zone_score
 from LesionKitLib.imaging.volume import LPS_IN_RAS, Volume, affine
 from LesionKitLib.run.errors import UnusableInput
 
@@ -166,18 +167,19 @@ def test_without_lungs_there_are_zeros_and_nulls_and_no_nan():
     assert measured["total"]["lung_ml"] == 0
     assert measured["total"]["burden_percent"] is None
     assert measured["total"]["lung_mean_hu"] is None
-    assert measured["severity"]["score"] == 0
+    assert measured["severity"]["score"] is None
     json.dumps(measured, allow_nan=False)
 
 
-def test_a_missing_lung_has_no_percentages_and_scores_nothing():
+def test_a_missing_lung_has_no_percentages_and_gives_no_score():
     volume, lungs, lesions = scene()
     lungs[lungs == 2] = 0
     lesions[lungs == 0] = 0
     measured = measure(volume, lungs, lesions)
     assert region(measured, "left")["burden_percent"] is None
     zones = {(z["side"], z["third"]): z for z in measured["severity"]["zones"]}
-    assert zones["left", "upper"] == {"side": "left", "third": "upper", "involved_percent": None, "score": 0}
+    assert zones["left", "upper"] == {"side": "left", "third": "upper", "involved_percent": None, "score": None}
+    assert zones["right", "lower"]["score"] == 3 and measured["severity"]["score"] is None
 
 
 def test_all_values_are_plain_python_numbers():
@@ -189,15 +191,43 @@ def test_all_values_are_plain_python_numbers():
 
 @pytest.mark.parametrize(
     ("percent", "score"),
-    [(None, 0), (0.0, 0), (0.1, 1), (24.999, 1), (25.0, 2), (49.999, 2), (50.0, 3), (74.999, 3), (75.0, 4), (100.0, 4)],
+    [
+        (None, None),
+        (0.0, 0),
+        (0.99, 0),
+        (1.0, 1),
+        (24.999, 1),
+        (25.0, 2),
+        (49.999, 2),
+        (50.0, 3),
+        (75.0, 4),
+        (100.0, 4),
+    ],
 )
-def test_a_zone_scores_by_quarters(percent, score):
-    assert zone_score(percent, 10.0 if percent else 0.0) == score
+def test_a_zone_scores_by_quarters_from_one_percent_on(percent, score):
+    assert zone_score(percent) == score
 
 
-def test_less_than_the_smallest_lesion_does_not_score():
-    assert zone_score(1.0, 0.09) == 0
-    assert zone_score(1.0, 0.1) == 1
+@pytest.mark.parametrize(
+    "spacing", [(1.0, 1.0, 1.0), (2.0, 2.0, 2.0), (4.0, 4.0, 4.0), (2.0, 2.0, 8.0), (0.5, 1.0, 2.0)]
+)
+@pytest.mark.parametrize("extra_ml", [0.0, 0.3])
+def test_the_severity_score_does_not_depend_on_the_voxel_size(spacing, extra_ml):
+    """Lungs of 64 x 64 x 96 mm with a lesion of a third of one zone, and specks that no zone scores for."""
+    size = [round(mm / step) for mm, step in zip((160, 80, 112), spacing, strict=True)]
+    lungs, lesions = (np.zeros(size[::-1], np.uint8) for _ in range(2))
+
+    def box(low, high):
+        return tuple(
+            slice(round(a / s), round(b / s)) for a, b, s in zip(low[::-1], high[::-1], spacing[::-1], strict=True)
+        )
+
+    lungs[box((8, 8, 8), (72, 72, 104))], lungs[box((88, 8, 8), (152, 72, 104))] = 1, 2
+    lesions[box((8, 8, 8), (72, 32, 40))] = 1
+    if extra_ml:
+        lesions[box((120, 40, 56), (128, 48, 64))] = 1  # 0.5 ml of 131
+    severity = measure(Volume(np.full(lungs.shape, -800, np.int16), affine(spacing)), lungs, lesions)["severity"]
+    assert severity["score"] == 2 and [zone["score"] for zone in severity["zones"]] == [0, 0, 2, 0, 0, 0]
 
 
 def test_the_severity_score_sums_six_zones_and_leaves_effusion_out():

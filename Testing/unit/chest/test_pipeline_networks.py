@@ -135,9 +135,10 @@ def test_progress_of_several_networks_only_rises(fake_model, monkeypatch):
 def test_the_real_networks_pass_through_the_pipeline(fake_model, monkeypatch, network):
     """With random weights; the masks, which mean nothing, are replaced by one lung everywhere."""
     coarse = block_chest((4.0, 4.0, 12.0))
-    one_lung = lambda probabilities, spacing: np.ones_like(probabilities[:, 0], np.uint8)  # noqa: E731
+    one_lung = lambda probabilities, *_: np.ones_like(probabilities[:, 0], np.uint8)  # noqa: E731
     monkeypatch.setattr("CovidLungQuantLib.segmentation.segment.clean_masks", one_lung)
     monkeypatch.setattr(pipeline, "measure", lambda *_: {})
+    monkeypatch.setattr(pipeline, "plausibility_notes", lambda *_: [])
     monkeypatch.setattr(pipeline, "list_findings", lambda *_: [])
     found = analyze(coarse.volume, network=network, device="cpu")
     assert 0 < found.decision["covid_probability"] < 1

@@ -1,0 +1,57 @@
+"""Lungs that the field of view cuts: what networks, which know whole chests, need to see them and may miss of them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from LesionKitLib.imaging.volume import Volume
+
+from .lung_air import AIR_HU, ROOM_HU, TISSUE_HU, find_lung_air, in_plane_mean, padding_mask
+from .lungs import label_lungs
+
+MUSCLE_HU = 40
+CUT_BODY_SHARE = 0.3  # of an image's side that is tissue, from which the body goes on beyond it
+
+
+def with_tissue_for_padding(lps: Volume) -> Volume:
+    """Muscle for the padding around a round field of view: beside black, networks take the cut for a lesion's rim."""
+    padding = padding_mask(lps.array)
+    return lps if padding is None else lps.with_array(np.where(padding, lps.array.dtype.type(MUSCLE_HU), lps.array))
+
+
+def with_missed_air(lps: Volume, lungs: np.ndarray) -> np.ndarray:
+    """Lungs (1 right, 2 left; [k, j, i] in LPS order) with the air-filled lung by HU that a network left out.
+
+    Gas without tissue in it (airways) is not added. Right and left are told apart anew.
+    """
+    from scipy import ndimage
+
+    found = find_lung_air(lps)
+    near = ndimage.binary_dilation(found.air, np.ones((3, 3, 3)))
+    index = [
+        np.minimum((np.arange(n) + step // 2) // step, m - 1)
+        for n, step, m in zip(lps.array.shape, found.steps, near.shape, strict=True)
+    ]
+    missed = near[index[0]][:, index[1]][:, :, index[2]] & (lungs == 0)
+    for k in np.flatnonzero(missed.any((1, 2))):
+        plane = lps.array[k]
+        missed[k] &= (plane < AIR_HU) & (in_plane_mean(plane[None])[0] > ROOM_HU)
+    return label_lungs((lungs > 0) | missed, lps.spacing, midline_of_cut_body(lps)) if missed.any() else lungs
+
+
+def body_is_cut(lps: Volume) -> tuple[bool, bool]:
+    """Whether the body goes on beyond the image on the patient's (right, left)."""
+    sides = (lps.array[:, :, 0], lps.array[:, :, -1])
+    right, left = (float((side > TISSUE_HU).mean()) > CUT_BODY_SHARE for side in sides)
+    return right, left
+
+
+def midline_of_cut_body(lps: Volume) -> float | None:
+    """Where along i (voxels) a single lung has the body's middle, if the image cuts the body on one side only.
+
+    That side is where the middle lies, so that the lung is the other side's. None where the image does not tell.
+    """
+    right, left = body_is_cut(lps)
+    if right == left:
+        return None
+    return 0.0 if right else float(lps.array.shape[2] - 1)
