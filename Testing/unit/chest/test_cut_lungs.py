@@ -60,7 +60,7 @@ def test_all_lung_that_is_seen_is_segmented_and_noted(columns, rows, words):
 
 
 @pytest.mark.parametrize(("half", "side"), [(slice(74, None), "left"), (slice(0, 74), "right")])
-def test_one_half_of_a_chest_is_that_side_and_the_other_lung_is_said_to_be_outside(monkeypatch, half, side):
+def test_one_half_of_a_chest_is_that_side_and_the_other_lung_is_said_to_be_outside(fake_model, monkeypatch, half, side):
     monkeypatch.setattr(pipeline, "load_network", lambda name: (find_model("covid-convlstm"), MissingOneThird()))
     room = ((0, 0), (10, 10), (10, 10))
     lungs = np.pad(CHEST.lungs, room)[:, :, half]
