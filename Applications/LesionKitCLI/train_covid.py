@@ -65,7 +65,7 @@ def _cross_validate(options: argparse.Namespace, plan, device: str, progress) ->
     from LesionKitResearch.experiments.cross_validation import RESULT, cross_validate, draw_folds
 
     short = options.name.removeprefix("covid-")
-    own = {"pseudo_labeler": "", "finish": False} if short == "convlstm" else {}
+    own = {"finish": False} if short == "convlstm" else {}
 
     def train(data: Path, output: Path):
         model = _train(options.name, data, output, plan, device, progress, **own)

@@ -114,3 +114,64 @@ def volumes_folder(folder: Path, split: str = "train", spacing=(4.0, 4.0, 8.0)) 
     rows = [("p001", "P001", split, "covid", k, k, value) for k, value in enumerate(infected)]
     _table(folder / "labels.csv", "id,patient,split,diagnosis,k,source_k,infected", rows[::-1])
     return chest
+
+
+LUNG = np.zeros(SIZE, bool)
+LUNG[32:96, 21:58] = LUNG[32:96, 69:106] = True
+
+
+def _save_masked(folder: Path, name: str, label: np.ndarray) -> None:
+    from PIL import Image
+
+    _save(folder, name, picture(lesion=label > 0), label, ".jpg")
+    (folder / "lung").mkdir(exist_ok=True)
+    Image.fromarray(LUNG.astype(np.uint8) * 255).save(folder / "lung" / f"{name}.png")
+
+
+def ct20_folder(folder: Path) -> Path:
+    """A train series of 3 slices, listed from head to feet, and a val series of 1; 0 / 1 infection, lungs."""
+    rows = []
+    for series, split, count in (("corona001", "train", 3), ("corona003", "val", 1)):
+        for n in reversed(range(count)):
+            name = f"{series}_{n:03d}"
+            label = (BURDENED * 1).astype(np.uint8)
+            label[: 60 + 4 * n] = 0  # less lesion the higher the slice, so that the order can be seen
+            _save_masked(folder, name, label)
+            rows.append((name, series, series, split, n, label.sum(), LUNG.sum()))
+    _table(folder / "index.csv", "id,patient,series,split,order_in_series,lesion_px,lung_px", rows)
+    return folder
+
+
+def medseg9_folder(folder: Path) -> Path:
+    """One train series: a slice with both kinds, one whose kind was inferred, one without lesion; and a val slice."""
+    rows = []
+    for n, (split, inferred, lesion) in enumerate(
+        (("train", 0, True), ("train", 1, True), ("train", 0, False), ("val", 0, True))
+    ):
+        label = np.where(BURDENED & lesion, 1, 0).astype(np.uint8)
+        label[60:66, 30:50] *= 2
+        name, patient = f"v1_{n:03d}", "radiop7" if split == "train" else "radiop40"
+        _save_masked(folder, name, label)
+        kinds = (label == 1).sum(), (label == 2).sum(), 0
+        rows.append((name, patient, split, *kinds, n, patient, f"{patient}_1", inferred, LUNG.sum()))
+    header = "id,group,split,ggo_px,consolidation_px,effusion_px,k,patient,series,label_inferred,lung_px"
+    _table(folder / "split.csv", header, rows)
+    return folder
+
+
+def plethora_folder(folder: Path) -> BlockChest:
+    """A train volume whose consolidation is called an effusion, a weakly labeled one, and one for validation."""
+    from LesionKitLib.io.images import write_labelmap, write_volume
+
+    chest = block_chest((4.0, 4.0, 8.0))
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = [
+        ("lung1_001", "LUNG1-001", "train", 0),
+        ("lung1_002", "LUNG1-002", "train", 1),
+        ("lung1_003", "3", "val", 0),
+    ]
+    for name, *_ in rows:
+        write_volume(folder / f"{name}.nii.gz", chest.volume)
+        write_labelmap(folder / f"{name}_effusion.nii.gz", (chest.lesions == 2).astype(np.uint8), chest.volume)
+    _table(folder / "index.csv", "id,patient,split,weak_label", rows)
+    return chest

@@ -12,6 +12,7 @@ from CovidLungQuantLib.segmentation.frames import FRAME
 from LesionKitLib.run.progress import Progress
 from LesionKitResearch.augmentation.covid import random_view
 from LesionKitResearch.datasets.covid import Sequence, hu_sequences, phantom_sequences, pseudo_sequences, sirm_sequences
+from LesionKitResearch.datasets.covid_masks import effusion_sequences, masked_sequences, masked_slices
 
 from .loop import TrainingPlan, fit
 from .pseudo_labels import load_pseudo_labeler
@@ -21,38 +22,57 @@ PRETRAINED_RATE = 0.4  # of the learning rate, for the encoder
 
 @dataclass(frozen=True)
 class Mixture:
-    """A batch: ``singles`` sirm100 slices and ``runs`` of ``length`` slices of the other sources, drawn by share.
+    """A batch: ``singles`` sirm100 slices, ``masked`` single slices of medseg9 and ct20 in turn, and ``runs`` of
+    ``length`` neighboring slices of the other sources, drawn by share.
 
+    pseudo: share of pseudo1600, whose masks a model made; its patients have masks of radiologists in ct20.
     pseudo_labeler: installed networks that tell the kinds of lesion of pseudo1600's slices, "" for none.
     """
 
-    singles: int = 8
+    singles: int = 4
+    masked: int = 4
     runs: int = 2
     length: int = 3
-    pseudo: float = 0.25
-    volumes: float = 0.35
-    phantoms: float = 0.4
+    pseudo: float = 0.0
+    ct20: float = 0.2
+    medseg9: float = 0.15
+    plethora: float = 0.2
+    volumes: float = 0.2
+    phantoms: float = 0.25
     phantom_count: int = 72
     pseudo_labeler: str = ""
 
 
-PLAN = TrainingPlan(steps=950, check_every=150)
+PLAN = TrainingPlan(steps=1200, check_every=200)
 # After it a short part with more Hounsfield units: pictures alone do not teach what effusion is.
 FINISH_PLAN = TrainingPlan(steps=200, seed=1, learning_rate=5e-4, warmup=20, ema=0.98, save_every=50, check_every=50)
-FINISH = {"singles": 6, "runs": 3, "pseudo": 0.1, "volumes": 0.3, "phantoms": 0.6, "pseudo_labeler": ""}
+FINISH = {"singles": 3, "masked": 3, "runs": 3, "ct20": 0.1, "medseg9": 0.1, "volumes": 0.3, "phantoms": 0.3}
+RUNS = ("pseudo", "ct20", "medseg9", "plethora", "volumes", "phantoms")
+MASKED = ("medseg9", "ct20")
 
 
 def covid_sources(data: Path, mixture: Mixture, seed: int) -> dict[str, list[Sequence]]:
-    """Training sequences by source, only of rows whose split is train. data: holds sirm100, pseudo1600, volumes."""
+    """Training sequences by source, only of rows whose split is train. data: holds sirm100 and whichever others."""
     sources = {"sirm": sirm_sequences(data / "sirm100")}
-    if mixture.pseudo and (data / "pseudo1600").exists():
-        pseudo_labeler = load_pseudo_labeler(mixture.pseudo_labeler) if mixture.pseudo_labeler else None
-        sources["pseudo"] = pseudo_sequences(data / "pseudo1600", pseudo_labeler=pseudo_labeler)
-    if mixture.volumes and (data / "volumes").exists():
-        sources["volumes"] = hu_sequences(data / "volumes")
+    readers = {
+        "pseudo": ("pseudo1600", lambda folder: pseudo_sequences(folder, pseudo_labeler=_labeler(mixture))),
+        "ct20": ("ct20", masked_sequences),
+        "medseg9": ("medseg9", masked_sequences),
+        "plethora": ("plethora", effusion_sequences),
+        "volumes": ("volumes", hu_sequences),
+    }
+    for name, (folder, read) in readers.items():
+        if getattr(mixture, name) and (data / folder).exists():
+            sources[name] = read(data / folder)
+    if mixture.masked:
+        sources |= {f"{name} slices": masked_slices(data / name) for name in MASKED if (data / name).exists()}
     if mixture.phantoms:
         sources["phantoms"] = phantom_sequences(mixture.phantom_count, seed)
     return sources
+
+
+def _labeler(mixture: Mixture):
+    return load_pseudo_labeler(mixture.pseudo_labeler) if mixture.pseudo_labeler else None
 
 
 def draw_batch(
@@ -68,7 +88,11 @@ def draw_views(
     """The random views of a batch, of frame's height and width."""
     sirm = sources["sirm"]
     views = [random_view(sirm[rng.integers(len(sirm))], 1, rng, frame) for _ in range(mixture.singles)]
-    others = {name: getattr(mixture, name) for name in ("pseudo", "volumes", "phantoms") if name in sources}
+    pools = [sources[f"{name} slices"] for name in MASKED if f"{name} slices" in sources]
+    for n in range(mixture.masked if pools else 0):
+        pool = pools[n % len(pools)]
+        views.append(random_view(pool[rng.integers(len(pool))], 1, rng, frame))
+    others = {name: getattr(mixture, name) for name in RUNS if name in sources}
     if others:
         shares = np.array(list(others.values())) / sum(others.values())
         for n in rng.choice(len(others), mixture.runs, p=shares):

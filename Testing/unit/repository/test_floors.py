@@ -34,7 +34,8 @@ class Import:
 ROOMS = {
     "LesionKitLib": ("run", "imaging", "io", "models", "report", "mrml"),
     "CovidLungQuantLib": (
-        "labels", "networks", "segmentation", "classification", "phantoms", "measurement", "results", "pipeline",
+        "labels", "networks", "segmentation", "classification", "phantoms", "measurement", "results", "followup",
+        "pipeline",
     ),
     "StrokeSynthLib": ("labels", "networks", "segmentation", "measurement", "synthesis", "results", "pipeline"),
     "BodyPartRouterLib": ("labels", "networks", "reading", "classification", "routing", "service"),

@@ -237,7 +237,7 @@ def sources(tmp_path):
     sirm_folder(tmp_path / "sirm100")
     pseudo_folder(tmp_path / "pseudo1600")
     volumes_folder(tmp_path / "volumes")
-    return covid_sources(tmp_path, Mixture(phantoms=0), 0)
+    return covid_sources(tmp_path, Mixture(phantoms=0, pseudo=0.25), 0)
 
 
 def test_sources_are_the_folders_that_are_there(tmp_path, sources):
