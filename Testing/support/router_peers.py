@@ -108,29 +108,34 @@ class StoreScp:
 
 
 class StowServer:
-    """Keeps what is posted to /studies. answers: HTTP status of the next requests, 200 when there are none left."""
+    """Keeps what is posted to /studies.
 
-    def __init__(self):
+    answers: (HTTP status, failure reason) of the next requests, stored when there are none left. raw: in the place of
+    every answer, (HTTP status, content type, body, further headers). bodies: what was posted, with its heads.
+    """
+
+    def __init__(self, raw=None):
         self.objects: list[str] = []
         self.answers: list[tuple[int, int | None]] = []
         self.authorizations: list[str | None] = []
+        self.bodies: list[bytes] = []
+        self.raw = raw
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self):
-                status, reason = outer.answers.pop(0) if outer.answers else (200, None)
                 body = _body(self)
+                outer.bodies.append(body)
                 outer.authorizations.append(self.headers.get("Authorization"))
-                document: dict = {}
-                if status == 200:
-                    outer.objects += _uids(self.headers["Content-Type"], body)
-                elif reason is not None:
-                    item = {"00081197": {"vr": "US", "Value": [reason]}}
-                    document = {"00081198": {"vr": "SQ", "Value": [item]}}
-                text = json.dumps(document).encode()
+                self.answer(*(outer.raw or outer._answer(self.headers["Content-Type"], body)))
+
+            def do_GET(self):
+                self.answer(200, "text/html", b"<html><form>please sign in</form></html>", {})
+
+            def answer(self, status, kind, text, headers):
                 self.send_response(status)
-                self.send_header("Content-Type", "application/dicom+json")
-                self.send_header("Content-Length", str(len(text)))
+                for name, value in {"Content-Type": kind, "Content-Length": str(len(text)), **headers}.items():
+                    self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(text)
 
@@ -141,9 +146,50 @@ class StowServer:
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
+    def _answer(self, kind: str, body: bytes) -> tuple:
+        status, reason = self.answers.pop(0) if self.answers else (200, None)
+        document: dict = {}
+        if status == 200:
+            uids = _uids(kind, body)
+            self.objects += uids
+            document = {"00081199": {"vr": "SQ", "Value": [{"00081155": {"vr": "UI", "Value": [uid]}} for uid in uids]}}
+        elif reason is not None:
+            item = {"00081197": {"vr": "US", "Value": [reason]}}
+            document = {"00081198": {"vr": "SQ", "Value": [item]}}
+        return status, "application/dicom+json", json.dumps(document).encode(), {}
+
     def close(self) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+
+class StorePeer:
+    """A C-STORE peer in this process. on_store(event): its status; syntaxes: the transfer syntaxes that it takes.
+
+    stored: (SOP Instance UID, transfer syntax, bytes of the data set) of what it answered with 0.
+    """
+
+    def __init__(self, on_store=lambda event: 0, syntaxes=("1.2.840.10008.1.2", "1.2.840.10008.1.2.1"), tls=None):
+        from pynetdicom import AE, StoragePresentationContexts, evt
+
+        self.stored: list[tuple[str, str, bytes]] = []
+
+        def store(event):
+            status = on_store(event)
+            if status == 0:
+                data = event.request.DataSet.getvalue()
+                self.stored.append((event.request.AffectedSOPInstanceUID, event.context.transfer_syntax, data))
+            return status
+
+        entity = AE("ARCHIVE")
+        for context in StoragePresentationContexts:
+            entity.add_supported_context(context.abstract_syntax, list(syntaxes))
+        place, handlers = ("127.0.0.1", 0), [(evt.EVT_C_STORE, store)]
+        self._server = entity.start_server(place, block=False, evt_handlers=handlers, ssl_context=tls)
+        self.port = self._server.socket.getsockname()[1]
+
+    def close(self) -> None:
+        self._server.shutdown()
 
 
 def _body(handler) -> bytes:

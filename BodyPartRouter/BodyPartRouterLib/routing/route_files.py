@@ -18,10 +18,11 @@ from .folder_files import holds
 from .folder_sender import send_to_folders
 from .journal import DELIVERED, Image, Journal
 from .naming import file_name, sha256_of
-from .peers import StoreSender, StowSender
 from .plan import DICOM, FOLDER, OPEN, STOW, Delivery, Plan, make_plan, shown_destination, to_record
 from .retry_policy import DONE, DeliveryResult, RetryPolicy
 from .rules import Rules
+from .store_sender import StoreSender
+from .stow_sender import StowSender
 
 # somebody waits at the command line
 COMMAND_RETRY_POLICY = RetryPolicy(first_s=1.0, longest_s=10.0, attempts=3, endless=False)

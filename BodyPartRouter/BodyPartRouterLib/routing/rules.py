@@ -115,11 +115,12 @@ class Rule:
 
 @dataclass(frozen=True)
 class Destination:
-    """A peer. kind: dicom or stow; settings: the other entries, named as in schema.py."""
+    """A peer. kind: dicom or stow; settings: the other entries, named as in schema.py; base: of relative file names."""
 
     name: str
     kind: str
     settings: dict = field(hash=False)
+    base: Path = Path()
 
     @property
     def shown(self) -> str:
@@ -197,9 +198,10 @@ def load_rules(path: str | os.PathLike) -> Rules:
     document = _read_yaml(path)
     _check(document, path)
     rules = tuple(_rule(entry, n) for n, entry in enumerate(document["rules"], 1))
-    destinations = {name: _destination(name, entry) for name, entry in (document.get("destinations") or {}).items()}
     more = {"otherwise": _actions(document["otherwise"])} if "otherwise" in document else {}
     base = path.absolute().parent
+    entries = document.get("destinations") or {}
+    destinations = {name: _destination(name, entry, base) for name, entry in entries.items()}
     service = ServiceSettings.from_entries(document.get("service") or {}, base)
     found = Rules(rules, base, destinations=destinations, service=service, **more)
     for action in found.actions:
@@ -304,9 +306,9 @@ def _actions(entries: list[dict]) -> tuple[Action, ...]:
     return tuple(Action(kind, target) for entry in entries for kind, target in entry.items())
 
 
-def _destination(name: str, entry: dict) -> Destination:
+def _destination(name: str, entry: dict, base: Path) -> Destination:
     settings = dict(entry)
-    return Destination(name, settings.pop("type"), settings)
+    return Destination(name, settings.pop("type"), settings, base)
 
 
 def _same(text: str, wanted: str) -> bool:

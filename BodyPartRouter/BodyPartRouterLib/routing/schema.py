@@ -9,8 +9,8 @@ MODULES = ("CovidLungQuant", "StrokeSynth", "BodyPartRouter", "Volumes", "DICOM"
 _TEXT = {"type": "string", "minLength": 1, "maxLength": 1024}
 _AE_TITLE = {
     "type": "string",
-    "pattern": r"^[ -\[\]-~]{1,16}$",
-}  # PS3.5 table 6.2-1: no backslash, no control characters
+    "pattern": r"^(?=.*[^ ])[ -\[\]-~]{1,16}$",
+}  # PS3.5 table 6.2-1: no backslash, no control characters, not blank
 _SHARE = {"type": "number", "minimum": 0, "maximum": 1}
 _SECONDS = {"type": "number", "exclusiveMinimum": 0, "maximum": 86400}
 _PORT = {"type": "integer", "minimum": 1, "maximum": 65535}
@@ -56,6 +56,7 @@ _ACTION = {
     "maxProperties": 1,
 }
 _ACTIONS = {"type": "array", "items": _ACTION, "minItems": 1}
+_CLIENT_TLS = _object(authorities=_TEXT, certificate=_TEXT, key=_TEXT, check_host={"type": "boolean"})
 _DICOM = _object(
     ["type", "host", "port", "ae_title"],
     type={"const": "dicom"},
@@ -64,6 +65,7 @@ _DICOM = _object(
     ae_title=_AE_TITLE,
     calling_ae_title=_AE_TITLE,
     timeout_s=_SECONDS,
+    tls=_CLIENT_TLS,
 )
 _STOW = _object(
     ["type", "url"],
@@ -71,6 +73,7 @@ _STOW = _object(
     url={**_TEXT, "pattern": "^https?://"},
     token_variable={"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"},
     timeout_s=_SECONDS,
+    tls=_CLIENT_TLS,
 )
 _SERVICE = _object(
     data=_TEXT,
@@ -79,6 +82,9 @@ _SERVICE = _object(
     allow={"type": "array", "items": _AE_TITLE},
     max_object_mb={"type": "number", "exclusiveMinimum": 0},
     max_associations={"type": "integer", "minimum": 1, "maximum": 1000},
+    max_associations_from_one={"type": "integer", "minimum": 1, "maximum": 1000},
+    more_ae_titles={"type": "array", "items": _AE_TITLE},
+    tls=_object(["certificate"], certificate=_TEXT, key=_TEXT, clients=_TEXT),
     min_free_mb={"type": "number", "minimum": 0},
     batch={"type": "integer", "minimum": 1, "maximum": 1024},
     batch_wait_s={"type": "number", "minimum": 0, "maximum": 60},

@@ -13,6 +13,7 @@ from BodyPartRouterLib.routing.folder_files import remove_parts, write_new
 from BodyPartRouterLib.routing.header_values import read_values
 from BodyPartRouterLib.routing.journal import DELIVERED, HELD, Image, Journal
 from BodyPartRouterLib.routing.naming import sha256_of
+from BodyPartRouterLib.routing.rules import Sender
 from LesionKitLib.run.errors import UnusableInput
 
 MEGABYTE = 1_000_000
@@ -66,7 +67,7 @@ class Inbox:
         """Whether the disk keeps its reserve with so many bytes more."""
         return shutil.disk_usage(self.images).free - size >= self._min_free_mb * MEGABYTE
 
-    def store(self, uid: str, *blocks: bytes | memoryview) -> tuple[Image, bool]:
+    def store(self, uid: str, sender: Sender, *blocks: bytes | memoryview) -> tuple[Image, bool]:
         """Keep an image, on the disk and in the journal when this returns. (image, whether it is new).
 
         The same bytes sent again are the same image, wherever it is on its way. Raises OSError or sqlite3.Error.
@@ -75,7 +76,7 @@ class Inbox:
         for block in blocks:
             digest.update(block)
         name = digest.hexdigest()
-        image = Image(name, uid, name, self.images / f"{name}.dcm", time.time())
+        image = Image(name, uid, name, self.images / f"{name}.dcm", time.time(), sender=sender)
         if self.journal.state(name) is not None:
             return image, False
         write_new(image.path, *blocks)

@@ -17,9 +17,10 @@ from BodyPartRouterLib.routing.retry_policy import DONE, DeliveryResult, RetryPo
 from BodyPartRouterLib.routing.route_files import sender_of
 from BodyPartRouterLib.routing.rules import Rules
 
-from .inbox import Inbox
+from .inbox import MEGABYTE, Inbox
 from .listener import Listener, refuse_open_doors
 from .metrics import Metrics
+from .receiver import Receiver
 from .sorter import Sorter
 
 if TYPE_CHECKING:
@@ -43,7 +44,9 @@ class Service:
         self._arrived, self._sorted = threading.Event(), threading.Event()
         self._reader = ReaderProcess()
         self._sorter = Sorter(self.inbox, rules, classifier, self.metrics, self._reader)
-        self._listener = Listener(settings, self.inbox, self.metrics, self._arrived.set)
+        limit = int(settings.max_object_mb * MEGABYTE)
+        receiver = Receiver(self.inbox, self.metrics, limit, self._arrived.set)
+        self._listener = Listener(settings, receiver, self.metrics)
         retry_policy = RetryPolicy(settings.first_wait_s, settings.longest_wait_s, settings.attempts)
         routes = [(FOLDER, None), *((place.kind, name) for name, place in rules.destinations.items())]
         self._couriers = [
@@ -136,5 +139,5 @@ class Service:
 def keep_names_out_of_the_log() -> None:
     """pydicom's warnings and messages quote the values that they complain about."""
     warnings.filterwarnings("ignore", module="pydicom")
-    for name in ("pydicom", "pynetdicom", "dicomweb_client"):
+    for name in ("pydicom", "pynetdicom", "urllib3"):
         logging.getLogger(name).setLevel(logging.CRITICAL)

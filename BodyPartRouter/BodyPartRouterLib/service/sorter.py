@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .metrics import Metrics
 
 MOST_STARTS = 2  # examinations of one image that ended with the program's end
+NO_UID = "The image names no SOP Instance UID."
 SAME_UID = "Another image with the same SOP Instance UID was received before."
 log = logging.getLogger(__name__)
 
@@ -77,6 +78,8 @@ class Sorter:
         log.warning("%s: held (%s)", image.id[:12], reason)
 
     def _plan(self, image: Image, examined: Examined) -> Plan:
+        if not examined.uid and examined.header is not None:
+            return Plan("no UID", (), held=True, reason=NO_UID)
         if self._inbox.journal.earlier_with_uid(image):
             return Plan("same UID", (), held=True, reason=SAME_UID)
         return make_plan(examined, self._rules)

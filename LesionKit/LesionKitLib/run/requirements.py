@@ -55,7 +55,7 @@ ROUTER_PACKAGES = (
     Requirement("yaml", "PyYAML", 1, "reads routing rules", ">=6.0"),
     Requirement("jsonschema", "jsonschema", 2, "checks routing rules", ">=4.20"),
     Requirement("pynetdicom", "pynetdicom", 2, "sends images to DICOM archives", ">=3.0"),
-    Requirement("dicomweb_client", "dicomweb-client", 2, "sends images to DICOMweb archives", ">=0.59"),
+    Requirement("requests", "requests", 1, "sends images to DICOMweb archives", ">=2.31"),
 )
 PYTORCH_MISSING = (
     "PyTorch is needed: install the extension 'PyTorch' (menu View, Extensions Manager), restart Slicer, and press "

@@ -5,87 +5,28 @@ from __future__ import annotations
 import shutil
 import time
 from collections import namedtuple
-from pathlib import Path
 
 import pytest
 from dicom_fixtures import PATIENT, STRUCTURED_REPORT
 from router_fixtures import BrightnessClassifier, write_xray
 from router_peers import DCMTK, ServiceProcess, StoreScp, StowServer, echo, free_port, send, wait_until
+from router_running import RULES, RunningService, uid_of
 
-from BodyPartRouterLib.routing.rules import load_rules
+from BodyPartRouterLib.routing.rules import Sender, load_rules
 from BodyPartRouterLib.service.inbox import Inbox
 from BodyPartRouterLib.service.service import Service
 from LesionKitLib.run.errors import UnusableInput
 
 pytestmark = pytest.mark.skipif(not DCMTK, reason="dcmtk is not installed")
 
-RULES = """
-version: 1
-destinations:
-  archive: {{type: dicom, host: 127.0.0.1, port: {archive}, ae_title: ARCHIVE}}
-  web: {{type: stow, url: "{web}"}}
-rules:
-  - when: {{class: adult_chest}}
-    then: [{{copy: "sorted/{{class}}"}}]
-  - when: {{class: pediatric_chest}}
-    then: [{{store: archive}}]
-  - when: {{class: abdomen}}
-    then: [{{stow: web}}]
-  - when: {{class: spine}}
-    then: [{{store: archive}}, {{copy: sorted/spine}}, {{open: Volumes}}]
-service:
-  {{data: data, min_free_mb: 0, first_wait_s: 0.05, longest_wait_s: 0.2, batch_wait_s: 0, metrics_port: null, {more}}}
-"""
-
-
-class Running:
-    """A service of this process, its folder and what it was sent."""
-
-    def __init__(self, folder: Path, classifier=None, archive=1, web="http://127.0.0.1:1", more=""):
-        self.folder, self.classifier = folder, classifier or BrightnessClassifier()
-        (folder / "rules.yaml").write_text(RULES.format(archive=archive, web=web, more=more), "utf-8")
-        self.start()
-
-    def start(self):
-        self.service = Service(load_rules(self.folder / "rules.yaml"), self.classifier)
-        self.service.start(0)
-
-    def send(self, *labels, calling="CR1", first_seed=0, **elements):
-        """X-rays of these classes; (exit code, SOP Instance UIDs)."""
-        sent = self.folder / "send" / str(time.monotonic_ns())
-        paths = [write_xray(sent / f"{n}.dcm", label, first_seed + n, **elements) for n, label in enumerate(labels)]
-        return self.send_files(paths, calling), [uid_of(path) for path in paths]
-
-    def send_files(self, paths, calling="CR1"):
-        return send(self.service.port, paths, calling).returncode
-
-    def counts(self):
-        return {state: count for state, count in self.service.inbox.journal.counts().items() if count}
-
-    def settle(self, **counts):
-        wait_until(lambda: self.counts() == counts)
-
-    def files(self, folder):
-        return sorted(path.name for path in (self.folder / folder).glob("*"))
-
-    @property
-    def inbox(self):
-        return self.files("data/inbox")
-
-
-def uid_of(path):
-    from pydicom import dcmread
-
-    return str(dcmread(path, stop_before_pixels=True).SOPInstanceUID)
-
 
 @pytest.fixture
 def run(tmp_path):
-    """run(...): a started service, as Running."""
+    """run(...): a RunningService."""
     started = []
 
     def start(**options):
-        started.append(Running(tmp_path, **options))
+        started.append(RunningService(tmp_path, **options))
         return started[-1]
 
     yield start
@@ -303,7 +244,7 @@ def test_a_port_that_is_taken_is_one_sentence_and_leaves_the_folder_free(run, ar
 
 
 def test_what_a_crash_leaves_between_the_disk_and_the_journal_is_found_again(run):
-    from BodyPartRouterLib.service.listener import file_head
+    from BodyPartRouterLib.routing.dicom_object import file_head
 
     running = run()
     _code, (uid,) = running.send("adult_chest")
@@ -328,7 +269,7 @@ def test_what_a_crash_leaves_between_the_disk_and_the_journal_is_found_again(run
 def test_sigterm_ends_the_service_in_order_and_its_log_and_metrics_name_nobody(tmp_path, archive):
     rules = tmp_path / "rules.yaml"
     more = f"metrics_port: {free_port()}"
-    text = RULES.format(archive=archive.port, web="http://127.0.0.1:1", more=more)
+    text = RULES.format(archive=archive.port, web="http://127.0.0.1:1", more=more, destination="")
     rules.write_text(text.replace("metrics_port: null, ", ""), "utf-8")
     service = ServiceProcess(rules)
     service.start()
@@ -353,10 +294,10 @@ def test_sigterm_ends_the_service_in_order_and_its_log_and_metrics_name_nobody(t
 
 def test_an_image_that_kills_the_service_twice_is_held_and_the_others_arrive(tmp_path, monkeypatch):
     rules = tmp_path / "rules.yaml"
-    rules.write_text(RULES.format(archive=1, web="http://127.0.0.1:1", more="batch: 3"), "utf-8")
+    rules.write_text(RULES.format(archive=1, web="http://127.0.0.1:1", more="batch: 3", destination=""), "utf-8")
     inbox = Inbox(tmp_path / "data")
     for n, label in enumerate(("adult_chest", "others", "adult_chest")):
-        inbox.store(str(n), write_xray(tmp_path / f"{n}.dcm", label, n).read_bytes())
+        inbox.store(str(n), Sender(), write_xray(tmp_path / f"{n}.dcm", label, n).read_bytes())
     inbox.close()
     monkeypatch.setenv("DEADLY_CLASS", "others")
     service = ServiceProcess(rules)

@@ -1,0 +1,64 @@
+"""A copy of a DICOM object in another encoding, or with another header, for a destination that asks for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .child_process import ChildDied, ChildProcess
+from .dicom_object import EXPLICIT_BIG
+
+PIXEL_DATA = b"\xe0\x7f\x10\x00O"  # tag (7FE0,0010) and the first letter of OB or OW
+
+
+class CannotCopy(Exception):
+    """The copy cannot be made; says why, without anything of the header."""
+
+
+def write_copy(child: ChildProcess, source: Path, target: Path, syntax: str = "") -> None:
+    """In the child process, as decoders are at work. syntax: the copy's transfer syntax, "" for the same.
+
+    Raises CannotCopy.
+    """
+    try:
+        answer, _data = child.ask("copy", source=str(source), target=str(target), syntax=syntax)
+    except ChildDied as death:
+        raise CannotCopy("decoding it took too long" if death.slow else "decoding it stopped the program") from None
+    if answer["error"]:
+        raise CannotCopy(answer["error"])
+
+
+def answer_copy(request: dict) -> tuple[dict, bytes]:
+    """In the child."""
+    try:
+        _write(Path(request["source"]), Path(request["target"]), request["syntax"])
+    except CannotCopy as error:
+        return {"error": str(error)}, b""
+    except Exception as error:  # pydicom and its decoders raise many kinds; their text may quote the header
+        return {"error": f"it cannot be encoded ({type(error).__name__})"}, b""
+    return {"error": ""}, b""
+
+
+def _write(source: Path, target: Path, syntax: str) -> None:
+    from pydicom import dcmread
+
+    from BodyPartRouterLib.reading.frame_size import refuse_large_inflated
+
+    refuse_large_inflated(source)
+    data = dcmread(source)
+    if "PixelData" not in data and PIXEL_DATA in source.read_bytes():
+        raise CannotCopy("its pixel data have no end")  # without a last delimiter pydicom reads none
+    if syntax:
+        _change_syntax(data, syntax)
+    data.save_as(target, enforce_file_format=True)
+
+
+def _change_syntax(data, syntax: str) -> None:
+    """To Explicit or Implicit VR Little Endian, decompressed if need be; the object stays the same instance."""
+    from pydicom.uid import UID
+
+    before = data.file_meta.TransferSyntaxUID
+    if before == EXPLICIT_BIG:
+        raise CannotCopy("its byte order is Big Endian")
+    if before.is_encapsulated:
+        data.decompress(generate_instance_uid=False)
+    data.file_meta.TransferSyntaxUID = UID(syntax)
