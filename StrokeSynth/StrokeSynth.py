@@ -418,19 +418,24 @@ class StrokeSynthLogic(ResultLogic, ScriptedLoadableModuleLogic):
         """The lesion that a person drew, as a Volume on the labels' grid."""
         import numpy as np
 
-        from LesionKitLib.mrml.segmentations import segments_of
+        from LesionKitLib.mrml.segmentations import segment_mask, segments_of
         from StrokeSynthLib.labels import LESION
 
         if segmentation is None:
             raise ValueError(_("Draw a lesion first, or choose the segmentation that holds it."))
         reference = labelsNode if labelsNode is not None else self.templateNode()
-        ids = segments_of(segmentation, LESION) or list(segmentation.GetSegmentation().GetSegmentIDs())
+        content = segmentation.GetSegmentation()
+        ids = segments_of(segmentation, LESION) or list(content.GetSegmentIDs())
         if not ids:
             raise ValueError(_("The segmentation holds no segment to take as a lesion."))
+        if len(ids) > 1 and not segments_of(segmentation, LESION):
+            names = ", ".join(f"'{content.GetSegment(segmentId).GetName()}'" for segmentId in ids)
+            text = _("The segmentation holds several segments and none of them is a stroke lesion: {names}.")
+            raise ValueError(text.format(names=names))
         volume = self.labelsFrom(reference)
         mask = np.zeros(volume.array.shape, bool)
         for segmentId in ids:
-            mask |= slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, segmentId, reference) > 0
+            mask |= segment_mask(segmentation, segmentId, reference)
         return volume.with_array(mask.astype(np.uint8))
 
     def showSynthesis(self, result, drawing=None) -> vtkMRMLScalarVolumeNode:

@@ -39,6 +39,7 @@ def add_choices(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     from LesionKitLib.io.atomic import refuse_unwritable
     from LesionKitLib.io.images import read_volume
+    from LesionKitLib.io.mask_files import read_mask
     from StrokeSynthLib.results.synthesis_files import write_synthesis
     from StrokeSynthLib.synthesis.synthesis import synthesize
 
@@ -46,7 +47,7 @@ def run(options: argparse.Namespace) -> None:
     with cancellable_progress() as progress:
         labels = read_volume(options.labels) if options.labels else None
         drawn = {"gan": "gan", "none": None}
-        lesion = drawn[options.lesion] if options.lesion in drawn else read_volume(options.lesion)
+        lesion = drawn[options.lesion] if options.lesion in drawn else read_mask(options.lesion, "lesion mask")
         result = synthesize(
             labels, lesion, options.translator, check_seed(options.seed), tuple(options.volume), options.side,
             options.device, progress,

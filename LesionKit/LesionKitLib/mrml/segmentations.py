@@ -21,15 +21,15 @@ from dataclasses import dataclass
 import numpy as np
 import slicer
 import vtk
-from vtk.util.numpy_support import vtk_to_numpy
 
 from LesionKitLib.imaging.measures import bounding_box
 from LesionKitLib.imaging.segment_class import SegmentClass
 from LesionKitLib.mrml.oriented_images import image_from_labels
 
+from .label_grids import LabelGrid, SegmentLabels, array_of, labels_on_grid
 from .nodes import filled
 from .originals import OriginalSegment, keep_original
-from .volumes import array_from_matrix, local_ijk_to_ras, matrix_from_array
+from .volumes import local_ijk_to_ras
 
 ALGORITHM_TYPE_TAG = "DICOM.SegmentAlgorithmType"
 ALGORITHM_NAME_TAG = "DICOM.SegmentAlgorithmName"
@@ -45,7 +45,6 @@ TYPE_CONTEXT = "Segmentation category and type - 3D Slicer General Anatomy list"
 REGION_CONTEXT = "Anatomic codes - DICOM master list"
 FILL_OPACITY = 0.2  # of findings; organs show their outline only, so that the image stays readable
 
-_FIT = 0.45  # voxels; from 0.5 on, another voxel is nearer
 _BINARY = "Binary labelmap"  # vtkSegmentationConverter's names
 _SURFACE = "Closed surface"
 
@@ -134,17 +133,26 @@ def read_labels(segmentation, volume_node, classes: Sequence[SegmentClass]) -> n
 
     Segments count by class, whoever made them: by the tag written here or, without it, by terminology (type, and
     modifier where the class has one). Where segments overlap, the later class in ``classes`` wins. Voxels outside the
-    volume are left out. A segment in another geometry or under another transform is resampled (nearest neighbor).
+    volume are left out. Segments in another geometry or under another transform keep their volumes as well as the
+    volume's voxels can (see label_grids).
     """
-    labels = np.zeros(volume_node.GetImageData().GetDimensions()[::-1], np.uint8)
-    for label in classes:
-        for segment_id in segments_of(segmentation, label):
-            image, value = _image_of(segmentation, segment_id)
-            if image is not None:
-                image, shift = _on_grid(image, segmentation, volume_node)
-            if image is not None:
-                _paste(labels, image, value, label.value, shift)
-    return labels
+    chosen = [(segment_id, label.value) for label in classes for segment_id in segments_of(segmentation, label)]
+    return labels_on_grid(_segment_labels(segmentation, chosen), LabelGrid.of(volume_node))
+
+
+def segment_mask(segmentation, segment_id: str, volume_node) -> np.ndarray:
+    """bool [k, j, i] on the volume's grid of one segment, whatever its class; see read_labels."""
+    return labels_on_grid(_segment_labels(segmentation, [(segment_id, 1)]), LabelGrid.of(volume_node)) > 0
+
+
+def _segment_labels(segmentation, chosen: Sequence[tuple[str, int]]) -> list[SegmentLabels]:
+    """Of (segment ID, wanted label) those that hold anything."""
+    found = []
+    for segment_id, label in chosen:
+        image, value = _image_of(segmentation, segment_id)
+        if image is not None:
+            found.append(SegmentLabels(image, value, label, segmentation.GetParentTransformNode()))
+    return found
 
 
 def segments_of(segmentation, label: SegmentClass) -> list[str]:
@@ -268,7 +276,7 @@ def _fingerprint(segmentation, segment_id: str) -> str:
     """
     image, value = _image_of(segmentation, segment_id)
     digest = hashlib.blake2b(segment_id.encode(), digest_size=16)
-    mask = None if image is None else _array_of(image) == value
+    mask = None if image is None else array_of(image) == value
     box = bounding_box(mask) if mask is not None else None
     if box is not None:
         corner = np.array(image.GetExtent()[::2])[::-1] + [part.start for part in box]
@@ -288,66 +296,3 @@ def _image_of(segmentation, segment_id: str):
     if image.IsEmpty() or image.GetPointData().GetScalars() is None:
         return None, 0
     return image, value
-
-
-def _on_grid(image, segmentation, volume_node):
-    """(image, shift): the image itself where its voxels are those of the volume, else it resampled to the volume's.
-
-    shift: (k, j, i), what to add to the image's extent to count in the volume's voxels. (None, None) where the two do
-    not meet.
-    """
-    columns, rows, slices = volume_node.GetImageData().GetDimensions()
-    own, target = segmentation.GetParentTransformNode(), volume_node.GetParentTransformNode()
-    between, transform = vtk.vtkMatrix4x4(), None
-    if own is target or slicer.vtkMRMLTransformNode.GetMatrixTransformBetweenNodes(own, target, between):
-        shift = _whole_voxels(image, array_from_matrix(between), volume_node)
-        if shift is not None:
-            return image, shift
-        transform = vtk.vtkTransform()  # many times as fast as a general one
-        transform.SetMatrix(between)
-    else:
-        transform = vtk.vtkGeneralTransform()
-        slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(own, target, transform)
-    grid = slicer.vtkOrientedImageData()
-    grid.SetExtent(0, columns - 1, 0, rows - 1, 0, slices - 1)
-    grid.SetImageToWorldMatrix(matrix_from_array(local_ijk_to_ras(volume_node)))
-    resampled = slicer.vtkOrientedImageData()
-    slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(
-        image, grid, resampled, False, False, transform
-    )
-    return (None, None) if resampled.IsEmpty() else (resampled, np.zeros(3, int))
-
-
-def _whole_voxels(image, between: np.ndarray, volume_node) -> np.ndarray | None:
-    """Whole voxels (k, j, i) by which the image's grid is shifted in the volume's, or None where it does not fit.
-
-    It fits where every voxel of the image lies nearer to one of the volume's than to any other, each by the same shift:
-    nearest-neighbor resampling would then give the same. (The Segment Editor may leave a label map a fraction of a
-    voxel off the image, and comparing matrices alone would resample it at every stroke.)
-    """
-    to_world = vtk.vtkMatrix4x4()
-    image.GetImageToWorldMatrix(to_world)
-    to_index = np.linalg.inv(local_ijk_to_ras(volume_node)) @ between @ array_from_matrix(to_world)
-    limits = np.reshape(image.GetExtent(), (3, 2))
-    corners = np.stack(np.meshgrid(*limits, indexing="ij"), -1).reshape(-1, 3)
-    moved = corners @ to_index[:3, :3].T + to_index[:3, 3] - corners
-    shift = np.rint(moved[0])
-    return shift.astype(int)[::-1] if np.abs(moved - shift).max() < _FIT else None
-
-
-def _paste(labels: np.ndarray, image, value: int, label: int, shift) -> None:
-    """labels[...] = label where the image, placed by its extent and shift, has ``value``; what lies outside is left
-    out."""
-    first = np.array(image.GetExtent()[::2])[::-1] + shift
-    source = _array_of(image)
-    low = np.maximum(first, 0)
-    high = np.minimum(first + source.shape, labels.shape)
-    if (high <= low).any():
-        return
-    inside = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
-    part = tuple(slice(a, b) for a, b in zip(low - first, high - first, strict=True))
-    labels[inside][source[part] == value] = label
-
-
-def _array_of(image) -> np.ndarray:
-    return vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions()[::-1])

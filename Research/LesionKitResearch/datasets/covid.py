@@ -15,11 +15,14 @@ import numpy as np
 
 from CovidLungQuantLib.segmentation.frames import FRAME, LUNGS_IN_FRAME, MODEL_MM, ROOM, FramePlacement, place_frame
 from CovidLungQuantLib.segmentation.gray_lungs import MIN_AREA, enclosed_air
+from LesionKitLib.imaging.masks import labels_of, mask_of
+from LesionKitLib.run.errors import UnusableInput
 
 from .gray_window import as_lung_window, series_levels
 
 UNKNOWN = 255
 ANY_LESION = 4
+LESION_LABELS = (1, 2, 3)  # ground glass, consolidation, effusion
 RESIDUE_PIXELS = 100  # an effusion smaller than this in sirm100 is registration residue, not effusion
 NOT_FULLY_LABELED = ("022", "048")  # slices of sirm100 without ground-glass and consolidation labels
 
@@ -59,13 +62,34 @@ def read_picture(path: Path) -> np.ndarray:
     """8-bit gray values (h, w) of a PNG or JPEG; raises UnusableInput when it is damaged."""
     from PIL import Image
 
-    from LesionKitLib.run.errors import UnusableInput
-
     try:
         with Image.open(path) as image:
             return np.array(image.convert("L"))
     except OSError as error:
         raise UnusableInput(f"The picture {path.name} cannot be read.") from error
+
+
+def read_label_picture(path: Path, typed: bool) -> np.ndarray:
+    """The labels (h, w; uint8) of a picture that a person or a model labeled: its stored numbers, not their colors.
+
+    typed: 1 to 3 tell kinds of lesion apart; otherwise those, or any one value, are lesion. Raises UnusableInput that
+    names labels that are not known, and for what is no mask.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            values = np.array(image)
+    except OSError as error:
+        raise UnusableInput(f"The picture {path.name} cannot be read.") from error
+    if values.ndim == 3:
+        if (values[..., :3] != values[..., :1]).any():
+            raise UnusableInput(f"The label picture {path.name} is in color; store the labels as numbers.")
+        values = values[..., 0]
+    name = f"label picture {path.name}"
+    if typed or set(np.unique(values).tolist()) <= {0, *LESION_LABELS}:
+        return labels_of(values, LESION_LABELS, name)
+    return mask_of(values, name)[0].astype(np.uint8)
 
 
 def labeled_slices(folder: Path, split: str) -> Iterator[LabeledSlice]:
@@ -74,8 +98,6 @@ def labeled_slices(folder: Path, split: str) -> Iterator[LabeledSlice]:
     Raises UnusableInput when the folder has no index or no image of that split.
     """
     import pandas as pd
-
-    from LesionKitLib.run.errors import UnusableInput
 
     index = next((folder / name for name in ("split.csv", "index.csv") if (folder / name).exists()), None)
     if index is None:
@@ -99,13 +121,12 @@ def labeled_slices(folder: Path, split: str) -> Iterator[LabeledSlice]:
             continue
         known = patient_column and not pd.isna(table[patient_column][n])
         patient = str(table[patient_column][n]) if known else name
-        gray, label = read_picture(_find(folder / "img", name)), read_picture(_find(folder / "lab", name))
+        gray = read_picture(_find(folder / "img", name))
+        label = read_label_picture(_find(folder / "lab", name), typed)
         yield LabeledSlice(folder.resolve().name, name, patient, gray, label, typed)
 
 
 def _find(folder: Path, name: str) -> Path:
-    from LesionKitLib.run.errors import UnusableInput
-
     for ending in (".png", ".jpg", ".jpeg"):
         if (folder / (name + ending)).exists():
             return folder / (name + ending)
@@ -142,7 +163,7 @@ def pseudo_sequences(folder: Path, split: str = "train", weight: float = 0.3, ps
     for name, rows in table[table["split"] == split].groupby("series"):
         rows = rows.sort_values("order_in_series")
         grays = [read_picture(folder / "img" / f"{i}.jpg") for i in rows["id"]]
-        masks = [read_picture(folder / "lab" / f"{i}.png") > 0 for i in rows["id"]]
+        masks = [read_label_picture(folder / "lab" / f"{i}.png", False) > 0 for i in rows["id"]]
         if name == "radiop7_85703_0":  # the one series that runs from head to feet
             grays, masks = grays[::-1], masks[::-1]
         levels = series_levels([g / 255.0 for g in grays])

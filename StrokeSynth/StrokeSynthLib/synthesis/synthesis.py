@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from LesionKitLib.imaging.masks import mask_of
 from LesionKitLib.imaging.measures import bounding_box, components
 from LesionKitLib.imaging.volume import Volume, affine, reorient_to_lps, resample_like
 from LesionKitLib.models.inference import Runtime, choose_runtime, with_fallback
@@ -26,6 +27,7 @@ MARGIN = 2  # voxels around the brain
 PLANE_WEIGHTS = {"axial": 0.5, "coronal": 0.25, "sagittal": 0.25}
 PLANE_STEPS = {"axial": 1, "coronal": 2, "sagittal": 2}  # between them the two weaker planes are interpolated
 GRAY_MIDDLE, GRAY_SPREAD = 400, 400  # a network's -1..1 becomes 0..800, as scanners' grays are whole positive numbers
+TRAINED_ON = "The translators were trained on FLAIR: the image looks like FLAIR whatever the labels came from."
 GRID_MM = 0.05  # how far corresponding voxels of two grids may lie apart
 
 
@@ -118,13 +120,16 @@ def synthesize(
         return translate(semantic, generator, seed, runtime, progress)
 
     image, runtime = with_fallback(work, runtime)
-    notes = ("The translators were trained on FLAIR: the image looks like FLAIR whatever the labels came from.",)
+    notes = tuple(dict.fromkeys((*semantic.notes, TRAINED_ON)))
     seconds = {"total": time.perf_counter() - start}
     return Synthesis(image, semantic, name, seed, drawn, runtime.description, seconds, notes)
 
 
 def with_given_lesion(semantic: Volume, lesion: Volume) -> Volume:
-    """The map with a person's lesion in it. Raises UnusableInput when it lies on another grid or outside the brain."""
+    """The map with a person's lesion in it; its notes say what was decided and left out.
+
+    Raises UnusableInput when the lesion is no mask (see masks.mask_of), lies on another grid or outside the brain.
+    """
     corners = np.array([[i, j, k, 1] for k in (0, 1) for j in (0, 1) for i in (0, 1)]) * [
         *(np.array(semantic.array.shape[::-1]) - 1),
         1,
@@ -133,10 +138,14 @@ def with_given_lesion(semantic: Volume, lesion: Volume) -> Volume:
         raise UnusableInput("The lesion mask lies on another grid than the label map; draw it on the label map's grid.")
     if np.abs((lesion.ijk_to_ras - semantic.ijk_to_ras) @ corners.T).max() > GRID_MM:
         raise UnusableInput("The lesion mask lies on another grid than the label map; draw it on the label map's grid.")
-    joined = with_lesion(semantic.array, lesion.array > 0)
-    if not (joined == LESION.value).any():
+    mask, notes = mask_of(lesion.array, "lesion mask")
+    joined = with_lesion(semantic.array, mask)
+    if not (mask & (joined == LESION.value)).any():
         raise UnusableInput("The lesion mask is empty, or lies outside the brain of the label map.")
-    return semantic.with_array(joined)
+    outside = float((mask & (joined != LESION.value)).sum()) * semantic.voxel_ml
+    if outside > 0:
+        notes = (*notes, f"{outside:.2f} ml of the lesion mask lie outside the brain and were left out.")
+    return replace(semantic, array=joined, notes=(*semantic.notes, *lesion.notes, *notes))
 
 
 def translate(

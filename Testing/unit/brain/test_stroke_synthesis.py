@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -129,6 +130,36 @@ def test_the_lesion_of_a_synthesis_is_aligned_with_its_image(painter):
     about = result.summary()
     assert about["lesions"] == 1 and about["lesion_ml"] == pytest.approx(0.24) and about["side"] == "left"
     assert "FLAIR" in about["notes"][0] and about["mask_model"] is None
+
+
+@pytest.mark.parametrize(("inside", "outside"), [(0.9, 1e-6), (1.05, -0.05)])
+def test_a_probability_map_or_a_resampled_mask_is_cut_at_one_half_with_a_note(painter, inside, outside):
+    volume = labels_volume()
+    values = np.where(a_lesion(volume).array > 0, inside, outside).astype(np.float32)
+    result = synthesis.synthesize(volume, volume.with_array(values), device="cpu")
+    np.testing.assert_array_equal(result.lesion_mask, a_lesion(volume).array > 0)
+    assert "cut at 0.5" in result.notes[0] and len(result.notes) == 2
+
+
+def test_several_labels_in_a_lesion_mask_are_refused_with_their_names(painter):
+    volume = labels_volume()
+    lesion = a_lesion(volume)
+    lesion.array[9] *= 4
+    with pytest.raises(UnusableInput, match=r"lesion mask holds several labels \(1, 4\)"):
+        synthesis.synthesize(volume, lesion, device="cpu")
+
+
+def test_what_of_a_lesion_mask_lies_outside_the_brain_is_told(painter):
+    volume = labels_volume()
+    lesion = a_lesion(volume)
+    lesion.array[0, :5, :5] = 1
+    result = synthesis.synthesize(volume, lesion, device="cpu")
+    assert "0.03 ml of the lesion mask lie outside the brain" in result.notes[0]
+
+
+def test_notes_of_the_label_file_reach_the_result(painter):
+    volume = replace(labels_volume(), notes=("Left-right may be wrong.",))
+    assert "Left-right may be wrong." in synthesis.synthesize(volume, a_lesion(volume), device="cpu").notes
 
 
 def test_none_adds_no_lesion_and_the_gan_adds_one(painter):

@@ -21,6 +21,7 @@ from LesionKitResearch.datasets.covid import (
     lungs_by_threshold,
     phantom_sequence,
     pseudo_sequences,
+    read_label_picture,
     sirm_sequences,
 )
 from LesionKitResearch.training.covid import Mixture, covid_sources, draw_batch
@@ -44,6 +45,42 @@ def test_a_split_gives_its_own_slices_and_all_gives_every_one(tmp_path):
     assert names(labeled_slices(folder, "val")) == ["001", "002"]
     assert names(labeled_slices(folder, "train")) == ["000", "003"]
     assert names(labeled_slices(folder, "all")) == ["000", "001", "002", "003"]
+
+
+def label_picture(folder, values, **save):
+    path = next((folder / "lab").glob("*.png"))
+    image = values if isinstance(values, Image.Image) else Image.fromarray(values)
+    image.save(path, **save)
+    return path
+
+
+def test_a_label_that_is_not_known_is_named(tmp_path):
+    path = label_picture(sirm_folder(tmp_path), np.full((112, 128), 7, np.uint8))
+    with pytest.raises(UnusableInput, match=f"label picture {path.name} holds labels that are not known: 7"):
+        list(labeled_slices(tmp_path, "all"))
+
+
+def test_a_gray_picture_is_no_label_picture(tmp_path):
+    path = label_picture(pseudo_folder(tmp_path), np.tile(np.arange(128, dtype=np.uint8), (112, 1)))
+    with pytest.raises(UnusableInput, match=f"label picture {path.name} is no mask: it holds 128 different values"):
+        list(labeled_slices(tmp_path, "all"))
+
+
+def test_label_pictures_are_read_by_their_numbers_whatever_their_colors(tmp_path):
+    labels = (np.arange(112 * 128) % 4).reshape(112, 128).astype(np.uint8)
+    palette = Image.fromarray(labels).convert("P")
+    palette.putdata(labels.ravel())
+    palette.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0, 0, 0, 255] + [0] * 756)
+    for path in (label_picture(sirm_folder(tmp_path / "a"), palette), tmp_path / "rgb.png"):
+        if path.name == "rgb.png":
+            Image.fromarray(np.stack([labels] * 3, -1)).save(path)
+        np.testing.assert_array_equal(read_label_picture(path, typed=True), labels)
+    white = Image.fromarray((labels == 1).astype(np.uint8) * 255)
+    white.save(tmp_path / "white.png")
+    np.testing.assert_array_equal(read_label_picture(tmp_path / "white.png", typed=False), labels == 1)
+    Image.fromarray(np.stack([labels, labels, 255 - labels], -1)).save(tmp_path / "color.png")
+    with pytest.raises(UnusableInput, match="is in color"):
+        read_label_picture(tmp_path / "color.png", typed=True)
 
 
 def test_slices_that_are_not_fully_labeled_are_left_out(tmp_path):
