@@ -302,10 +302,10 @@ class CovidLungQuantLogic(ResultLogic, ScriptedLoadableModuleLogic):
     def prepareExport(self, segmentation: vtkMRMLSegmentationNode, folder: str, kinds):
         """Writing files of what the segments hold now as a function of a Progress, which touches no node.
 
-        kinds: of KINDS in CovidLungQuantLib.results.export. The function returns the names of the files.
+        kinds: of KINDS in CovidLungQuantLib.results.files. The function returns the names of the files.
         """
         from CovidLungQuantLib.labels import LESIONS, LUNGS
-        from CovidLungQuantLib.results.export import export_files
+        from CovidLungQuantLib.results.files import export_files
         from LesionKitLib.mrml.editing import editing_summary, exported_tags
 
         labels = self.labelsFor(segmentation, self.needVolumeOf(segmentation))

@@ -37,8 +37,13 @@ def listed(module: str, variable: str) -> list[str]:
     return _set_block(module, variable).group(1).replace("${MODULE_NAME}", module).split()
 
 
+def library_resources(module: str) -> list[str]:
+    """Those of the resource_files that the library needs, also outside Slicer: not the desktop's icons and panels."""
+    return [name for name in resource_files(module) if not name.startswith(("Resources/Icons/", "Resources/UI/"))]
+
+
 def packages() -> list[str]:
-    """Names of the packages that a wheel must hold: folders of Python files, and the models of each module.
+    """Names of the packages that a wheel must hold: folders of Python files, and the resources of each library.
 
     Not the panels: they need 3D Slicer's desktop.
     """
@@ -48,7 +53,7 @@ def packages() -> list[str]:
             if "/" in script and not script.startswith(f"{folder}Panel/"):
                 names.add(script.rpartition("/")[0].replace("/", "."))
     for module in modules():
-        if any(name.startswith("Resources/Models/") for name in resource_files(module)):
+        if library_resources(module):
             names.add(f"{module}Lib.Resources")
     return sorted(names)
 

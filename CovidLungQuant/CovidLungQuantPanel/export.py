@@ -13,7 +13,7 @@ class ExportSection:
     def __init__(self, ui, logic):
         self.ui, self.logic = ui, logic
         self._segmentation = None
-        self._kinds = {  # as CovidLungQuantLib.results.export names them
+        self._kinds = {  # as CovidLungQuantLib.results.files names them
             "table": ui.exportTableCheckBox,
             "report": ui.exportReportCheckBox,
             "labelmap": ui.exportLabelmapCheckBox,

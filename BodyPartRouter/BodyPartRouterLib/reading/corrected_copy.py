@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from BodyPartRouterLib.labels import BODY_PARTS, CLASSES, TITLES, Code
+from LesionKitLib import __version__
 from LesionKitLib.io.atomic import atomic_file
 from LesionKitLib.run.errors import UnusableInput
 
@@ -71,7 +72,7 @@ def _correct(data, label: str) -> None:
     equipment = _item(
         Manufacturer=MAKER,
         ManufacturerModelName=MODEL,
-        SoftwareVersions=_version(),
+        SoftwareVersions=__version__,
         ContributionDateTime=datetime.now(UTC).strftime("%Y%m%d%H%M%S+0000"),
         ContributionDescription=change,
         PurposeOfReferenceCodeSequence=[_coded(MODIFYING_EQUIPMENT)],
@@ -96,12 +97,3 @@ def _item(**elements):
     for keyword, value in elements.items():
         setattr(item, keyword, value)
     return item
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("lesionkit")
-    except PackageNotFoundError:  # inside 3D Slicer it is no installed package
-        return "unknown"

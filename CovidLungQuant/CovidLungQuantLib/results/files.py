@@ -1,46 +1,86 @@
-"""The files that an analysis leaves: segmentation, measurements, report. All of them or none."""
+"""The files of a result: segmentation, measurements, tables, report. All of them or none."""
 
 from __future__ import annotations
 
-import csv
-import json
 import os
+from collections.abc import Sequence
 
 from CovidLungQuantLib.labels import LESIONS, LUNGS
-from LesionKitLib.io.atomic import atomic_folder
+from LesionKitLib.report.files import (
+    REPORT,
+    REPORT_PDF,
+    Writer,
+    bytes_writer,
+    csv_writer,
+    json_writer,
+    report_writers,
+    write_files,
+)
 
 from .result import CovidResult
 
 SEGMENTATION, MEASUREMENTS, TABLE = "segmentation.seg.nrrd", "measurements.json", "measurements.csv"
-REPORT, OVERLAY, HEATMAP = "report.html", "overlay.png", "heatmap.nii.gz"
+LESION_TABLE, OVERLAY, HEATMAP = "lesions.csv", "overlay.png", "heatmap.nii.gz"
+LESION_MAP, LUNG_MAP = "lesions.nii.gz", "lungs.nii.gz"
+KINDS = {  # what the panel's Export lets choose -> its files
+    "table": (TABLE, LESION_TABLE, MEASUREMENTS),
+    "report": (REPORT,),
+    "labelmap": (LESION_MAP, LUNG_MAP),
+    "segmentation": (SEGMENTATION,),
+}
+LESION_HEADER = ("lesion", "class", "ml", "side", "third", "zone", "extent_mm", "slices", "ras_x", "ras_y", "ras_z")
+
+__all__ = [
+    "HEATMAP", "KINDS", "LESION_TABLE", "MEASUREMENTS", "OVERLAY", "REPORT", "REPORT_PDF", "SEGMENTATION", "TABLE",
+    "algorithm_tags", "export_files", "write_outputs",
+]  # fmt: skip
 
 
-def write_outputs(result: CovidResult, folder: str | os.PathLike) -> None:
-    """Write the five files, and the heat map where there is one, into a folder.
+def write_outputs(result: CovidResult, folder: str | os.PathLike, pdf: bool = False, paper: str = "a4") -> list[str]:
+    """Write all files of a run, the heat map where there is one, and with ``pdf`` the report as PDF, too.
 
-    Raises UnusableInput when that is not possible; then nothing is left.
+    Returns their names. Raises UnusableInput when that is not possible; then nothing is left.
     """
-    from CovidLungQuantLib.measurement.measurements import to_rows
-    from CovidLungQuantLib.networks.registry import cards_of
-    from LesionKitLib.io.images import write_labelmap
-    from LesionKitLib.io.seg_nrrd import SegmentRecord, write_seg_nrrd
-
-    from .report import save_overlay_png, write_report
-
     tags = algorithm_tags(result.network, result.version)
-    # lungs and lesions overlap, so they lie in two layers
-    records = [SegmentRecord.of(c, layer, tags) for layer, group in enumerate((LUNGS, LESIONS)) for c in group]
-    with atomic_folder(folder) as part:
-        write_seg_nrrd(part / SEGMENTATION, [result.lungs, result.lesions], records, result.volume)
-        text = json.dumps(result.summary(), indent=2, ensure_ascii=False, allow_nan=False)
-        (part / MEASUREMENTS).write_text(text + "\n", encoding="utf-8")
-        with (part / TABLE).open("w", newline="", encoding="utf-8") as file:
-            header, rows = to_rows(result.measurements)
-            csv.writer(file).writerows([header, *rows])
-        write_report(result, part / REPORT, cards_of(result.network))
-        save_overlay_png(result, part / OVERLAY)
-        if result.heatmap is not None:
-            write_labelmap(part / HEATMAP, result.heatmap, result.volume)
+    writers = {
+        SEGMENTATION: _segmentation_writer(result, {item.key: tags for item in (*LUNGS, *LESIONS)}),
+        **_table_writers(result),
+        **_report_writers(result, pdf, paper),
+        OVERLAY: lambda path: _write_overlay(result, path),
+    }
+    if result.heatmap is not None:
+        writers[HEATMAP] = _label_map_writer(result, result.heatmap)
+    return write_files(folder, writers)
+
+
+def export_files(
+    result: CovidResult,
+    folder: str | os.PathLike,
+    kinds: Sequence[str],
+    tags: dict[str, dict[str, str]] | None = None,
+    editing: dict | None = None,
+) -> list[str]:
+    """Write the files of these kinds (keys of KINDS), corrected or not, into a folder; returns their names.
+
+    tags: class key -> tags of that segment in the .seg.nrrd. editing: goes into the JSON under "editing". Files of the
+    same names are replaced, others stay. Raises UnusableInput when the folder cannot be written to.
+    """
+    writers: dict[str, Writer] = {}
+    for kind in kinds:
+        if kind == "table":
+            writers |= _table_writers(result, editing)
+        elif kind == "report":
+            writers |= _report_writers(result)
+        elif kind == "labelmap":
+            writers |= {
+                LESION_MAP: _label_map_writer(result, result.lesions),
+                LUNG_MAP: _label_map_writer(result, result.lungs),
+            }
+        elif kind == "segmentation":
+            writers[SEGMENTATION] = _segmentation_writer(result, tags or {})
+        else:
+            raise KeyError(kind)
+    return write_files(folder, writers)
 
 
 def algorithm_tags(network: str, version: str) -> dict[str, str]:
@@ -49,3 +89,50 @@ def algorithm_tags(network: str, version: str) -> dict[str, str]:
         "DICOM.SegmentAlgorithmType": "AUTOMATIC",
         "DICOM.SegmentAlgorithmName": f"LesionKit {network} {version}",
     }
+
+
+def _table_writers(result: CovidResult, editing: dict | None = None) -> dict[str, Writer]:
+    from CovidLungQuantLib.measurement.measurements import to_rows
+
+    provenance = result.provenance()
+    lesions = [
+        (n, f.kind, f.ml, f.side, f.third, f.zone, f.extent_mm, f.slices, *f.ras)
+        for n, f in enumerate(result.findings, 1)
+    ]
+    return {
+        TABLE: csv_writer(*to_rows(result.measurements), provenance),
+        LESION_TABLE: csv_writer(LESION_HEADER, lesions, provenance),
+        MEASUREMENTS: json_writer(result.summary() | ({"editing": editing} if editing is not None else {})),
+    }
+
+
+def _report_writers(result: CovidResult, pdf: bool = False, paper: str = "a4") -> dict[str, Writer]:
+    from CovidLungQuantLib.networks.registry import cards_of
+
+    from .report import report_of
+
+    return report_writers(report_of(result, cards_of(result.network)), pdf, paper)
+
+
+def _segmentation_writer(result: CovidResult, tags: dict[str, dict[str, str]]) -> Writer:
+    from LesionKitLib.io.seg_nrrd import SegmentRecord, write_seg_nrrd
+
+    # lungs and lesions overlap, so they lie in two layers
+    records = [
+        SegmentRecord.of(c, layer, tags.get(c.key)) for layer, group in enumerate((LUNGS, LESIONS)) for c in group
+    ]
+    return lambda path: write_seg_nrrd(path, [result.lungs, result.lesions], records, result.volume)
+
+
+def _label_map_writer(result: CovidResult, labels) -> Writer:
+    from LesionKitLib.io.images import write_labelmap
+
+    return lambda path: write_labelmap(path, labels, result.volume)
+
+
+def _write_overlay(result: CovidResult, path) -> None:
+    from LesionKitLib.report.pictures import png_bytes
+
+    from .figures import overlay
+
+    bytes_writer(png_bytes(overlay(result.volume, result.lungs, result.lesions)))(path)

@@ -1,351 +1,251 @@
-"""The report of a result: one HTML file with everything inside (no script, nothing loaded), and the overlay picture.
-
-Neither holds a name, an ID or a file name of the patient.
-"""
+"""What the report of a chest CT says: one page of result, then the details."""
 
 from __future__ import annotations
 
-import base64
-import os
-from html import escape
+import numpy as np
 
 from CovidLungQuantLib.classification.decision import DISCLAIMER
-from CovidLungQuantLib.labels import CONSOLIDATION, EFFUSION, GGO
-from CovidLungQuantLib.measurement.findings import HEADER as FINDING_HEADER
-from CovidLungQuantLib.measurement.findings import finding_rows
-from CovidLungQuantLib.measurement.measurements import SIDES, THIRDS, region
-from CovidLungQuantLib.measurement.severity import score_text
-from LesionKitLib.io.atomic import atomic_file
+from CovidLungQuantLib.labels import LESIONS
+from CovidLungQuantLib.measurement.measurements import GROUP_TITLES, SIDES, THIRDS, region
+from LesionKitLib.report.document import (
+    Beside,
+    Chart,
+    Facts,
+    Notes,
+    Pictures,
+    Report,
+    Row,
+    Section,
+    Table,
+    Text,
+    Tile,
+    Tiles,
+)
+from LesionKitLib.report.model_card import card_section
+from LesionKitLib.report.pictures import AXIAL
+from LesionKitLib.report.text import NONE, number
 
 from . import figures
 
-WARNING = "Research and education only. Not a medical device."
 TITLE = "CT pneumonia quantification"
-
-CLASS_ROWS = (
-    ("ggo", GGO.name, GGO.color),
-    ("consolidation", CONSOLIDATION.name, CONSOLIDATION.color),
-    ("effusion", EFFUSION.name, EFFUSION.color),
-    ("high_opacity", "High opacity (consolidation + effusion)", None),
-)
-CARD_ROWS = (  # title, keys that a model card may use for it
-    ("Intended use", ("intended_use",)),
-    ("Training data", ("training_data", "training")),
-    ("Accuracy", ("metrics",)),
-    ("Limits", ("limits", "limitations")),
-    ("License", ("license", "license")),
-)
+MODULE = "CovidLungQuant"
+MOST_FINDINGS = 30
+LEAST_ML = 0.05  # less is not told as a remainder
+SCORE_COLORS = ((241, 244, 246), (253, 238, 194), (251, 212, 136), (244, 167, 107), (229, 122, 95))
+NO_REFERENCE = "no reference"
+NONE_EXPECTED = "0"
 DEFINITIONS = (
     "Burden: ground-glass opacity, consolidation and pleural effusion, as % of the lung volume of the same region.",
     "Lung volume: the lungs with their vessels and with what fills them, consolidation and effusion included.",
     "Thirds: each lung's own height, from its base to its apex, divided by three.",
     "Mass: sum of (HU + 1000) / 1000 g/ml times the voxel volume, never below 0.",
-    "Lesions: pieces connected over faces, edges or corners, of at least 0.1 ml; one on both sides counts for the side "
-    "of its larger part.",
-    "Severity score: 0 to 4 for each of six zones by the part of the zone with ground-glass opacity or consolidation "
-    "(0 below 1 %, 1 below 25 %, 2 below 50 %, 3 below 75 %, 4 from 75 %), after Ooi et al., Radiology "
-    "2004;230:836-844; with lung thirds as zones.",
+    "Lesions: components connected over faces, edges or corners, of at least 0.1 ml. Each is counted once, for the "
+    "class that most of it is and the lung that most of it lies in, so that classes and lungs add up.",
     "Zone of a lesion: peripheral when most of it, in its fullest axial slice, lies in the outer third of the lung "
     "below the chest wall; otherwise central. Extent: its longest diameter in an axial slice.",
+    "Slices are numbered from 1 along the image's own grid. Positions are millimeters from the scanner's origin as "
+    "3D Slicer shows them: R right, L left, A anterior, P posterior, S superior, I inferior.",
+    "Reference 0: a healthy lung holds none of the three classes; the networks may still mark some. For volumes, "
+    "density and mass of the lung, which depend on the person and on how deeply they breathed in, no reference is given.",
     "All definitions, formulas and sources: docs/measurements.md of LesionKit.",
 )
 
-STYLE = """
-:root { color-scheme: light }
-* { box-sizing: border-box }
-body { font: 15px/1.45 system-ui, "Segoe UI", "Helvetica Neue", Arial, sans-serif; color: #1b2530; background: #eef1f4;
-  margin: 0 }
-main { max-width: 1060px; margin: 0 auto; background: #fff; padding: 26px 34px 34px }
-h1 { font-size: 25px; margin: 0 }
-h2 { font-size: 17px; margin: 28px 0 8px; border-bottom: 1px solid #d5dbe1; padding-bottom: 4px }
-p { margin: 6px 0 } .quiet { color: #5a6672; font-size: 13px }
-.warning { background: #fff4d6; border: 1px solid #e3b341; border-radius: 5px; padding: 7px 12px; margin: 14px 0;
-  font-weight: 600 }
-.headline { display: flex; flex-wrap: wrap; gap: 12px; margin: 16px 0 4px }
-.headline div { flex: 1 1 130px; border: 1px solid #d5dbe1; border-radius: 6px; padding: 9px 14px }
-.headline .first { background: #16324f; color: #fff; border-color: #16324f; flex-grow: 1.5 }
-.headline b { display: block; font-size: 25px; line-height: 1.25; font-variant-numeric: tabular-nums }
-.headline .first b { font-size: 32px; line-height: 1 } .headline span { font-size: 13px }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums }
-th, td { padding: 4px 9px; text-align: right; border-bottom: 1px solid #e3e7eb; vertical-align: top }
-th { font-weight: 600; font-size: 13px; color: #44505c } thead th { border-bottom: 1.5px solid #9aa5b0 }
-th:first-child, td:first-child { text-align: left; white-space: nowrap }
-tr.whole td { font-weight: 600; background: #f4f6f8 }
-td.left, th.left { text-align: left }
-.swatch { display: inline-block; width: 11px; height: 11px; border: 1px solid #555; margin-right: 7px }
-img { display: block; max-width: 100%; height: auto } img.montage { width: 100%; background: #000 }
-img.chart { width: 720px; margin: 4px auto }
-.zones { width: auto } .zones td, .zones th { text-align: center; min-width: 96px } .zones td { border: 1px solid #fff }
-.zones td b { font-size: 18px } .zones th:first-child { text-align: left }
-table.facts td { text-align: left; white-space: normal } table.facts td:first-child { width: 150px; color: #44505c }
-ul { margin: 6px 0; padding-left: 20px } footer { margin-top: 26px }
-@media (max-width: 760px) { main { padding: 16px 12px } .wide { overflow-x: auto } }
-@media print { body { background: #fff; font-size: 12px } main { max-width: none; padding: 0 }
-  * { print-color-adjust: exact; -webkit-print-color-adjust: exact }
-  h2 { break-after: avoid } table, img, .headline, .keep { break-inside: avoid } @page { margin: 14mm } }
-"""
-MOST_FINDINGS = 20
-SCORE_COLORS = ("#f1f4f6", "#fdeec2", "#fbd488", "#f4a76b", "#e57a5f")
 
-
-def write_report(result, path: str | os.PathLike, cards: dict | list[dict] | None = None) -> None:
-    """Write the report of a CovidResult to ``path`` (HTML). cards: the model's card, or those of an
-    ensemble, if there are any.
-
-    Appears complete or not at all; raises UnusableInput when ``path`` cannot be written.
-    """
-    text = report_html(result, cards)
-    with atomic_file(path) as part:
-        part.write_text(text, encoding="utf-8")
-
-
-def save_overlay_png(result, path: str | os.PathLike) -> None:
-    """Write the montage alone. Raises UnusableInput when ``path`` cannot be written."""
-    data = figures.png_bytes(figures.montage(result.volume, result.lungs, result.lesions))
-    with atomic_file(path) as part:
-        part.write_bytes(data)
-
-
-def report_html(result, cards: dict | list[dict] | None = None) -> str:
-    """The report as text."""
-    cards = [cards] if isinstance(cards, dict) else cards or []
-    montage = figures.png_bytes(figures.montage(result.volume, result.lungs, result.lesions))
-    sections = [
-        f"<header><h1>{TITLE}</h1>{_paragraph(_made_by(result), 'quiet')}</header>",
-        f'<div class="warning">{escape(WARNING)}</div>',
-        _headline(result),
-        _decision(result.decision),
-        _notes(result.notes),
-        f"<h2>Findings</h2>{_class_table(result.measurements)}",
-        '<section class="keep"><h2>Burden per side and third</h2>'
-        + _image(figures.burden_chart(result.measurements), "chart", "Bar chart of the burden per lung third")
-        + "</section>",
-        f'<div class="wide">{_region_table(result.measurements)}</div>',
-        _findings(getattr(result, "findings", ())),
-        f'<section class="keep"><h2>Severity score</h2>{_zone_table(result.measurements["severity"])}</section>',
-        "<h2>Images</h2>"
-        + _paragraph(
-            "Axial slices from head to feet, then coronal slices from front to back; the patient's right is at the "
-            "left. Each is the slice with most lesion in its part of the lungs.",
-            "quiet",
-        )
-        + _image(montage, "montage", "CT slices with outlined lungs and lesions"),
-        *(_card(card) for card in cards),
-        _run(result),
-        f"<h2>Definitions</h2>{_list(DEFINITIONS)}",
-        f'<footer class="quiet">{escape(WARNING)} Made by LesionKit CovidLungQuant.</footer>',
-    ]
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{TITLE}</title><style>{STYLE}</style></head>\n<body><main>\n"
-        + "\n".join(sections)
-        + "\n</main></body></html>\n"
+def report_of(result, cards: list[dict] | None = None) -> Report:
+    """The report of a CovidResult. cards: the cards of the models that were run."""
+    slices = figures.lung_slices(result.volume, result.lungs, result.lesions)
+    provenance = result.provenance()
+    first = (
+        Section("", (_tiles(result), *_decision(result.decision), *_notes(result.notes))),
+        Section("Findings", (Beside(_class_table(result), _chart(result.measurements), 0.62), *_remainders(result))),
+        Section("Key images", (_key_images(slices),)),
     )
+    details = (
+        *_lesion_list(result, slices),
+        Section("Each lung and third", (_region_table(result.measurements),)),
+        *_severity(result.measurements),
+        Section("Images", (_series(slices),), together=False),
+        *(card_section(card) for card in cards or ()),
+        Section("Identification and run", (Facts((*provenance.details(), *_run(result))),)),
+        Section("Definitions", (Notes(DEFINITIONS),), together=False),
+    )
+    return Report(TITLE, MODULE, Facts(provenance.facts()), first, details)
 
 
-def number(value: float | int | None, unit: str = "", digits: int = 1) -> str:
-    """A number as shown, from 100 on without decimals, as HTML; a dash for none. Rounding happens here alone."""
-    if value is None:
-        return "–"
-    if isinstance(value, int):
-        text = str(value)
-    elif digits and 0 < value < 0.05:
-        text = "&lt;&nbsp;0.1"
-    else:
-        text = f"{value:,.{digits if abs(value) < 100 else 0}f}".replace(",", "&#8239;")
-    text = text.replace("-", "−")
-    return f"{text}&nbsp;{unit}" if unit else text
-
-
-def _made_by(result) -> str:
-    return f"LesionKit CovidLungQuant, network {result.network} {result.version}"
-
-
-def _headline(result) -> str:
-    total, severity = result.measurements["total"], result.measurements["severity"]
-    boxes = [
-        (number(total["burden_percent"], "%"), "of the lungs is affected (pneumonia burden)"),
-        (number(total["ggo_percent"], "%"), "of lung: ground-glass opacity"),
-        (number(total["high_opacity_percent"], "%"), "of lung: high opacity"),
-        (_score(severity), "severity score"),
-        (number(total["lung_ml"], "ml"), "lung volume"),
+def _tiles(result) -> Tiles:
+    total, severity = result.measurements["total"], result.measurements.get("severity")
+    tiles = [
+        Tile(number(total["burden_percent"], "%"), "of the lungs affected (burden)"),
+        Tile(number(total["ggo_percent"], "%"), "ground-glass opacity"),
+        Tile(number(total["high_opacity_percent"], "%"), "high opacity"),
+        Tile(number(total["lung_ml"], "ml"), "lung volume"),
     ]
+    if severity:
+        tiles.insert(3, Tile(_score(severity), "severity score"))
     if result.decision:
         probability = result.decision.get("covid_probability")
         percent = None if probability is None else 100.0 * probability
-        boxes.append((number(percent, "%"), "probability of COVID-19 pneumonia, says the network; not a diagnosis"))
-    divs = "".join(
-        f"<div{' class=first' if n == 0 else ''}><b>{value}</b><span>{escape(text)}</span></div>"
-        for n, (value, text) in enumerate(boxes)
-    )
-    return f'<div class="headline">{divs}</div>'
+        tiles.append(Tile(number(percent, "%"), "COVID-19 probability, says the network"))
+    return Tiles(tuple(tiles))
 
 
 def _score(severity: dict) -> str:
-    return "–" if severity["score"] is None else f"{severity['score']}&nbsp;/&nbsp;{severity['maximum']}"
+    score = NONE if severity["score"] is None else str(severity["score"])
+    return f"{score} / {severity.get('maximum', 4 * len(severity['zones']))}"
 
 
-def _decision(decision: dict | None) -> str:
+def _decision(decision: dict | None) -> list:
     if not decision or decision.get("covid_probability") is None:
-        return ""
+        return []
     word = "positive" if decision["positive"] else "negative"
-    text = f"COVID-19 pneumonia: {word}, {DISCLAIMER}. {decision.get('rule', '')}"
-    return _paragraph(text, "quiet")
+    return [Text(f"COVID-19 pneumonia: {word}, {DISCLAIMER}. {decision.get('rule', '')}".strip())]
 
 
-def _findings(findings) -> str:
+def _notes(notes) -> list:
+    return [Notes(tuple(f"Note: {note}" for note in notes))] if notes else []
+
+
+def _class_table(result) -> Table:
+    """Volumes and lesions of each class, right and left: classes add up to all lesions, sides to both."""
+    both = region(result.measurements)
+    right, left = (region(result.measurements, side) for side in ("right", "left"))
+    kinds = [finding.kind for finding in result.findings]
+    rows = []
+    for lesion in LESIONS:
+        key = lesion.key
+        cells = (number(both[f"{key}_ml"]), number(both[f"{key}_percent"]), number(right[f"{key}_ml"]),
+                 number(left[f"{key}_ml"]), str(kinds.count(key)), NONE_EXPECTED)  # fmt: skip
+        rows.append(Row((lesion.name, *cells), lesion.color))
+    every = [sum(row[f"{lesion.key}_ml"] for lesion in LESIONS) for row in (both, right, left)]
+    rows.append(
+        Row(("All lesions", number(every[0]), number(both["burden_percent"]), *map(number, every[1:]), str(len(kinds)),
+             NONE_EXPECTED), strong=True)
+    )  # fmt: skip
+    high = (number(row["high_opacity_ml"]) for row in (right, left))
+    rows.append(Row(("of which high opacity", number(both["high_opacity_ml"]), number(both["high_opacity_percent"]),
+                     *high, "", NONE_EXPECTED)))  # fmt: skip
+    lungs = (number(row["lung_ml"]) for row in (right, left))
+    rows.append(Row(("Lungs", number(both["lung_ml"]), "", *lungs, "", NO_REFERENCE), strong=True))
+    header = ("Class", "Volume (ml)", "% of lung", "Right (ml)", "Left (ml)", "Lesions", "Reference")
+    return Table(header, tuple(rows), (2.9, 1.1, 0.9, 0.9, 0.9, 1.15, 1.35))
+
+
+def _chart(measurements: dict) -> Chart:
+    return Chart(figures.burden_chart(measurements), "Burden of each lung and its thirds.")
+
+
+def _remainders(result) -> list[Text]:
+    """What the counts and volumes above leave out."""
+    total = result.measurements["total"]
+    every = sum(total[f"{lesion.key}_ml"] for lesion in LESIONS)
+    outside = total.get("outside_lung_ml") or 0.0
+    smaller = every + outside - sum(finding.ml for finding in result.findings)
+    texts = []
+    if smaller >= LEAST_ML:
+        texts.append(f"Components below 0.1 ml, {number(smaller, 'ml')} together, are in the volumes and not counted.")
+    if outside >= LEAST_ML:
+        texts.append(f"{number(outside, 'ml')} of lesion lie outside the lungs and are not in the volumes above.")
+    return [Text(" ".join(texts))] if texts else []
+
+
+def _key_images(slices) -> Pictures:
+    pictures = figures.key_pictures(slices)
+    return Pictures(pictures, max(1, len(pictures) // 2), 46.0,
+                    "Upper row: lung window; lower row: the same slices in the soft-tissue window. Each slice is the "
+                    "one with most lesion in its third of the lungs' height.")  # fmt: skip
+
+
+def _series(slices) -> Pictures:
+    return Pictures(figures.series_pictures(slices), 4, 60.0,
+                    "Axial slices from head to feet, then coronal slices from front to back. Each is the slice with "
+                    "most lesion in its part of the lungs.")  # fmt: skip
+
+
+def _lesion_list(result, slices) -> list[Section]:
     """One row for each lesion, the largest first."""
-    if not findings:
-        return ""
-    lines = [_cells([escape(str(value)) for value in row]) for row in finding_rows(list(findings)[:MOST_FINDINGS])]
-    text = f'<h2>Lesions one by one</h2><div class="wide">{_table(FINDING_HEADER, lines)}</div>'
-    if len(findings) > MOST_FINDINGS:
-        text += _paragraph(f"{len(findings) - MOST_FINDINGS} smaller lesions are in measurements.json.", "quiet")
-    return text
+    if not result.findings:
+        return [Section("Lesions", (Text("No lesion of at least 0.1 ml was found."),))]
+    names = {lesion.key: lesion for lesion in LESIONS}
+    rows = []
+    for n, finding in enumerate(result.findings[:MOST_FINDINGS], 1):
+        place = (finding.side, finding.third or NONE, finding.zone or NONE)
+        cells = (names[finding.kind].name, number(finding.ml), *place, number(finding.extent_mm, digits=0),
+                 str(finding.slices), slice_of(slices, finding.ras), position(finding.ras))  # fmt: skip
+        rows.append(Row((str(n), *cells)))
+    header = ("No.", "Class", "Volume (ml)", "Lung", "Third", "Zone", "Extent (mm)", "Slices", "In slice",
+              "Position (mm)")  # fmt: skip
+    more = len(result.findings) - MOST_FINDINGS
+    caption = f"{more} smaller lesions are in lesions.csv and measurements.json." if more > 0 else ""
+    table = Table(header, tuple(rows), (0.6, 2.4, 1.1, 0.9, 1.0, 1.3, 1.0, 0.8, 1.0, 2.3), (0, 1, 3, 4, 5, 9), caption)
+    return [Section("Lesions, the largest first", (table,), together=False)]
 
 
-def _class_table(measurements: dict) -> str:
-    row = region(measurements)
-    head = ("", "Volume (ml)", "% of lung", "Mean (HU)", "Mass (g)", "Lesions ≥ 0.1 ml", "Right / left (ml)")
-    lines = []
-    for key, name, color in CLASS_ROWS:
-        sides = " / ".join(number(region(measurements, side)[f"{key}_ml"]) for side in ("right", "left"))
-        lines.append(_cells((_named(name, color), *_class_cells(row, key), number(row[f"{key}_lesions"]), sides)))
-    sides = " / ".join(number(region(measurements, side)["lung_ml"]) for side in ("right", "left"))
-    lung = (number(row["lung_ml"]), "", number(row["lung_mean_hu"], digits=0), number(row["lung_mass_g"]))
-    lines.append(_cells(("Both lungs", *lung, number(row["any_lesions"]), sides), "whole"))
-    text = _table(head, lines)
-    outside = measurements["total"].get("outside_lung_ml") or 0
-    if outside >= 0.05:
-        text += _paragraph(f"{outside:.1f} ml of lesion lie outside the lungs and are not counted above.", "quiet")
-    return text
+def slice_of(slices, ras) -> str:
+    """Number of the axial slice that a point lies in."""
+    k = (np.linalg.inv(slices.image.ijk_to_ras) @ [*ras, 1.0])[2]
+    return str(slices.number(AXIAL, int(round(k)))[0])
 
 
-def _class_cells(row: dict, key: str) -> tuple[str, ...]:
-    return (
-        number(row[f"{key}_ml"]),
-        number(row[f"{key}_percent"]),
-        number(row[f"{key}_mean_hu"], digits=0),
-        number(row[f"{key}_mass_g"]),
-    )
+def position(ras) -> str:
+    """Such as "R 42, P 17, S 120"."""
+    return ", ".join(f"{pair[0] if mm >= 0 else pair[1]} {abs(mm):.0f}" for mm, pair in zip(ras, ("RL", "AP", "SI"),
+                                                                                          strict=True))  # fmt: skip
 
 
-def _region_table(measurements: dict) -> str:
-    head = ("Region", "Lung (ml)", "Mean (HU)", "Mass (g)", "GGO (ml)", "Consolid. (ml)", "Effusion (ml)",
-            "GGO (%)", "High op. (%)", "Burden (%)")  # fmt: skip
-    lines = []
+def _region_table(measurements: dict) -> Table:
+    header = ("Region", "Lung (ml)", "Mean (HU)", "Mass (g)", "GGO (ml)", "Consolid. (ml)", "Effusion (ml)",
+              "GGO (%)", "High opacity (%)", "Burden (%)")  # fmt: skip
+    rows = []
     for side in SIDES:
         for third in THIRDS:
             row = region(measurements, side, third)
             values = [number(row["lung_ml"]), number(row["lung_mean_hu"], digits=0)]
             values += [number(row[k]) for k in ("lung_mass_g", "ggo_ml", "consolidation_ml", "effusion_ml")]
             values += [number(row[k]) for k in ("ggo_percent", "high_opacity_percent", "burden_percent")]
-            lines.append(_cells((_region_name(side, third), *values), "whole" if third == "all" else ""))
-    return _table(head, lines)
+            rows.append(Row((_region_name(side, third), *values), strong=third == "all"))
+    return Table(header, tuple(rows), (2.0, *[1.0] * 9), caption=_class_densities(measurements))
+
+
+def _class_densities(measurements: dict) -> str:
+    """Mean HU and mass of each class in one sentence."""
+    row = region(measurements)
+    parts = [
+        f"{title} {number(row[f'{key}_mean_hu'], 'HU', 0)}, {number(row[f'{key}_mass_g'], 'g')}"
+        for key, title in GROUP_TITLES.items()
+        if row[f"{key}_mean_hu"] is not None
+    ]
+    return f"Mean density and mass of the classes: {'; '.join(parts)}." if parts else ""
 
 
 def _region_name(side: str, third: str) -> str:
     lung = "Both lungs" if side == "both" else f"{side.capitalize()} lung"
-    return lung if third == "all" else f"&emsp;{third} third" + ("s" if side == "both" else "")
+    return lung if third == "all" else f"\u2003{third} third" + ("s" if side == "both" else "")
 
 
-def _zone_table(severity: dict) -> str:
+def _severity(measurements: dict) -> list[Section]:
+    severity = measurements.get("severity")
+    if not severity:
+        return []
     zones = {(zone["side"], zone["third"]): zone for zone in severity["zones"]}
-    lines = []
-    for third in ("upper", "middle", "lower"):
-        cells = "".join(_zone_cell(zones[side, third]) for side in ("right", "left"))
-        lines.append(f"<tr><th>{third.capitalize()} third</th>{cells}</tr>")
-    head = "<tr><th></th><th>Right</th><th>Left</th></tr>"
-    total = f"<p><b>{score_text(severity)}</b>. Points per zone, and the part of the zone involved:</p>"
-    return f'{total}<table class="zones"><thead>{head}</thead><tbody>{"".join(lines)}</tbody></table>'
+    rows = []
+    for third in dict.fromkeys(zone["third"] for zone in severity["zones"]):
+        pair = [zones.get((side, third)) for side in ("right", "left")]
+        cells = [_zone_text(zone) for zone in pair]
+        fills = [None if not zone or zone["score"] is None else SCORE_COLORS[zone["score"]] for zone in pair]
+        rows.append(Row((third.capitalize() + " third", *cells), fills=(None, *fills)))
+    table = Table(("Zone", "Right: points, part involved", "Left: points, part involved"), tuple(rows), (1, 1.4, 1.4))
+    rule = Text(f"{_score(severity)} points. How the score is made is said in docs/measurements.md. It is computed "
+                "from volumes, not estimated by eye; compare it only with scores made in the same way.")  # fmt: skip
+    return [Section("Severity score", (rule, table))]
 
 
-def _zone_cell(zone: dict) -> str:
-    color = SCORE_COLORS[zone["score"] or 0]
-    share = number(zone["involved_percent"], "%")
-    return f'<td style="background:{color}"><b>{number(zone["score"])}</b><br>{share}</td>'
+def _zone_text(zone: dict | None) -> str:
+    if zone is None or zone["score"] is None:
+        return NONE
+    return f"{zone['score']}  ({number(zone['involved_percent'], '%')})"
 
 
-def _notes(notes) -> str:
-    return f"<h2>Notes on this image</h2>{_list(notes)}" if notes else ""
-
-
-def _card(card: dict | None) -> str:
-    if not card:
-        return ""
-    name = " ".join(str(card[key]) for key in ("name", "version") if card.get(key))
-    lines = [_cells(("Model", escape(name)))] if name else []
-    for title, keys in CARD_ROWS:
-        value = next((card[key] for key in keys if card.get(key)), None)
-        if value:
-            lines.append(_cells((title, _plain(value))))
-    return f'<h2>The model</h2><table class="facts"><tbody>{"".join(lines)}</tbody></table>'
-
-
-def _interval(mean: float | None, low: float | None, high: float | None) -> str:
-    """A metric; there may be none (a class that is never found has no correlation), or no interval."""
-    if mean is None:
-        return "-"
-    return f"{mean:.3g}" if low is None or high is None else f"{mean:.3g} ({low:.3g} to {high:.3g})"
-
-
-def _plain(value) -> str:
-    """A value of a model card (text, number, list, dict) as escaped HTML."""
-    if isinstance(value, dict):
-        if set(value) == {"mean", "low", "high"}:  # a metric with its 95 % interval
-            return escape(_interval(**value))
-        return _bullets([f"{escape(str(key).replace('_', ' '))}: {_plain(item)}" for key, item in value.items()])
-    if isinstance(value, (list, tuple)):
-        if all(isinstance(item, (int, float)) for item in value):
-            return ", ".join(_plain(item) for item in value)
-        return _bullets([_plain(item) for item in value])
-    return escape(f"{value:.4g}" if isinstance(value, float) else str(value))
-
-
-def _run(result) -> str:
+def _run(result) -> tuple[tuple[str, str], ...]:
     columns, rows, slices = (int(n) for n in result.volume.array.shape[::-1])
-    spacing = " × ".join(f"{mm:.2f}" for mm in result.volume.spacing)
     seconds = ", ".join(f"{name} {value:.1f} s" for name, value in result.seconds.items() if value is not None)
-    facts = [
-        ("Image", f"{columns} × {rows} × {slices} voxels of {spacing} mm"),
-        ("Network", f"{result.network} {result.version}"),
-        ("Device", str(result.device)),
-        ("Time", seconds),
-    ]
-    lines = "".join(_cells((title, escape(text))) for title, text in facts)
-    return f'<h2>This run</h2><table class="facts"><tbody>{lines}</tbody></table>'
-
-
-def _named(name: str, color) -> str:
-    if color is None:
-        return escape(name)
-    return f'<span class="swatch" style="background:rgb{tuple(color)}"></span>{escape(name)}'
-
-
-def _table(head, lines: list[str]) -> str:
-    cells = "".join(f"<th>{escape(title)}</th>" for title in head)
-    return f"<table><thead><tr>{cells}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
-
-
-def _cells(values, kind: str = "") -> str:
-    """A table row of values that are HTML already."""
-    start = f'<tr class="{kind}">' if kind else "<tr>"
-    return start + "".join(f"<td>{value}</td>" for value in values) + "</tr>"
-
-
-def _list(items) -> str:
-    return _bullets([escape(str(item)) for item in items])
-
-
-def _bullets(items: list[str]) -> str:
-    return "<ul>" + "".join(f"<li>{item}</li>" for item in items) + "</ul>"
-
-
-def _paragraph(text: str, kind: str) -> str:
-    return f'<p class="{kind}">{escape(text)}</p>'
-
-
-def _image(png: bytes, kind: str, description: str) -> str:
-    data = base64.b64encode(png).decode("ascii")
-    return f'<img class="{kind}" alt="{escape(description)}" src="data:image/png;base64,{data}">'
+    return (("Voxels", f"{columns} × {rows} × {slices}"), *((("Time", seconds),) if seconds else ()))

@@ -8,6 +8,14 @@ import numpy as np
 
 from CovidLungQuantLib.measurement.findings import Finding
 from LesionKitLib.imaging.volume import Volume
+from LesionKitLib.report.provenance import (
+    AI_NOT_REVIEWED,
+    Provenance,
+    analysis_date,
+    image_id,
+    image_source,
+    weights_of,
+)
 
 
 @dataclass(frozen=True)
@@ -17,7 +25,7 @@ class CovidResult:
 
     seconds: read, infer, total. measurements: see measurements.measure. decision: covid_probability and positive, or
     None where the network decides nothing. heatmap: uint8 0..100 on the input's grid, or None. notes: sentences for the
-    user. findings: the lesions one by one, the largest first.
+    user. findings: the lesions one by one, the largest first. date: of the analysis. review: see provenance.
     """
 
     volume: Volume
@@ -32,13 +40,22 @@ class CovidResult:
     heatmap: np.ndarray | None = None
     notes: tuple[str, ...] = field(default=())
     findings: tuple[Finding, ...] = field(default=())
+    date: str = field(default_factory=analysis_date)
+    review: str = AI_NOT_REVIEWED
+
+    def provenance(self) -> Provenance:
+        """What this is of and what made it; the weights are those installed under the network's name."""
+        from CovidLungQuantLib.networks.registry import cards_of
+
+        return Provenance(
+            image_source(self.volume), image_id(self.volume), self.network, self.version, self.device,
+            weights_of(cards_of(self.network)), self.date, self.review,
+        )  # fmt: skip
 
     def summary(self) -> dict:
         """The document of ``covid --json`` and measurements.json."""
         return {
-            "network": self.network,
-            "version": self.version,
-            "device": self.device,
+            **self.provenance().document(),
             "seconds": {k: round(v, 3) for k, v in self.seconds.items()},
             **self.measurements,
             "decision": self.decision or {"covid_probability": None, "positive": None},

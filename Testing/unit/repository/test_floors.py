@@ -17,7 +17,7 @@ DESKTOP = {"qt", "ctk", "PythonQt", "PySide6", "PyQt5", "PyQt6", "qtpy", "trame"
 MRML = {"slicer", "slicer_core", "vtk", "vtkmodules", "LesionKitLib.mrml"}
 HEAVY = {
     "torch", "scipy", "highdicom", "SimpleITK", "nibabel", "pydicom", "matplotlib", "PIL", "safetensors", "pandas",
-    "pynetdicom", "dicomweb_client", "requests", "jsonschema", "yaml", "prometheus_client",
+    "jinja2", "reportlab", "pynetdicom", "dicomweb_client", "requests", "jsonschema", "yaml", "prometheus_client",
 }  # fmt: skip
 
 

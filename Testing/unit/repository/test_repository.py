@@ -9,7 +9,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from module_lists import ROOT, listed, modules, packages, resource_files, script_files
+from module_lists import ROOT, library_resources, listed, modules, packages, resource_files, script_files
 
 MEGABYTE = 1_000_000
 ONE_MODEL_MB, ALL_MODELS_MB = 10, 40
@@ -90,16 +90,16 @@ def test_a_wheel_holds_every_package():
     assert_same(project["tool"]["setuptools"]["packages"], packages(), "pyproject.toml")
 
 
-def test_a_wheel_holds_the_models():
+def test_a_wheel_holds_what_the_libraries_read():
     setuptools = read_pyproject()["tool"]["setuptools"]
     for module in modules():
-        models = [name for name in resource_files(module) if name.startswith("Resources/Models/")]
-        if not models:
+        needed = library_resources(module)
+        if not needed:
             continue
         package = f"{module}Lib.Resources"
         folder = ROOT / setuptools["package-dir"][package]
         packed = {path for pattern in setuptools["package-data"][package] for path in folder.glob(pattern)}
-        assert {ROOT / module / name for name in models} <= packed
+        assert {ROOT / module / name for name in needed} <= packed
 
 
 def test_pins_are_exact_and_cover_every_dependency():
@@ -112,8 +112,11 @@ def test_pins_are_exact_and_cover_every_dependency():
     assert required_names(extras["bench"]) <= pinned_names("bench.txt")
 
 
-def test_the_versions_of_project_and_citation_agree():
+def test_the_versions_of_project_library_and_citation_agree():
+    import LesionKitLib
+
     version = read_pyproject()["project"]["version"]
+    assert LesionKitLib.__version__ == version
     assert str(read_yaml("CITATION.cff")["version"]) == version
     assert f"## {version}" in read("CHANGELOG.md")
 

@@ -1,0 +1,83 @@
+"""The writer of result files: all of them appear in a folder, or none. JSON and tables look alike for every module."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from LesionKitLib.io.atomic import atomic_file, atomic_folder
+
+from .document import Report
+from .html import report_html
+from .provenance import Provenance
+
+REPORT, REPORT_PDF = "report.html", "report.pdf"
+Writer = Callable[[Path], None]
+
+
+def write_files(folder: str | os.PathLike, writers: Mapping[str, Writer]) -> list[str]:
+    """Write files (name -> what writes it to a path) into a folder; returns their names.
+
+    Files of the same names are replaced, others stay. Raises UnusableInput when that is not possible; then nothing of
+    the new files is left.
+    """
+    with atomic_folder(folder) as part:
+        for name, write in writers.items():
+            write(part / name)
+    return list(writers)
+
+
+def json_writer(document: dict | list) -> Writer:
+    """A JSON document, UTF-8; NaN is refused with ValueError."""
+    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+    return lambda path: _write_text(path, text + "\n")
+
+
+def csv_writer(header: Sequence[str], rows: Sequence[Sequence], provenance: Provenance) -> Writer:
+    """A table whose first column is the image's id, by which tables are joined, and whose last say what it is of."""
+
+    def write(path: Path) -> None:
+        about = provenance.columns()
+        image = about.pop("id")
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["id", *header, *about])
+            writer.writerows([image, *row, *about.values()] for row in rows)
+
+    return write
+
+
+def bytes_writer(data: bytes) -> Writer:
+    """A file of these bytes."""
+
+    def write(path: Path) -> None:
+        path.write_bytes(data)
+
+    return write
+
+
+def report_writers(report: Report, pdf: bool = False, paper: str = "a4") -> dict[str, Writer]:
+    """The report as HTML and, if wanted, as PDF."""
+    writers: dict[str, Writer] = {REPORT: lambda path: _write_text(path, report_html(report))}
+    if pdf:
+        from .pdf import write_pdf
+
+        writers[REPORT_PDF] = lambda path: write_pdf(report, path, paper)
+    return writers
+
+
+def write_report(report: Report, path: str | os.PathLike, paper: str = "a4") -> None:
+    """Write the report to one file, HTML or, by its ending, .pdf. Appears complete or not at all.
+
+    Raises UnusableInput when ``path`` cannot be written, MissingResource for a PDF without ReportLab.
+    """
+    name = REPORT_PDF if Path(path).suffix.lower() == ".pdf" else REPORT
+    with atomic_file(path) as part:
+        report_writers(report, name == REPORT_PDF, paper)[name](part)
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", newline="\n")
