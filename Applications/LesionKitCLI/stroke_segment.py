@@ -6,7 +6,7 @@ import argparse
 import time
 
 from .console import cancellable_progress, print_json
-from .options import add_device_option
+from .options import add_device_option, add_identify_option, add_report_options, check_report_options
 
 
 def add_parser(tasks) -> None:
@@ -16,29 +16,35 @@ def add_parser(tasks) -> None:
     parser.add_argument("--series", help="DICOM series: its UID, number, or place in the folder's list (1, 2, ...)")
     parser.add_argument("--tissues", action="store_true", help="segment the tissue classes, too (some seconds more)")
     add_device_option(parser)
+    add_identify_option(parser)
+    add_report_options(parser)
     parser.add_argument("--json", action="store_true", help="print the measurements as one JSON document")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
     from LesionKitLib.io.atomic import refuse_unwritable
+    from LesionKitLib.io.identity import identified
     from LesionKitLib.io.images import read_volume_and_header
     from StrokeSynthLib.pipeline import segment_stroke
     from StrokeSynthLib.results.files import write_outputs
 
+    check_report_options(options)
     refuse_unwritable(options.output)
     start = time.perf_counter()
     with cancellable_progress() as progress:
         progress.report("reading", 0.0)
         volume, header = read_volume_and_header(options.input, options.series)
+        if options.identify:
+            volume = identified(volume, options.input)
         read_seconds = time.perf_counter() - start
         result = segment_stroke(volume, options.device, progress, header, read_seconds, options.tissues)
-        write_outputs(result, options.output)
+        names = write_outputs(result, options.output, options.pdf, options.paper)
     if options.json:
         print_json(result.summary())
     else:
         print_result(result)
-        print(f"\nResults are in {options.output}: report.html, segmentation.seg.nrrd, measurements.json and .csv")
+        print(f"\nResults are in {options.output}: {', '.join(names)}")
 
 
 def pieces(count: int) -> str:

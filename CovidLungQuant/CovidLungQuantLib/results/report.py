@@ -46,7 +46,7 @@ DEFINITIONS = (
     "Slices are numbered from 1 along the image's own grid. Positions are millimeters from the scanner's origin as "
     "3D Slicer shows them: R right, L left, A anterior, P posterior, S superior, I inferior.",
     "Reference 0: a healthy lung holds none of the three classes; the networks may still mark some. For volumes, "
-    "density and mass of the lung, which depend on the person and on how deeply they breathed in, no reference is given.",
+    "density and mass of the lung, which depend on the person and on the depth of the breath, no reference is given.",
     "All definitions, formulas and sources: docs/measurements.md of LesionKit.",
 )
 

@@ -7,6 +7,7 @@ label map and do not overlap; segments in different layers may (a lesion lies in
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ CATEGORY_CONTEXT = "Segmentation category and type - 3D Slicer General Anatomy l
 ANATOMY_CONTEXT = "Anatomic codes - DICOM master list"
 _NO_CODE: Code = ("", "", "")
 _CATEGORY: Code = ("SCT", "85756007", "Tissue")
+_TIME = re.compile(rb"# on [0-9: -]+\(GMT\)\.")
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,16 @@ def write_seg_nrrd(
     data = arrays[0] if len(arrays) == 1 else np.stack(arrays, axis=-1, dtype=dtype)
     with atomic_file(path) as part:
         nrrd.write(str(part), data, header, index_order="C", compression_level=4)
+        _leave_out_time(part)
+
+
+def _leave_out_time(path: Path) -> None:
+    """pynrrd writes the time into a comment of the header; without it the same segments give the same bytes."""
+    with path.open("r+b") as file:
+        comment = _TIME.search(file.read(256))
+        if comment is not None:
+            file.seek(comment.start())
+            file.write(b"#".ljust(comment.end() - comment.start(), b" "))
 
 
 def read_seg_nrrd(path: str | os.PathLike) -> tuple[list[Volume], list[SegmentRecord]]:

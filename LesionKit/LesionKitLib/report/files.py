@@ -36,18 +36,21 @@ def json_writer(document: dict | list) -> Writer:
     return lambda path: _write_text(path, text + "\n")
 
 
-def csv_writer(header: Sequence[str], rows: Sequence[Sequence], provenance: Provenance) -> Writer:
-    """A table whose first column is the image's id, by which tables are joined, and whose last say what it is of."""
+def rows_writer(header: Sequence[str], rows: Sequence[Sequence]) -> Writer:
+    """A table as CSV, UTF-8; None becomes empty."""
 
     def write(path: Path) -> None:
-        about = provenance.columns()
-        image = about.pop("id")
         with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(["id", *header, *about])
-            writer.writerows([image, *row, *about.values()] for row in rows)
+            csv.writer(file).writerows([header, *rows])
 
     return write
+
+
+def csv_writer(header: Sequence[str], rows: Sequence[Sequence], provenance: Provenance) -> Writer:
+    """A table whose first column is the image's id, by which tables are joined, and whose last say what it is of."""
+    about = provenance.columns()
+    image = about.pop("id")
+    return rows_writer(["id", *header, *about], [[image, *row, *about.values()] for row in rows])
 
 
 def bytes_writer(data: bytes) -> Writer:

@@ -46,16 +46,21 @@ def _is_metric(value) -> bool:
 
 
 def _facts(card: dict) -> tuple[tuple[str, str], ...]:
-    data = "; ".join(
-        f"{source['name']} ({source['license']})" if source.get("license") else str(source.get("name", ""))
-        for source in card.get("training_data") or ()
-    )
     facts = (
         ("Intended use", card.get("intended_use")),
         ("Task", card.get("task")),
         ("Reference", card.get("reference")),
-        ("Training data", data),
+        ("Training data", _data(card.get("training_data") or ())),
         ("Split", card.get("split")),
         ("License", card.get("license")),
     )
     return tuple((title, str(text)) for title, text in facts if text)
+
+
+def _data(sources) -> str:
+    if isinstance(sources, str):
+        return sources
+    return "; ".join(
+        f"{source['name']} ({source['license']})" if source.get("license") else str(source.get("name", ""))
+        for source in sources
+    )

@@ -49,7 +49,10 @@ class Window:
 
 @dataclass(frozen=True)
 class Outline:
-    """A class to draw around: where the labels (as the image, [k, j, i]) have its value. thick: lesions; thin: organs."""
+    """A class to draw around: where the labels ([k, j, i], on the image's grid) have its value.
+
+    thick: for lesions; thin lines are for organs.
+    """
 
     item: SegmentClass
     labels: np.ndarray

@@ -89,21 +89,12 @@ class _page:
         self.path, self.columns, self.rows = path, columns, rows
 
     def __enter__(self):
-        import matplotlib
+        from matplotlib.figure import Figure  # not pyplot: the caller's backend stays as it is
 
-        matplotlib.use("Agg")
-        from matplotlib import pyplot as plt
-
-        size = (4.6 * self.columns, 4.2 * self.rows)
-        self.figure, axes = plt.subplots(self.rows, self.columns, figsize=size, layout="constrained", squeeze=False)
-        return list(axes.ravel())
+        self.figure = Figure(figsize=(4.6 * self.columns, 4.2 * self.rows), layout="constrained")
+        return list(self.figure.subplots(self.rows, self.columns, squeeze=False).ravel())
 
     def __exit__(self, kind, *_):
-        from matplotlib import pyplot as plt
-
-        try:
-            if kind is None:
-                with atomic_file(self.path) as part:
-                    self.figure.savefig(part, dpi=110, format="png")
-        finally:
-            plt.close(self.figure)
+        if kind is None:
+            with atomic_file(self.path) as part:
+                self.figure.savefig(part, dpi=110, format="png", metadata={"Software": None})

@@ -9,16 +9,14 @@ from BodyPartRouterLib.labels import TITLES
 
 def draw_confusion(document: dict, path: Path) -> None:
     """document: as evaluate_router gives it; path: .png."""
-    import matplotlib
-
-    matplotlib.use("Agg")
     import numpy as np
-    from matplotlib import pyplot as plt
+    from matplotlib.figure import Figure  # not pyplot: the caller's backend stays as it is
 
     table = np.array(document["confusion"])
     names = [TITLES[name].split(":")[0] for name in document["confusion_labels"]]
     shares = table / np.maximum(table.sum(1, keepdims=True), 1)
-    figure, axes = plt.subplots(figsize=(7, 5), layout="constrained")
+    figure = Figure(figsize=(7, 5), layout="constrained")
+    axes = figure.subplots()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(table):
         color = "white" if shares[row, column] > 0.5 else "black"
@@ -28,5 +26,4 @@ def draw_confusion(document: dict, path: Path) -> None:
     axes.set(
         xlabel="answer", ylabel="truth", title=f"{document['network']}: {document['n']} X-rays, {document['split']}"
     )
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+    figure.savefig(path, dpi=110, format="png", metadata={"Software": None})

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from BodyPartRouterLib.labels import CLASSES
-from LesionKitLib.io.atomic import atomic_folder
+from LesionKitLib.report.files import json_writer, rows_writer, write_files
 
 from .router_figures import draw_confusion
 
@@ -18,14 +16,18 @@ if TYPE_CHECKING:
 
 def write_evaluation(document: dict, scored: list[Scored], folder: Path) -> None:
     """predictions.csv (one row an image), metrics.json and confusion.png in ``folder``, all or nothing."""
-    with atomic_folder(folder) as part:
-        (part / "metrics.json").write_text(json.dumps(document, indent=2, ensure_ascii=False), encoding="utf-8")
-        draw_confusion(document, part / "confusion.png")
-        with (part / "predictions.csv").open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(["id", "source", "truth", "answer", "likeliest", "probability", *CLASSES, "held", "reason"])
-            for s in scored:
-                p = s.prediction
-                shares = [f"{p.probabilities[name]:.4f}" for name in CLASSES]
-                row = [s.id, s.source, s.truth, p.label, p.likeliest, f"{p.probability:.4f}", *shares]
-                writer.writerow([*row, int(p.held), p.reason or ""])
+    header = ("id", "source", "truth", "answer", "likeliest", "probability", *CLASSES, "held", "reason")
+    rows = []
+    for s in scored:
+        p = s.prediction
+        shares = [f"{p.probabilities[name]:.4f}" for name in CLASSES]
+        row = [s.id, s.source, s.truth, p.label, p.likeliest, f"{p.probability:.4f}", *shares]
+        rows.append([*row, int(p.held), p.reason or ""])
+    write_files(
+        folder,
+        {
+            "metrics.json": json_writer(document),
+            "confusion.png": lambda path: draw_confusion(document, path),
+            "predictions.csv": rows_writer(header, rows),
+        },
+    )

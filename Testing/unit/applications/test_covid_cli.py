@@ -26,14 +26,14 @@ from dicom_fixtures import (
     write_series,
 )
 
-from CovidLungQuantLib.results.files import MEASUREMENTS, OVERLAY, REPORT, SEGMENTATION, TABLE
+from CovidLungQuantLib.results.files import LESION_TABLE, MEASUREMENTS, OVERLAY, REPORT, SEGMENTATION, TABLE
 from LesionKitCLI.main import main
 from LesionKitLib.imaging.volume import Volume, affine, to_sitk
 from LesionKitLib.io import atomic
 from LesionKitLib.run.progress import Progress
 
 DONE, USAGE, UNUSABLE, MISSING, CANCELLED = 0, 2, 3, 4, 130
-FILES = sorted([SEGMENTATION, MEASUREMENTS, TABLE, REPORT, OVERLAY])
+FILES = sorted([SEGMENTATION, MEASUREMENTS, TABLE, LESION_TABLE, REPORT, OVERLAY])
 CHEST = block_chest()
 
 
@@ -79,7 +79,7 @@ def sentence(stderr: str) -> str:
 # --- done
 
 
-def test_a_scan_is_analyzed_into_five_files(covid, scan, tmp_path):
+def test_a_scan_is_analyzed_into_six_files(covid, scan, tmp_path):
     code, out, err = covid(scan)
     assert code == DONE and sorted(os.listdir(tmp_path / "out")) == FILES
     assert "both lungs" in out and "Severity score" in out and "not a medical device" in out

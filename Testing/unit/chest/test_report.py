@@ -1,20 +1,23 @@
-import base64
-import io
+"""The report of a chest CT: what it says, and that it adds up."""
+
+from __future__ import annotations
+
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from CovidLungQuantLib.labels import CONSOLIDATION, EFFUSION, GGO, LEFT_LUNG, RIGHT_LUNG
+from CovidLungQuantLib.measurement.findings import list_findings
 from CovidLungQuantLib.measurement.measurements import measure
 from CovidLungQuantLib.results import figures
-from CovidLungQuantLib.results.report import WARNING, number, report_html, save_overlay_png, write_report
+from CovidLungQuantLib.results.report import position, report_of, slice_of
 from CovidLungQuantLib.results.result import CovidResult
+from LesionKitLib.imaging.source import ImageSource
 from LesionKitLib.imaging.volume import Volume, affine
-from LesionKitLib.run.errors import UnusableInput
+from LesionKitLib.report.document import WARNING, Beside, Table
+from LesionKitLib.report.html import report_html
 
 NAME = "DOE^JANE 4711"
 
@@ -33,8 +36,9 @@ def chest(with_lesion=True):
 
 def result(**changes):
     volume, lungs, lesions = chest()
-    seconds = {"read": 0.5, "infer": 1.0, "total": 2.0}
-    made = CovidResult(volume, lungs, lesions, "convlstm", "1.2.3", "cpu", seconds, measure(volume, lungs, lesions))
+    findings = tuple(list_findings(volume, lungs, lesions))
+    measurements, seconds = measure(volume, lungs, lesions), {"read": 0.5, "infer": 1.0, "total": 2.0}
+    made = CovidResult(volume, lungs, lesions, "convlstm", "1.2.3", "cpu", seconds, measurements, findings=findings)
     return replace(made, **changes)
 
 
@@ -47,174 +51,126 @@ CARD = {
 }
 
 
+def page(made=None, *cards):
+    return report_html(report_of(made or result(), list(cards)))
+
+
 def pixels(rgb, color):
     return np.all(rgb == np.array(color), axis=2)
 
 
-def test_the_report_is_one_file_that_loads_nothing_and_runs_nothing():
-    text = report_html(result(), CARD)
-    sources = re.findall(r'(?:src|href)="([^"]{0,30})', text)
-    assert sources and all(source.startswith("data:image/png;base64,") for source in sources)
-    assert "<script" not in text and "url(" not in text and "@import" not in text
-
-
-def test_the_reports_tags_are_balanced():
-    class Tags(HTMLParser):
-        def __init__(self):
-            super().__init__()
-            self.open = []
-
-        def handle_starttag(self, tag, attrs):
-            if tag not in ("img", "meta", "br"):
-                self.open.append(tag)
-
-        def handle_endtag(self, tag):
-            assert self.open.pop() == tag
-
-    parser = Tags()
-    parser.feed(report_html(result(notes=("a",), decision={"covid_probability": 0.5, "positive": True}), CARD))
-    assert parser.open == []
+def tables(made):
+    """First cell of the header -> the table, for all tables of the report, those beside a chart too."""
+    report = report_of(made)
+    blocks = [block for section in (*report.result, *report.details) for block in section.blocks]
+    blocks += [part for block in blocks if isinstance(block, Beside) for part in (block.left, block.right)]
+    return {block.header[0]: block for block in blocks if isinstance(block, Table)}
 
 
 def test_the_report_shows_warning_burden_score_model_and_notes():
     made = result(notes=("Two slices are missing.",))
-    text = report_html(made, CARD)
+    text = page(made, CARD)
     assert WARNING in text
-    assert f"<b>{made.measurements['total']['burden_percent']:.1f}&nbsp;%</b>" in text
-    assert f"{made.measurements['severity']['score']}&nbsp;/&nbsp;24" in text
-    for part in (
-        "Two slices are missing.",
-        "covid-convlstm 1.2.3",
-        "0.812 (0.7 to 0.9)",
-        "Adults only.",
-        "SIRM",
-        "cpu",
-    ):
-        assert part in text
+    assert f"<b>{made.measurements['total']['burden_percent']:.1f}\u00a0%</b>" in text
+    parts = ("Two slices are missing.", "covid-convlstm 1.2.3", "0.81 (0.70 to 0.90)", "Adults only.", "SIRM", "cpu")
+    assert [part for part in parts if part not in text] == []
 
 
-def test_the_report_names_no_patient():
-    assert "DOE" not in report_html(result(), CARD) and "4711" not in report_html(result(), CARD)
+def test_the_limits_stand_before_the_accuracy_and_the_result_before_both():
+    text = page(result(), CARD)
+    places = [text.index(part) for part in ("of the lungs affected", "Key images", "Adults only.", "0.81 (0.70")]
+    assert places == sorted(places)
+
+
+def test_the_report_says_what_it_is_of_and_that_nobody_has_reviewed_it():
+    source = ImageSource("1.2", "1.2.3.4", "Thorax native", "2020-03-01", "CT", "B60f", 1.5, sha256="e" * 64)
+    made = result(volume=replace(chest()[0], source=source))
+    text = page(made)
+    parts = ("1.2.3.4", "Thorax native", "2020-03-01", "B60f", "e" * 64, "AI, not reviewed", made.date)
+    assert [part for part in parts if part not in text] == []
+
+
+def test_the_report_names_no_patient_unless_it_was_asked_for():
+    assert "DOE" not in page() and "4711" not in page()
+    named = replace(chest()[0], source=ImageSource(patient_name="Doe, Jane", patient_id="4711"))
+    assert "Doe, Jane, 4711" in page(result(volume=named))
 
 
 def test_text_from_outside_is_escaped():
     nasty = "<img src=x onerror=alert(1)>"
     made = result(notes=(nasty,), network=nasty, device=nasty)
-    text = report_html(made, {"name": nasty, "limits": [nasty], "metrics": {nasty: 1.0}, "training_data": nasty})
+    text = page(made, {"name": nasty, "limits": [nasty], "metrics": {nasty: 1.0}, "training_data": nasty})
     assert nasty not in text
-    assert text.count("&lt;img src=x onerror=alert(1)&gt;") >= 7
+    assert text.count("&lt;img src=x onerror=alert(1)&gt;") >= 6
 
 
 def test_the_report_of_an_image_without_lungs_shows_dashes():
     volume, lungs, lesions = chest(with_lesion=False)
     empty = np.zeros_like(lungs)
-    text = report_html(result(lungs=empty, lesions=empty, measurements=measure(volume, empty, empty)))
+    text = page(result(lungs=empty, lesions=empty, measurements=measure(volume, empty, empty), findings=()))
     assert "<b>–</b>" in text
     assert not re.search(r"\bnan\b|\bNone\b", re.sub(r"base64,[^\"]*", "", text))
 
 
-def test_the_report_appears_complete_or_not_at_all(tmp_path):
-    write_report(result(), tmp_path / "out" / "report.html", CARD)
-    assert [p.name for p in (tmp_path / "out").iterdir()] == ["report.html"]
-    assert (tmp_path / "out" / "report.html").read_text(encoding="utf-8").endswith("</html>\n")
-    (tmp_path / "file").write_text("")
-    with pytest.raises(UnusableInput):
-        write_report(result(), tmp_path / "file" / "report.html")
+def test_volumes_and_counts_of_the_classes_add_up():
+    volume, lungs, lesions = chest()
+    lesions[4:8, 10:16, 40:48] = GGO.value
+    lesions[2, 8, 8] = EFFUSION.value  # 0.25 ml: a lesion of its own
+    findings = tuple(list_findings(volume, lungs, lesions))
+    made = result(lesions=lesions, measurements=measure(volume, lungs, lesions), findings=findings)
+    rows = {row.cells[0]: row.cells[1:] for row in tables(made)["Class"].rows}
+    classes, every = [rows[item.name] for item in (GGO, CONSOLIDATION, EFFUSION)], rows["All lesions"]
+    assert sum(int(cells[4]) for cells in classes) == int(every[4]) == len(findings) == 3
+    assert sum(float(cells[0]) for cells in classes) == pytest.approx(float(every[0]), abs=0.7)
+    assert float(every[2]) + float(every[3]) == pytest.approx(float(every[0]), abs=0.7)
 
 
-def test_the_pictures_in_the_report_are_readable_pngs():
-    data = re.findall(r"base64,([^\"]+)", report_html(result()))
-    sizes = [Image.open(io.BytesIO(base64.b64decode(part))).size for part in data]
-    assert len(sizes) == 2 and min(min(size) for size in sizes) > 200
+def test_what_is_too_small_to_be_counted_is_told():
+    lesions = np.zeros_like(chest()[2])
+    lesions[4:6, 20:22, 40:46] = GGO.value  # 24 voxels of 2 mm3, twice as much is needed
+    volume = Volume(chest()[0].array, affine((1, 1, 2)))
+    made = result(volume=volume, lesions=lesions, measurements=measure(volume, chest()[1], lesions), findings=())
+    assert "below 0.1 ml" not in page(made)
+    lesions[12:14, 20:22, 40:46] = GGO.value
+    made = replace(made, measurements=measure(volume, chest()[1], lesions))
+    assert "Components below 0.1 ml" in page(made)
 
 
-def test_the_overlay_picture_holds_each_class_that_is_there_and_no_metadata(tmp_path):
-    save_overlay_png(result(), tmp_path / "overlay.png")
-    image = Image.open(tmp_path / "overlay.png")
-    assert not image.info
-    picture = np.asarray(image)[:-40]  # without the legend
+def test_a_lesion_is_listed_with_its_slice_and_position():
+    made = result()
+    (finding,) = made.findings
+    slices = figures.lung_slices(made.volume, made.lungs, made.lesions)
+    k = int(slice_of(slices, finding.ras)) - 1
+    assert made.lesions[k].any() and finding.ras[2] == pytest.approx(10 * k)
+    assert position((-12.4, 3.0, 50.0)) == "L 12, A 3, S 50"
+    row = tables(made)["No."].rows[0]
+    assert row.cells[1] == "Consolidation" and row.cells[-2:] == (str(k + 1), position(finding.ras))
+
+
+def test_key_images_come_in_the_lung_and_in_the_soft_tissue_window_with_captions_on_the_page():
+    text = page()
+    assert len(re.findall(r"<figcaption>[^<]*Soft-tissue window 40\u00a0/\u00a0400\u00a0HU", text)) == 3
+    assert len(re.findall(r"<figcaption>Axial slice \d+ of 24 · [SI] \d+ mm · Lung window \u2212600", text)) == 3 + 8
+
+
+def test_the_overlay_picture_holds_each_class_that_is_there():
+    made = result()
+    picture = figures.overlay(made.volume, made.lungs, made.lesions)[:-40]  # without the legend
     for item in (CONSOLIDATION, RIGHT_LUNG, LEFT_LUNG):
         assert pixels(picture, item.color).any()
     for item in (GGO, EFFUSION):
         assert not pixels(picture, item.color).any()
 
 
-@pytest.mark.parametrize("axis", [0, 1, 2])
-def test_the_picture_does_not_depend_on_how_the_image_is_stored(axis):
-    volume, lungs, lesions = chest()
-    matrix = volume.ijk_to_ras.copy()
-    matrix[:3, 3] += matrix[:3, 2 - axis] * (lungs.shape[axis] - 1)
-    matrix[:3, 2 - axis] *= -1
-    flipped = [np.flip(a, axis) for a in (volume.array, lungs, lesions)]
-    expected = figures.montage(volume, lungs, lesions)
-    assert np.array_equal(figures.montage(Volume(flipped[0], matrix), *flipped[1:]), expected)
+def test_the_chart_has_a_bar_for_each_lung_and_third():
+    labels = [getattr(shape, "text", "") for shape in figures.burden_chart(result().measurements).shapes]
+    assert {"R upper", "R middle", "R lower", "Right lung", "L upper", "Left lung"} <= set(labels)
 
 
-def test_the_patients_right_is_at_the_left_and_anterior_and_superior_are_up():
-    volume, lungs, lesions = chest()
-    lesions[:] = 0
-    lesions[18:22, 6:12, 6:12] = EFFUSION.value  # right, anterior, superior
-    scene = figures.Scene.of(volume, lungs, lesions)
-    for panel in (scene.panel(0, 20), scene.panel(1, 8)):
-        rows, columns = np.nonzero(pixels(panel, EFFUSION.color))
-        assert rows.max() < panel.shape[0] / 2 and columns.max() < panel.shape[1] / 2
-
-
-def test_outlines_leave_the_lesions_inside_to_be_seen():
-    rgb = figures.outline_rgb(
-        np.full((40, 40), -600.0), np.zeros((40, 40)), np.pad(np.full((20, 20), GGO.value), 10), size=(400, 400)
-    )
-    assert pixels(rgb, GGO.color).any()
-    assert tuple(rgb[200, 200]) == (127, 127, 127)
-    colored = np.ptp(rgb.astype(int), axis=2) > 0
-    assert colored[100:300, 100:300].mean() < 0.1 and not colored[:90].any()
-
-
-def test_millimeters_come_out_square_whatever_the_voxels():
-    volume, lungs, lesions = chest()
-    scene = figures.Scene.of(volume, lungs, lesions)
-    for axis, index, across, down in ((0, 10, 5, 5), (1, 20, 5, 10)):
-        panel = scene.panel(axis, index)
-        shape = [s.stop - s.start for n, s in enumerate(scene.box) if n != axis]
-        assert panel.shape[0] / panel.shape[1] == pytest.approx(shape[0] * down / (shape[1] * across), rel=0.01)
-
-
-def test_slices_are_spread_over_the_lung_and_prefer_the_lesion():
-    lung, lesion = np.zeros(100), np.zeros(100)
-    lung[10:90] = 50
-    assert figures.choose_slices(lung, lesion, 4) == [20, 40, 60, 80]
-    lesion[33], lesion[45] = 5, 3
-    chosen = figures.choose_slices(lung, lesion, 4)
-    assert 33 in chosen and chosen == sorted(chosen)
-    assert min(np.diff(chosen)) >= 10
-
-
-def test_three_slices_give_three_pictures():
-    assert figures.choose_slices(np.ones(3), np.zeros(3), 8) == [0, 1, 2]
-
-
-@pytest.mark.parametrize(
-    ("value", "unit", "shown"),
-    [
-        (None, "%", "–"),
-        (0.0, "", "0.0"),
-        (0.01, "", "&lt;&nbsp;0.1"),
-        (12.34, "ml", "12.3&nbsp;ml"),
-        (123.4, "", "123"),
-        (4321.0, "", "4&#8239;321"),
-        (7, "", "7"),
-        (-812.4, "", "−812"),
-    ],
-)
-def test_numbers_are_rounded_only_where_they_are_shown(value, unit, shown):
-    assert number(value, unit) == shown
-
-
-def test_a_figure_that_does_not_exist_is_a_dash_in_the_report():
-    nothing = {"mean": None, "low": None, "high": None}
-    alone = {"mean": 0.5, "low": None, "high": None}
-    text = report_html(result(), CARD | {"metrics": {"effusion": {"r": nothing, "dice": alone}}})
-    assert "r: -" in text and "dice: 0.5<" in text
+def test_measurements_without_a_score_give_a_report_without_one():
+    made = result()
+    assert "severity score" in page(made).lower()
+    assert "severity score" not in page(replace(made, measurements={**made.measurements, "severity": None})).lower()
 
 
 def test_every_bundled_card_of_a_chest_network_fits_the_report():
@@ -223,4 +179,4 @@ def test_every_bundled_card_of_a_chest_network_fits_the_report():
     cards = [model.card for model in installed_models() if model.name.startswith("covid-")]
     assert len(cards) == 3
     for card in cards:
-        assert f"{card['name']} {card['version']}" in report_html(result(), card)
+        assert f"{card['name']} {card['version']}" in page(result(), card)

@@ -189,3 +189,22 @@ def test_an_image_is_no_segmentation(tmp_path):
     write_labelmap(tmp_path / "a.nrrd", layers()[0], LIKE)
     with pytest.raises(UnusableInput, match="no segments"):
         read_seg_nrrd(tmp_path / "a.nrrd")
+
+
+def test_the_same_segments_give_the_same_bytes_at_any_time(tmp_path, monkeypatch):
+    from datetime import datetime
+
+    import nrrd.writer
+
+    class Later(datetime):
+        @classmethod
+        def utcnow(cls):
+            return cls(2031, 2, 3, 4, 5, 6)
+
+    volume = Volume(np.zeros((3, 4, 5), np.uint8), np.eye(4))
+    segments = [SegmentRecord("A", "a", 0, 1, (1, 2, 3))]
+    write_seg_nrrd(tmp_path / "now.seg.nrrd", [volume.array], segments, volume)
+    monkeypatch.setattr(nrrd.writer, "datetime", Later)
+    write_seg_nrrd(tmp_path / "later.seg.nrrd", [volume.array], segments, volume)
+    assert (tmp_path / "now.seg.nrrd").read_bytes() == (tmp_path / "later.seg.nrrd").read_bytes()
+    assert [s.name for s in read_seg_nrrd(tmp_path / "later.seg.nrrd")[1]] == ["A"]
