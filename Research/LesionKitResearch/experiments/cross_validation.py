@@ -91,13 +91,11 @@ def cross_validate(
 
 def draw_folds(document: dict, path: Path) -> None:
     """Dice per class: the folds as points, the mean over all held-out slices with its interval as a bar, as PNG."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
+    from matplotlib.figure import Figure  # not pyplot: the caller's backend stays as it is
 
     names = [n for n in document["metrics"] if document["metrics"][n]["dice"]["mean"] is not None]
-    figure, axis = plt.subplots(figsize=(6, 3.6), layout="constrained")
+    figure = Figure(figsize=(6, 3.6), layout="constrained")
+    axis = figure.subplots()
     for n, name in enumerate(names):
         whole = document["metrics"][name]["dice"]
         axis.bar(n, whole["mean"], color="#9db8d2", width=0.6)
@@ -109,4 +107,3 @@ def draw_folds(document: dict, path: Path) -> None:
     axis.set(ylabel="Dice", ylim=(0, 1), title=f"{document['folds']}-fold cross-validation, n = {document['n']}")
     with atomic_file(path) as part:
         figure.savefig(part, dpi=110, format="png")
-    plt.close(figure)
