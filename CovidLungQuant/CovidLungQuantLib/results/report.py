@@ -7,6 +7,7 @@ import numpy as np
 from CovidLungQuantLib.classification.decision import DISCLAIMER
 from CovidLungQuantLib.labels import LESIONS
 from CovidLungQuantLib.measurement.measurements import GROUP_TITLES, SIDES, THIRDS, region
+from CovidLungQuantLib.measurement.severity import score_text
 from LesionKitLib.report.document import (
     Beside,
     Chart,
@@ -41,6 +42,9 @@ DEFINITIONS = (
     "Mass: sum of (HU + 1000) / 1000 g/ml times the voxel volume, never below 0.",
     "Lesions: components connected over faces, edges or corners, of at least 0.1 ml. Each is counted once, for the "
     "class that most of it is and the lung that most of it lies in, so that classes and lungs add up.",
+    "Severity score: 0 to 4 for each of six zones by the part of the zone with ground-glass opacity or consolidation "
+    "(0 below 1 %, 1 below 25 %, 2 below 50 %, 3 below 75 %, 4 from 75 %), after Ooi et al., Radiology "
+    "2004;230:836-844; with lung thirds as zones. It is computed from volumes, not estimated by eye.",
     "Zone of a lesion: peripheral when most of it, in its fullest axial slice, lies in the outer third of the lung "
     "below the chest wall; otherwise central. Extent: its longest diameter in an axial slice.",
     "Slices are numbered from 1 along the image's own grid. Positions are millimeters from the scanner's origin as "
@@ -91,7 +95,7 @@ def _tiles(result) -> Tiles:
 
 def _score(severity: dict) -> str:
     score = NONE if severity["score"] is None else str(severity["score"])
-    return f"{score} / {severity.get('maximum', 4 * len(severity['zones']))}"
+    return f"{score} / {severity['maximum']}"
 
 
 def _decision(decision: dict | None) -> list:
@@ -234,8 +238,8 @@ def _severity(measurements: dict) -> list[Section]:
         fills = [None if not zone or zone["score"] is None else SCORE_COLORS[zone["score"]] for zone in pair]
         rows.append(Row((third.capitalize() + " third", *cells), fills=(None, *fills)))
     table = Table(("Zone", "Right: points, part involved", "Left: points, part involved"), tuple(rows), (1, 1.4, 1.4))
-    rule = Text(f"{_score(severity)} points. How the score is made is said in docs/measurements.md. It is computed "
-                "from volumes, not estimated by eye; compare it only with scores made in the same way.")  # fmt: skip
+    rule = Text(f"Score: {score_text(severity)}. It is computed from volumes, not estimated by eye; compare it only "
+                "with scores made in the same way.")  # fmt: skip
     return [Section("Severity score", (rule, table))]
 
 

@@ -169,8 +169,10 @@ def test_the_chart_has_a_bar_for_each_lung_and_third():
 
 def test_measurements_without_a_score_give_a_report_without_one():
     made = result()
-    assert "severity score" in page(made).lower()
-    assert "severity score" not in page(replace(made, measurements={**made.measurements, "severity": None})).lower()
+    assert "<span>severity score</span>" in page(made)
+    assert "<span>severity score</span>" not in page(
+        replace(made, measurements={**made.measurements, "severity": None})
+    )
 
 
 def test_every_bundled_card_of_a_chest_network_fits_the_report():
