@@ -6,7 +6,7 @@ import numpy as np
 
 from LesionKitLib.imaging.volume import Volume
 
-from .lung_air import AIR_HU, ROOM_HU, TISSUE_HU, find_lung_air, in_plane_mean, padding_mask
+from .lung_air import AIR_HU, TISSUE_HU, find_lung_air, in_plane_mean, is_gas, padding_mask
 from .lungs import label_lungs
 
 MUSCLE_HU = 40
@@ -22,7 +22,7 @@ def with_tissue_for_padding(lps: Volume) -> Volume:
 def with_missed_air(lps: Volume, lungs: np.ndarray) -> np.ndarray:
     """Lungs (1 right, 2 left; [k, j, i] in LPS order) with the air-filled lung by HU that a network left out.
 
-    Gas without tissue in it (airways) is not added. Right and left are told apart anew.
+    Gas without tissue in it (the trachea) is not added. Right and left are told apart anew.
     """
     from scipy import ndimage
 
@@ -32,10 +32,13 @@ def with_missed_air(lps: Volume, lungs: np.ndarray) -> np.ndarray:
         np.minimum((np.arange(n) + step // 2) // step, m - 1)
         for n, step, m in zip(lps.array.shape, found.steps, near.shape, strict=True)
     ]
-    missed = near[index[0]][:, index[1]][:, :, index[2]] & (lungs == 0)
-    for k in np.flatnonzero(missed.any((1, 2))):
-        plane = lps.array[k]
-        missed[k] &= (plane < AIR_HU) & (in_plane_mean(plane[None])[0] > ROOM_HU)
+    missed = near[index[0]][:, index[1]][:, :, index[2]] & (lungs == 0) & (lps.array < AIR_HU)
+    missed = ndimage.binary_opening(missed, np.ones((1, 3, 3)))  # the rim of a lung is tissue in part
+    numbers, _ = ndimage.label(missed)
+    for number, box in enumerate(ndimage.find_objects(numbers), 1):
+        part = numbers[box] == number
+        if is_gas(in_plane_mean(lps.array[box]), part):
+            missed[box] &= ~part
     return label_lungs((lungs > 0) | missed, lps.spacing, midline_of_cut_body(lps)) if missed.any() else lungs
 
 

@@ -17,12 +17,13 @@ COARSE_MM = 4.0
 AIR_HU = -400.0
 TISSUE_HU = -300.0
 PADDING_HU = -1000.0  # padding is at most as dense as air
+SAME_PADDING = 0.95  # of the pixels that are padding in any slice, those that are in all
 ROOM_HU = -950.0  # mean of a neighborhood below which it holds no tissue
 GAS_HU = -880.0  # median of a component of gas: at most this ...
 GAS_SPREAD_HU = 60.0  # ... with 95 % of its inside at most this much denser, for gas holds no vessels
 LARGE_MM3 = 5e4  # smaller components of air are bowel gas or airways, unless the lungs are small themselves
 LARGE_SHARE = 0.25
-BESIDE_ROOM = 0.2  # a cut lung has less of its surface beside the room; foam, clothes and blankets have more
+BESIDE_ROOM = 0.03  # a cut lung has less of its surface beside the room; foam, clothes and blankets have more
 
 
 @dataclass(frozen=True)
@@ -115,14 +116,14 @@ def _cut_by_the_field(coarse: np.ndarray, open_air: np.ndarray, voxel_mm3: float
     cross = np.zeros((3, 3, 3), bool)
     cross[1] = ndimage.generate_binary_structure(2, 1)
     empty = open_air & (in_plane_mean(coarse) < ROOM_HU)
-    padding = empty & (coarse == coarse.min()) & (ndimage.maximum_filter(coarse, (1, 3, 3)) == coarse.min())
+    padding = padding_mask(coarse)
     rest = open_air & ~ndimage.binary_dilation(empty, cross)  # the rim of tissue and room has the density of lung
     core = ndimage.binary_erosion(rest, cross, border_value=1)
     rest &= ndimage.binary_dilation(core, cross)
     labels, count = ndimage.label(rest)
     sizes = np.bincount(labels.ravel(), minlength=count + 1) * voxel_mm3
     sizes[0] = 0
-    room = empty & ~padding
+    room = empty if padding is None else empty & ~padding
     result = none
     for number, box in enumerate(ndimage.find_objects(labels), 1):
         if sizes[number] <= min(LARGE_MM3, LARGE_SHARE * sizes.max()):
@@ -147,11 +148,13 @@ def in_plane_mean(values: np.ndarray) -> np.ndarray:
 def padding_mask(array: np.ndarray) -> np.ndarray | None:
     """Where (bool) an image in LPS order [k, j, i] is padded around a round field of view; None where it is not.
 
-    Padding is the lowest value, in all corners of most slices, and what follows it from either side without a gap.
+    Padding is the lowest value, in all corners of most slices, and what follows it from either side without a gap. It
+    is the same in every slice; what is emptied around a body is not.
     """
     low = array.min()
     corners = array[:, [0, 0, -1, -1], [0, -1, 0, -1]]
     if low > PADDING_HU or (corners == low).all(1).mean() < 0.5:
         return None
     empty = array == low
-    return np.logical_and.accumulate(empty, 2) | np.logical_and.accumulate(empty[..., ::-1], 2)[..., ::-1]
+    padding = np.logical_and.accumulate(empty, 2) | np.logical_and.accumulate(empty[..., ::-1], 2)[..., ::-1]
+    return padding if padding.all(0).sum() > SAME_PADDING * padding.any(0).sum() else None

@@ -170,6 +170,17 @@ def test_foam_that_reaches_the_side_of_the_picture_is_not_lung(patient):
     assert not find_chest(replace(patient.volume, array=array)).is_cut
 
 
+def test_clothes_beside_a_body_whose_surroundings_were_emptied_are_not_lung(patient):
+    """The picture is padded slice by slice around the body, and something soft lies between arm and padding."""
+    body = patient.volume.array > -300
+    reach = np.array([np.flatnonzero(plane.any(0))[[0, -1]] for plane in body])
+    columns = np.arange(body.shape[2])
+    outside = (columns < reach[:, :1]) | (columns > reach[:, 1:])
+    array = np.where(outside[:, None], np.int16(-1024), patient.volume.array)
+    array[-12:, 20:34, :12] = -830
+    assert not find_chest(replace(patient.volume, array=array)).is_cut
+
+
 @pytest.mark.parametrize("factor", [0.4, 1.5])
 def test_small_and_large_chests_are_found(patient, factor):
     volume = Volume(patient.volume.array, affine(np.array([4.0, 4.0, 6.0]) * factor))

@@ -95,6 +95,16 @@ def test_air_that_a_network_leaves_out_of_cut_lungs_is_added_on_its_side():
     np.testing.assert_array_equal(with_missed_air(volume, missed), lungs)
 
 
+def test_a_bronchus_of_gas_is_not_added_to_cut_lungs():
+    volume, lungs = cut(slice(20, -20))
+    tube = (slice(4, 24), slice(60, 70), slice(34, 46))  # from the right lung's inner side into the mediastinum
+    array = volume.array.copy()
+    array[tube] = -990
+    assert lungs[:, 65, 33].any() and not lungs[tube][:, :, 4:].any()
+    found = with_missed_air(volume.with_array(array), lungs)
+    assert not found[tube][:, :, 4:].any()
+
+
 def test_padding_around_cut_lungs_is_shown_as_tissue():
     j, i = np.ogrid[-127:127:128j, -127:127:128j]
     padded = np.where(j**2 + i**2 < 88**2, LUNGS, np.int16(-1024))
