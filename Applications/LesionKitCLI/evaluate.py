@@ -42,7 +42,7 @@ def add_parser(commands) -> None:
 
 def run_covid(options: argparse.Namespace) -> None:
     from LesionKitLib.run.errors import UnusableInput
-    from LesionKitResearch.evaluation.covid import evaluate_and_score, evaluate_volumes
+    from LesionKitResearch.evaluation.covid import evaluate_and_score, evaluate_effusions, evaluate_volumes
 
     _check_folders(options)
     draw = None
@@ -52,6 +52,10 @@ def run_covid(options: argparse.Namespace) -> None:
             if options.output:
                 raise UnusableInput("Slice calls on volumes have no pictures; leave --output out.")
             document = evaluate_volumes(*chosen)
+        elif any(options.data.glob("*_effusion.nii.gz")):
+            if options.output:
+                raise UnusableInput("Effusions of volumes have no pictures; leave --output out.")
+            document = evaluate_effusions(*chosen)
         else:
             document, scores = evaluate_and_score(*chosen)
             draw = partial(_draw_areas, scores)

@@ -10,8 +10,10 @@ from .options import add_device_option
 
 
 def add_task(tasks) -> None:
-    stroke = tasks.add_parser("stroke", help="stroke lesions on FLAIR slices")
-    stroke.add_argument("--data", required=True, type=Path, metavar="DIR", help="folder with flair_axial.npz, ...")
+    stroke = tasks.add_parser("stroke", help="stroke lesions on FLAIR or DWI slices")
+    stroke.add_argument(
+        "--data", required=True, type=Path, metavar="DIR", help="folder with flair_axial.npz, dwi_axial.npz, ..."
+    )
     stroke.add_argument("--split", choices=("val", "train", "all"), default="val")
     add_device_option(stroke)
     stroke.set_defaults(run=run)

@@ -48,6 +48,7 @@ class LabeledSlice:
     """One picture of an evaluation set at its own resolution: gray uint8 (h, w), label uint8 (h, w).
 
     typed: the label tells ground glass, consolidation and effusion apart; otherwise it is 0 / 1 infection.
+    lung: bool (h, w) where the set has masks of lungs.
     """
 
     source: str
@@ -56,6 +57,7 @@ class LabeledSlice:
     gray: np.ndarray
     label: np.ndarray
     typed: bool
+    lung: np.ndarray | None = None
 
 
 def read_picture(path: Path) -> np.ndarray:
@@ -93,7 +95,9 @@ def read_label_picture(path: Path, typed: bool) -> np.ndarray:
 
 
 def labeled_slices(folder: Path, split: str) -> Iterator[LabeledSlice]:
-    """The slices of sirm100, pseudo1600 or mosmed_eval. split: "train", "val" (also rows "eval_only"), "all".
+    """The slices of sirm100, medseg9, ct20, pseudo1600 or mosmed_eval. split: "train", "val" (also "eval_only"), "all".
+
+    A label whose kinds were inferred (label_inferred in medseg9) counts as infection alone.
 
     Raises UnusableInput when the folder has no index or no image of that split.
     """
@@ -123,7 +127,9 @@ def labeled_slices(folder: Path, split: str) -> Iterator[LabeledSlice]:
         patient = str(table[patient_column][n]) if known else name
         gray = read_picture(_find(folder / "img", name))
         label = read_label_picture(_find(folder / "lab", name), typed)
-        yield LabeledSlice(folder.resolve().name, name, patient, gray, label, typed)
+        inferred = "label_inferred" in table and bool(table["label_inferred"][n])
+        lung = read_picture(_find(folder / "lung", name)) > 0 if (folder / "lung").is_dir() else None
+        yield LabeledSlice(folder.resolve().name, name, patient, gray, label, typed and not inferred, lung)
 
 
 def _find(folder: Path, name: str) -> Path:

@@ -17,6 +17,7 @@ from LesionKitLib.run.errors import UnusableInput
 
 SPLITS = ("train", "val", "all")
 PLANES = ("axial", "coronal", "sagittal")
+SEQUENCES = ("flair", "dwi")
 EXCLUDED = frozenset({"sub-303", "sub-1373", "sub-1395"})  # masks of more than 600 ml that look wrong
 MIN_LESION_PIXELS = 20  # as in the paper; smaller ones are counted, but not scored
 
@@ -49,12 +50,14 @@ class SliceSet:
         return SliceSet(self.plane, *parts)
 
 
-def read_slices(soop: Path, plane: str = "axial", split: str = "train") -> SliceSet:
-    """The FLAIR slices of a plane from the folder soop; split: train, val or all. EXCLUDED patients are left out.
+def read_slices(soop: Path, plane: str = "axial", split: str = "train", sequence: str = "flair") -> SliceSet:
+    """The slices of a plane from a folder like soop; split: train, val or all. EXCLUDED patients are left out.
+
+    sequence: flair or dwi, the beginning of the file's name.
 
     Raises UnusableInput when the file is missing or is not such a file.
     """
-    table = _load(Path(soop) / f"flair_{plane}.npz", ("images", "masks_packed", "ids", "split"))
+    table = _load(Path(soop) / f"{sequence}_{plane}.npz", ("images", "masks_packed", "ids", "split"))
     images = table["images"]
     masks = np.unpackbits(table["masks_packed"], axis=-1, count=images.shape[2]).astype(bool)
     slices = SliceSet(plane, images, masks, table["ids"], table["split"])

@@ -16,6 +16,7 @@ from LesionKitResearch.datasets.covid import RESIDUE_PIXELS, LabeledSlice, label
 # class -> the label values that belong to it
 CLASSES = {"infection": (1, 2, 3), "ggo": (1,), "consolidation": (2,), "effusion": (3,), "high_opacity": (2, 3)}
 CLASSES_WITHOUT_TYPES = ("infection",)
+LUNG = "lung"  # scored where a set has masks of lungs; lesions belong to it
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,10 @@ class ImageScore:
 
 
 def score_image(item: LabeledSlice, predicted: np.ndarray) -> ImageScore:
-    """Counts of the classes that the item's label knows; predicted: label map (h, w) with values 0 to 3."""
+    """Counts of the classes that the item's label knows.
+
+    predicted: label map (h, w) with values 0 to 3, and HEALTHY_LUNG of covid_pictures.
+    """
     names = CLASSES if item.typed else CLASSES_WITHOUT_TYPES
     counts = {}
     for name in names:
@@ -46,6 +50,9 @@ def score_image(item: LabeledSlice, predicted: np.ndarray) -> ImageScore:
         counts[name] = Counts(int(truth.sum()), int(found.sum()), int((truth & found).sum()))
     if item.typed and counts["effusion"].truth < RESIDUE_PIXELS:
         counts["effusion"] = Counts(0, counts["effusion"].predicted, 0)
+    if item.lung is not None:
+        truth, found = item.lung | (item.label > 0), predicted > 0
+        counts[LUNG] = Counts(int(truth.sum()), int(found.sum()), int((truth & found).sum()))
     return ImageScore(item.source, item.patient, counts)
 
 
@@ -62,10 +69,17 @@ def score_slices(
 
 
 def metrics_of(scores: list[ImageScore]) -> dict[str, dict[str, dict]]:
-    """{class: {metric: {mean, low, high}}}; metrics dice, dice_pooled, r (areas), sensitivity, precision (pixels)."""
-    names = [name for name in CLASSES if any(name in s.counts for s in scores)]
-    patients = [f"{s.source}/{s.patient}" for s in scores]
-    return {name: _class_metrics([s.counts[name] for s in scores], patients) for name in names}
+    """{class: {metric: {mean, low, high}}}; metrics dice, dice_pooled, r (areas), sensitivity, precision (pixels).
+
+    A class is scored on the images whose labels know it.
+    """
+    result = {}
+    for name in (*CLASSES, LUNG):
+        known = [score for score in scores if name in score.counts]
+        if known:
+            patients = [f"{score.source}/{score.patient}" for score in known]
+            result[name] = _class_metrics([score.counts[name] for score in known], patients)
+    return result
 
 
 def _class_metrics(counts: list[Counts], patients: list[str]) -> dict[str, dict]:
@@ -154,6 +168,49 @@ def evaluate_volumes(
             for name, c in zip(names, calls, strict=True)
         },
     }
+
+
+def evaluate_effusions(
+    data: Path, split: str, network: str, device: str = "auto", progress: Progress | None = None
+) -> dict:
+    """Pleural effusion in HU volumes against expert masks (ct/plethora): Dice, and milliliters found and true.
+
+    Volumes whose label is called weak are left out. Raises UnusableInput when none is left.
+    """
+    import pandas as pd
+
+    table = pd.read_csv(data / "index.csv", dtype={"id": str, "patient": str})
+    rows = table if split == "all" else table[table["split"] == split]
+    rows = rows[rows["weak_label"] == 0]
+    if not len(rows):
+        raise UnusableInput(f"The data folder has no volume of the split '{split}'.")
+    scores, volumes = [], []
+    for name, patient in zip(rows["id"], rows["patient"], strict=True):
+        counts, voxel_ml = _effusion_counts(data, name, network, device, progress)
+        scores.append(ImageScore(data.resolve().name, patient, {"effusion": counts}))
+        volumes.append({"id": name, "true_ml": counts.truth * voxel_ml, "ml": counts.predicted * voxel_ml})
+    return {
+        "task": "covid",
+        "network": network,
+        "split": split,
+        "n": len(scores),
+        "metrics": metrics_of(scores),
+        "per_source": by_source(scores),
+        "volumes": volumes,
+    }
+
+
+def _effusion_counts(
+    data: Path, name: str, network: str, device: str, progress: Progress | None
+) -> tuple[Counts, float]:
+    from CovidLungQuantLib.labels import EFFUSION
+    from CovidLungQuantLib.pipeline import analyze
+    from LesionKitLib.io.images import read_volume
+
+    volume = read_volume(data / f"{name}.nii.gz")
+    truth = read_volume(data / f"{name}_effusion.nii.gz").array > 0
+    found = analyze(volume, network, device, progress).lesions == EFFUSION.value
+    return Counts(int(truth.sum()), int(found.sum()), int((truth & found).sum())), volume.voxel_ml
 
 
 SLICE_AREA_MM2 = 100.0

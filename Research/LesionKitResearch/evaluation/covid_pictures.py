@@ -16,9 +16,12 @@ from CovidLungQuantLib.segmentation.frames import (
 )
 from LesionKitResearch.datasets.gray_window import as_lung_window
 
+HEALTHY_LUNG = 4  # beside the values of the lesions
+
 
 def picture_segmenter(network, device: str = "auto") -> Callable[[np.ndarray], np.ndarray]:
-    """A function from an 8-bit axial slice (h, w) to labels: 0 none, 1 ground glass, 2 consolidation, 3 effusion.
+    """A function from an 8-bit axial slice (h, w) to labels: 0 none, 1 ground glass, 2 consolidation, 3 effusion,
+    HEALTHY_LUNG other lung.
 
     network: one, or a list of them whose probabilities are averaged.
     """
@@ -30,7 +33,8 @@ def picture_segmenter(network, device: str = "auto") -> Callable[[np.ndarray], n
     def segment(gray: np.ndarray) -> np.ndarray:
         with runtime.autocast():
             probability = mean_probabilities(networks, gray, PICTURE_ZOOMS, mirrored=True)
-        return np.where(probability[1] > 0.5, 1 + probability[2:5].argmax(0), 0).astype(np.uint8)
+        lung = np.where(probability[0] > 0.5, HEALTHY_LUNG, 0)
+        return np.where(probability[1] > 0.5, 1 + probability[2:5].argmax(0), lung).astype(np.uint8)
 
     return segment
 

@@ -178,7 +178,9 @@ def run_one(
     network = train_stroke_unet(
         sources, folder, plan, mixture_of(arm, setting), runtime.device, progress=progress, pretrained=pretrained
     )
-    scores = score_slices(materials.test, predict_slices(network, materials.test, runtime) > LESION_FROM)
+    scores = score_slices(
+        materials.test, predict_slices(network, materials.test, runtime) > LESION_FROM, "soop_flair_axial"
+    )
     result = {"arm": arm, "size": size, "seed": seed, "cases": len(sources.real["axial"]), **_figures(scores)}
     with atomic_file(folder / RESULT_FILE) as part:
         part.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

@@ -83,7 +83,7 @@ def test_evaluation_prints_dice_per_plane(bright, data, capsys):
     document = json.loads(capsys.readouterr().out)
     assert (document["task"], document["network"], document["n"]) == ("stroke", "stroke-unet", 2)
     assert document["metrics"]["lesion"]["dice"]["mean"] > 0.9
-    assert set(document["per_source"]) == {"soop_axial"}
+    assert set(document["per_source"]) == {"soop_flair_axial"}
 
 
 def test_a_folder_without_slices_is_named(bright, tmp_path, capsys):

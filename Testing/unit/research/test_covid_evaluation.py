@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 import torch
 from chest_fixtures import BODY, VALUES, ThresholdNetwork
-from data_fixtures import mosmed_folder, pseudo_folder, sirm_folder, volumes_folder
+from data_fixtures import (
+    ct20_folder,
+    medseg9_folder,
+    mosmed_folder,
+    plethora_folder,
+    pseudo_folder,
+    sirm_folder,
+    volumes_folder,
+)
 
 from CovidLungQuantLib.networks import registry
 from CovidLungQuantLib.segmentation.frames import window
@@ -19,13 +27,14 @@ from LesionKitResearch.datasets.covid import LabeledSlice, labeled_slices
 from LesionKitResearch.evaluation.covid import (
     CLASSES,
     by_source,
+    evaluate_effusions,
     evaluate_slices,
     evaluate_volumes,
     metrics_of,
     score_image,
     score_slices,
 )
-from LesionKitResearch.evaluation.covid_pictures import picture_probabilities, picture_segmenter
+from LesionKitResearch.evaluation.covid_pictures import HEALTHY_LUNG, picture_probabilities, picture_segmenter
 
 
 def item(label, typed=True, source="s", patient="p") -> LabeledSlice:
@@ -145,9 +154,43 @@ def test_pictures_are_segmented_on_their_own_pixels(tmp_path):
         gray = np.round(255 * window(hu)).astype(np.uint8)
         found = segment(gray)
         assert found.shape == gray.shape and found.dtype == np.uint8
-        truth = example.label > 0
-        assert 2 * ((found > 0) & truth).sum() / ((found > 0).sum() + truth.sum()) > 0.9
+        truth, lesion = example.label > 0, (found > 0) & (found != HEALTHY_LUNG)
+        assert 2 * (lesion & truth).sum() / (lesion.sum() + truth.sum()) > 0.9
+        assert (found[(example.gray == 60) & ~truth] == HEALTHY_LUNG).mean() > 0.9
         assert (found == example.label)[truth].mean() > 0.8
+
+
+def test_lungs_are_scored_where_a_set_has_masks_of_them(tmp_path, monkeypatch, fake_model):
+    folder = ct20_folder(tmp_path / "ct20")
+    items = iter(list(labeled_slices(folder, "all")))
+
+    def exact(gray):
+        one = next(items)
+        return np.where(one.label > 0, 1, HEALTHY_LUNG * one.lung)
+
+    monkeypatch.setattr("LesionKitResearch.evaluation.covid_pictures.picture_segmenter", lambda net, device: exact)
+    document = evaluate_slices(folder, "all", "convlstm")
+    dice = {name: figures["dice"]["mean"] for name, figures in document["metrics"].items()}
+    assert dice == {"infection": 1, "lung": 1}
+
+
+def test_kinds_that_were_inferred_from_gray_values_are_scored_as_infection_alone(tmp_path):
+    slices = list(labeled_slices(medseg9_folder(tmp_path / "medseg9"), "train"))
+    assert [item.typed for item in slices] == [True, False, True]
+    scores = score_slices(lambda gray: np.zeros(gray.shape, np.uint8), slices)
+    assert [set(score.counts) for score in scores] == [{*CLASSES, "lung"}, {"infection", "lung"}, {*CLASSES, "lung"}]
+    assert metrics_of(scores)["ggo"]["n"] == 1 and metrics_of(scores)["infection"]["n"] == 2
+
+
+def test_effusions_are_scored_in_volumes_with_milliliters(tmp_path, threshold_network):
+    chest = plethora_folder(tmp_path / "plethora")
+    document = evaluate_effusions(tmp_path / "plethora", "all", "convlstm", "cpu")
+    assert document["n"] == 2 and set(document["metrics"]) == {"effusion"}  # the weakly labeled one is left out
+    (one, other) = document["volumes"]
+    assert one["true_ml"] == pytest.approx((chest.lesions == 2).sum() * chest.volume.voxel_ml)
+    assert one["ml"] == other["ml"] == pytest.approx((chest.lesions == 3).sum() * chest.volume.voxel_ml, rel=0.02)
+    with pytest.raises(UnusableInput, match="no volume"):
+        evaluate_effusions(tmp_path / "plethora", "none", "convlstm", "cpu")
 
 
 def test_several_looks_at_a_picture_are_averaged(tmp_path):

@@ -16,7 +16,7 @@ from LesionKitResearch.augmentation.stroke import CANVAS
 from LesionKitResearch.datasets.anatomies import random_lesion_slice, read_anatomies, to_standard
 from LesionKitResearch.datasets.stroke import read_masks, read_slices
 from LesionKitResearch.datasets.stroke_translated_slices import translated_slices
-from LesionKitResearch.evaluation.stroke import metrics_of, score_slices
+from LesionKitResearch.evaluation.stroke import metrics_of, score_slices, scores_of
 from LesionKitResearch.evaluation.stroke_slices import predict_slices
 from LesionKitResearch.experiments.stroke_summary import as_markdown, summarize
 from LesionKitResearch.experiments.stroke_synthetic_data import (
@@ -156,15 +156,15 @@ def test_training_goes_on_where_it_stopped_and_can_be_described_as_it_is(data, s
         assert bool((reached.state_dict()[name] == value).all()), name
     model = stroke_recipe.train_and_describe(data, tmp_path, plan, as_it_is=True)
     assert model.card["training"]["steps"] == 2 and model.weights_path.stat().st_size < 6e6
-    assert {"soop_axial", "soop_coronal", "soop_sagittal"} < set(model.card["metrics"])
+    assert {"soop_flair_axial", "soop_flair_coronal", "soop_flair_sagittal"} < set(model.card["metrics"])
     with pytest.raises(UnusableInput, match="no training"):
         stroke_recipe.averaged_network(tmp_path / "elsewhere")
 
 
 def test_a_perfect_prediction_scores_one_and_none_scores_zero(data):
     slices = read_slices(data / "soop", "axial", "val")
-    whole = metrics_of(score_slices(slices, slices.masks))["lesion"]
-    none = metrics_of(score_slices(slices, np.zeros_like(slices.masks)))["lesion"]
+    whole = metrics_of(score_slices(slices, slices.masks, "soop"))["lesion"]
+    none = metrics_of(score_slices(slices, np.zeros_like(slices.masks), "soop"))["lesion"]
     assert whole["n"] == len(slices) == 3
     for name in ("dice", "dice_pooled", "lesion_sensitivity", "sensitivity", "precision", "r"):
         assert whole[name]["mean"] == pytest.approx(1.0), name
@@ -175,7 +175,7 @@ def test_lesions_below_twenty_pixels_are_not_scored_by_mean_dice(data):
     slices = read_slices(data / "soop", "axial", "val")
     small = slices.masks & False
     small[:, 90, 70:75] = True
-    found = metrics_of(score_slices(replace(slices, masks=small), small))["lesion"]
+    found = metrics_of(score_slices(replace(slices, masks=small), small, "soop"))["lesion"]
     assert found["n"] == 0 and found["dice"]["mean"] is None and found["dice_pooled"]["mean"] == 1
 
 
@@ -183,7 +183,7 @@ def test_slices_are_predicted_on_their_own_grid(data):
     slices = read_slices(data / "soop", "axial", "val")
     probability = predict_slices(BrightNetwork(), slices, CPU)
     assert probability.shape == slices.images.shape
-    assert metrics_of(score_slices(slices, probability > 0.5))["lesion"]["dice"]["mean"] > 0.9
+    assert metrics_of(score_slices(slices, probability > 0.5, "soop"))["lesion"]["dice"]["mean"] > 0.9
 
 
 def test_smaller_choices_of_cases_lie_within_larger_ones(data):
@@ -265,3 +265,24 @@ def test_a_gain_is_tested_against_real_cases_alone():
 def test_an_experiment_without_a_finished_run_has_no_summary(data, tmp_path):
     with pytest.raises(UnusableInput, match="No run"):
         run_experiment(data, tmp_path, TINY, "cpu", only_finished=True)
+
+
+def test_each_file_of_slices_is_a_source_of_its_own(data):
+    slices = read_slices(data / "soop", "axial", "all")
+    packed = np.packbits(slices.masks & False, axis=-1)
+    np.savez(
+        data / "soop" / "dwi_axial.npz", images=slices.images, masks_packed=packed, ids=slices.ids, split=slices.split
+    )
+    sources = {score.source for score in scores_of(BrightNetwork(), data / "soop", "all", "cpu")}
+    assert "soop_dwi_axial" in sources and "soop_flair_axial" in sources
+
+
+def test_lesions_found_where_there_are_none_are_false_alarms_per_slice(data):
+    slices = read_slices(data / "soop", "axial", "val")
+    empty = replace(slices, masks=slices.masks & False)
+    alarms = metrics_of(score_slices(empty, slices.masks, "negatives"))["lesion"]
+    assert alarms["dice"]["mean"] is None and alarms["n"] == 0
+    assert alarms["false_alarm_pixels"]["mean"] == pytest.approx(slices.areas.mean())
+    assert alarms["false_alarm_places"]["mean"] == 1
+    none = metrics_of(score_slices(slices, slices.masks, "soop"))["lesion"]
+    assert none["false_alarm_pixels"]["mean"] is None
