@@ -1,62 +1,87 @@
-"""What commands share: progress on stderr, JSON on stdout, cancelling with Ctrl-C."""
+"""What commands print: progress on stderr, JSON on stdout, tables for people; and cancelling with Ctrl-C."""
 
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout, suppress
 
 from LesionKitLib.run.progress import Progress
 
 BAR = 30
+PIPE_STEP_S = 10.0  # how often a line tells the progress where stderr is no terminal
+_documents = None  # where JSON goes while --quiet holds everything else back
 
 
 class ProgressBar:
-    """Draws stage, fraction and remaining time on stderr; on a pipe only the stages, one line each."""
+    """Draws stage, fraction and remaining time on stderr; on a pipe a line for each stage and every PIPE_STEP_S.
 
-    def __init__(self):
+    A stderr that went away does not stop the work.
+    """
+
+    def __init__(self, clock=time.monotonic):
         self._stage = ""
-        self._drawn = 0.0
+        self._drawn = float("-inf")
+        self._clock = clock
         self._terminal = sys.stderr.isatty()
 
     def __call__(self, stage: str, fraction: float, remaining: float | None) -> None:
-        if self._terminal:
-            now = time.monotonic()
-            if now - self._drawn < 0.1 and fraction < 1 and stage == self._stage:
-                return
-            self._drawn = now
-            left = f"{remaining:4.0f} s left" if remaining is not None else ""
-            bar = ("#" * round(BAR * fraction)).ljust(BAR, ".")
-            end = "\n" if fraction >= 1 else ""
-            print(f"\r[{bar}] {100 * fraction:3.0f} %  {stage:<28} {left:<14}", end=end, file=sys.stderr, flush=True)
-        elif stage != self._stage:
-            print(f"{stage} ...", file=sys.stderr)
-        self._stage = stage
+        now = self._clock()
+        step = 0.1 if self._terminal else PIPE_STEP_S
+        if stage == self._stage and now - self._drawn < step and (fraction < 1 or not self._terminal):
+            return
+        left = "" if remaining is None else f"{remaining:.0f} s left"
+        with suppress(OSError, ValueError):
+            if self._terminal:
+                bar = ("#" * round(BAR * fraction)).ljust(BAR, ".")
+                end = "\n" if fraction >= 1 else ""
+                text = f"\r[{bar}] {100 * fraction:3.0f} %  {stage:<28} {left:<14}"
+                print(text, end=end, file=sys.stderr, flush=True)
+            else:
+                known = f" {100 * fraction:.0f} %, {left}" if left else ""
+                print(f"{stage} ...{known}", file=sys.stderr, flush=True)
+        self._drawn, self._stage = now, stage
+
+
+@contextmanager
+def quiet_output() -> Iterator[None]:
+    """Nothing is printed on stdout but JSON documents, and no progress is shown."""
+    global _documents
+    _documents = sys.stdout
+    try:
+        with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
+            yield
+    finally:
+        _documents = None
 
 
 @contextmanager
 def cancellable_progress() -> Iterator[Progress]:
-    """A Progress that draws a bar and that Ctrl-C cancels at the next step; a second Ctrl-C stops at once."""
-    progress = Progress(ProgressBar())
+    """A Progress that draws a bar and that Ctrl-C or SIGTERM cancels at the next step; a second one stops at once."""
+    progress = Progress(None if _documents else ProgressBar())
 
-    def on_interrupt(*_):
+    def on_signal(*_):
         if progress.cancelled:
             raise KeyboardInterrupt
         progress.cancel()
 
-    previous = signal.signal(signal.SIGINT, on_interrupt)
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    previous = [signal.signal(number, on_signal) for number in numbers]
     try:
         yield progress
     finally:
-        signal.signal(signal.SIGINT, previous)
+        for number, handler in zip(numbers, previous, strict=True):
+            signal.signal(number, handler)
 
 
 def print_json(document: dict | list) -> None:
     """One JSON document on stdout."""
-    print(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))  # all or nothing
+    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)  # all or nothing
+    print(text, file=_documents or sys.stdout)
 
 
 def figure(value: dict | None, digits: int = 3) -> str:
@@ -67,14 +92,6 @@ def figure(value: dict | None, digits: int = 3) -> str:
     if value["low"] is None:
         return text
     return f"{text} [{value['low']:.{digits}f}, {value['high']:.{digits}f}]"
-
-
-def positive(text: str) -> int:
-    """A whole number from 1, for argparse."""
-    value = int(text)
-    if value < 1:
-        raise ValueError(text)
-    return value
 
 
 def print_metrics(title: str, metrics: dict) -> None:

@@ -6,18 +6,36 @@ import argparse
 import time
 
 from .console import cancellable_progress, print_json
-from .options import add_device_option, add_identify_option, add_report_options, check_report_options
+from .options import (
+    add_device_option,
+    add_identify_option,
+    add_json_option,
+    add_output_option,
+    add_report_options,
+    add_series_option,
+    check_device,
+    check_report_options,
+)
+from .parser import add_command
 
 
 def add_parser(commands) -> None:
-    parser = commands.add_parser("covid", help="segment and measure the pneumonia of a chest CT")
+    parser = add_command(
+        commands,
+        "covid",
+        "segment and measure the pneumonia of a chest CT",
+        (
+            "lesionkit covid CT_FOLDER --output out",
+            "lesionkit covid ct.nii.gz --output out --network ensemble --json",
+        ),
+    )
     parser.add_argument("input", help="a DICOM folder or file, .nii, .nii.gz, .nrrd, .mha or .mhd")
-    parser.add_argument("--output", required=True, metavar="DIR", help="folder for the results")
-    parser.add_argument("--series", help="DICOM series: its UID, number, or place in the folder's list (1, 2, ...)")
+    add_output_option(parser)
+    add_series_option(parser)
     add_network_options(parser)
     add_identify_option(parser)
     add_report_options(parser)
-    parser.add_argument("--json", action="store_true", help="print the measurements as one JSON document")
+    add_json_option(parser, "the measurements")
     parser.set_defaults(run=run)
 
 
@@ -25,11 +43,12 @@ def add_network_options(parser: argparse.ArgumentParser, default: str = "convlst
     """--network and --device, as every command that runs a network has them."""
     from CovidLungQuantLib.networks.registry import CHOICES
 
-    parser.add_argument("--network", choices=CHOICES, default=default)
+    parser.add_argument("--network", choices=CHOICES, default=default, help=f"default: {default}")
     add_device_option(parser)
 
 
 def run(options: argparse.Namespace) -> None:
+    from CovidLungQuantLib.networks.registry import NETWORKS, members
     from CovidLungQuantLib.pipeline import analyze
     from CovidLungQuantLib.results.files import write_outputs
     from LesionKitLib.io.atomic import refuse_unwritable
@@ -38,6 +57,9 @@ def run(options: argparse.Namespace) -> None:
 
     check_report_options(options)
     refuse_unwritable(options.output)
+    check_device(options.device)
+    for network in members(options.network):
+        NETWORKS.model(network)
     start = time.perf_counter()
     with cancellable_progress() as progress:
         progress.report("reading", 0.0)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from .console import cancellable_progress
 from .covid import print_result
+from .parser import add_command
 
 SAMPLE_SEED = 19
 SAMPLE_SPACING = (0.8, 0.8, 2.5)
@@ -14,9 +15,13 @@ SAMPLE_LESIONS = ("ggo", "ggo", "ggo", "consolidation", "consolidation", "effusi
 
 
 def add_parser(commands) -> None:
-    parser = commands.add_parser("demo", help="analyze the bundled sample CT, a procedural chest with known lesions")
+    parser = add_command(
+        commands, "demo", "analyze the bundled sample CT, a procedural chest with known lesions", ("lesionkit demo",)
+    )
     parser.add_argument("--no-serve", action="store_true", help="end after the report (today the demo always does)")
-    parser.add_argument("--output", type=Path, default=Path("lesionkit-demo"), metavar="DIR")
+    parser.add_argument(
+        "--output", type=Path, default=Path("lesionkit-demo"), metavar="DIR", help="default: lesionkit-demo"
+    )
     parser.set_defaults(run=run)
 
 

@@ -1,31 +1,39 @@
 """``lesionkit``: the commands, their options and exit codes.
 
-0 done, 2 bad usage, 3 unusable input, 4 missing model or package, 130 cancelled.
+0 done, 1 an error of LesionKit itself, 2 bad usage, 3 unusable input, 4 missing model or package, 130 cancelled.
 """
 
 from __future__ import annotations
 
-import argparse
+import errno
 import logging
 import os
 import sys
+from contextlib import nullcontext, suppress
 
+from LesionKitLib import __version__
 from LesionKitLib.run.errors import Cancelled, MissingResource, UnusableInput
 
-from . import covid, demo, evaluate, models, route, stroke, train
+from . import completion, covid, demo, evaluate, models, route, stroke, train
+from .console import quiet_output
+from .extras import missing_package
+from .parser import Parser, add_common_options
 
-EXIT_UNUSABLE, EXIT_MISSING, EXIT_CANCELLED = 3, 4, 130
-COMMANDS = (demo, covid, stroke, route, evaluate, train, models)
+EXIT_DONE, EXIT_FAULT, EXIT_UNUSABLE, EXIT_MISSING, EXIT_CANCELLED = 0, 1, 3, 4, 130
+COMMANDS = (demo, covid, stroke, route, evaluate, train, models, completion)
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> Parser:
     """The parser of all commands."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="lesionkit",
         description="Find, measure and correct lesions in medical images. "
         "Research and education only, not a medical device.",
+        epilog="'lesionkit COMMAND --help' shows a command's options and examples.",
     )
-    parser.add_argument("--verbose", action="store_true", help="show the traceback of an error")
+    parser.add_argument("--version", action="version", version=f"lesionkit {__version__}")
+    add_common_options(parser)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in COMMANDS:
         command.add_parser(commands)
@@ -34,31 +42,69 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit code."""
+    _open_missing_streams()
     options = build_parser().parse_args(arguments)
-    logging.basicConfig(stream=sys.stderr, format="%(message)s")
+    logging.basicConfig(
+        stream=sys.stderr, format="%(message)s", level=logging.ERROR if options.quiet else logging.WARNING
+    )
     try:
-        return options.run(options) or 0
-    except (Cancelled, KeyboardInterrupt):
-        return _say("Cancelled.", EXIT_CANCELLED, options)
-    except UnusableInput as error:
-        return _say(str(error), EXIT_UNUSABLE, options)
-    except MissingResource as error:
-        return _say(str(error), EXIT_MISSING, options)
-    except ModuleNotFoundError as error:
-        return _say(f"The Python package '{error.name}' is missing.", EXIT_MISSING, options)
-    except MemoryError:
-        return _say("This image is too large for the memory of this computer.", EXIT_UNUSABLE, options)
+        with quiet_output() if options.quiet else nullcontext():
+            code = options.run(options) or EXIT_DONE
+        sys.stdout.flush()  # here, where a full disk or a reader that went away can be told
+        return code
     except BrokenPipeError:
         # the reader of our output went away (lesionkit ... | head); nothing is wrong
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        _drop_output()
+        return EXIT_DONE
+    except (Exception, KeyboardInterrupt) as error:
+        sentence, code = explained(error)
+        return _say(sentence, code, options.verbose)
 
 
-def _say(sentence: str, code: int, options: argparse.Namespace) -> int:
-    if options.verbose:
-        logging.exception("Details:")
-    print(f"lesionkit: {sentence}", file=sys.stderr)
+def explained(error: BaseException) -> tuple[str, int]:
+    """The sentence that tells a user about an error, and the exit code."""
+    if isinstance(error, (Cancelled, KeyboardInterrupt)):
+        return "Cancelled.", EXIT_CANCELLED
+    if isinstance(error, UnusableInput):
+        return str(error), EXIT_UNUSABLE
+    if isinstance(error, MissingResource):
+        return str(error), EXIT_MISSING
+    if isinstance(error, ModuleNotFoundError):
+        return missing_package(error.name), EXIT_MISSING
+    if isinstance(error, MemoryError):
+        return "This image is too large for the memory of this computer.", EXIT_UNUSABLE
+    if isinstance(error, OSError) and error.errno in DISK_FULL:
+        return "There is no room left on the disk.", EXIT_UNUSABLE
+    if isinstance(error, OSError) and error.strerror:
+        place = f" ('{error.filename}')" if error.filename else ""
+        return f"The operating system refused a file: {error.strerror}{place}.", EXIT_UNUSABLE
+    kind = type(error).__name__
+    return f"LesionKit met an error of its own ({kind}); please report it with what --verbose prints.", EXIT_FAULT
+
+
+def _say(sentence: str, code: int, verbose: bool) -> int:
+    with suppress(OSError, ValueError):  # nobody may be there to read it
+        if verbose:
+            logging.exception("Details:")
+        print(f"lesionkit: {sentence}", file=sys.stderr, flush=True)
+    _drop_output()
     return code
+
+
+def _open_missing_streams() -> None:
+    """A stream that was closed before the start (lesionkit ... 2>&-) takes what is written and drops it."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+
+
+def _drop_output() -> None:
+    """Write out what is waiting for stdout; where that fails, drop it, so that Python's end does not fail again."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -6,11 +6,18 @@ import argparse
 
 from .console import print_json
 from .installed_models import installed_models
+from .options import add_json_option
+from .parser import add_command
 
 
 def add_parser(commands) -> None:
-    parser = commands.add_parser("models", help="list the models and check their weights")
-    parser.add_argument("--json", action="store_true", help="print the cards as one JSON document")
+    parser = add_command(
+        commands,
+        "models",
+        "list the models and check their weights",
+        ("lesionkit models --verify", "LESIONKIT_MODELS=my_models lesionkit models"),
+    )
+    add_json_option(parser, "the cards")
     parser.add_argument("--verify", action="store_true", help="check every model's sha256")
     parser.set_defaults(run=run)
 

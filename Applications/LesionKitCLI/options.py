@@ -3,8 +3,28 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from LesionKitLib.models.inference import DEVICES
+
+SPLITS = ("val", "train", "all")
+
+
+def whole_number(text: str, lowest: int = 0, highest: int | None = None) -> int:
+    """A whole number within limits, for argparse; raises ArgumentTypeError for anything else."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = lowest - 1
+    if value < lowest or (highest is not None and value > highest):
+        upto = "" if highest is None else f" to {highest}"
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from {lowest}{upto}")
+    return value
+
+
+def positive(text: str) -> int:
+    """A whole number from 1, for argparse."""
+    return whole_number(text, 1)
 
 
 def add_device_option(parser: argparse.ArgumentParser) -> None:
@@ -33,3 +53,50 @@ def check_report_options(options: argparse.Namespace) -> None:
         from LesionKitLib.report.pdf import require_pdf
 
         require_pdf()
+
+
+def add_series_option(parser: argparse.ArgumentParser) -> None:
+    """--series, as every command that reads one image has it."""
+    parser.add_argument("--series", help="DICOM series: its UID, number, or place in the folder's list (1, 2, ...)")
+
+
+def add_output_option(parser: argparse.ArgumentParser, text: str = "folder for the results") -> None:
+    """--output, required."""
+    parser.add_argument("--output", required=True, metavar="DIR", help=text)
+
+
+def add_json_option(parser: argparse.ArgumentParser, what: str = "the result") -> None:
+    """--json: one document on stdout and nothing else there."""
+    parser.add_argument("--json", action="store_true", help=f"print {what} as one JSON document")
+
+
+def add_seed_option(parser: argparse.ArgumentParser, default: int = 0) -> None:
+    """--seed."""
+    text = f"the same seed gives the same result (default {default})"
+    parser.add_argument("--seed", type=whole_number, default=default, metavar="N", help=text)
+
+
+def add_data_options(parser: argparse.ArgumentParser, holds: str, splits: tuple[str, ...] = SPLITS) -> None:
+    """--data and, where there are splits, --split, as every evaluation has them."""
+    parser.add_argument("--data", required=True, type=Path, metavar="DIR", help=f"folder with {holds}")
+    if splits:
+        parser.add_argument("--split", choices=splits, default="val", help="which rows (default: val)")
+
+
+def check_device(device: str) -> None:
+    """Before anything is read: raises UnusableInput where this computer does not have the device."""
+    from LesionKitLib.models.inference import choose_runtime
+
+    choose_runtime(device)
+
+
+def check_folders(options: argparse.Namespace) -> None:
+    """Before anything is read: raises UnusableInput where --data is no folder or --output cannot be written."""
+    from LesionKitLib.io.atomic import refuse_unwritable
+    from LesionKitLib.run.errors import UnusableInput
+
+    data = getattr(options, "data", None)
+    if data is not None and not data.is_dir():
+        raise UnusableInput(f"The data folder '{data}' does not exist.")
+    if getattr(options, "output", None):
+        refuse_unwritable(options.output)

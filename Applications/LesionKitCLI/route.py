@@ -10,17 +10,27 @@ import threading
 from pathlib import Path
 
 from .console import cancellable_progress, print_json
-from .options import add_device_option
+from .options import add_device_option, add_json_option, whole_number
+from .parser import add_command
 
 SERVE = "serve"
 
 
 def add_parser(commands) -> None:
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "route",
-        help="tell the body part of X-rays and send them where they belong",
-        description="Tell the body part of X-rays; with --copy, --move or --rules, send them where they belong. "
-        "'lesionkit route serve' waits for images as a DICOM service (write ./serve for a file of that name).",
+        "tell the body part of X-rays and send them where they belong",
+        (
+            "lesionkit route FOLDER",
+            "lesionkit route FOLDER --copy sorted",
+            "lesionkit route FOLDER --rules rules.yaml --dry-run",
+            "lesionkit route serve --port 11112 --rules rules.yaml",
+        ),
+    )
+    parser.description = (
+        "Tell the body part of X-rays; with --copy, --move or --rules, send them where they belong.\n"
+        "'lesionkit route serve' waits for images as a DICOM service (write ./serve for a file of that name)."
     )
     parser.add_argument("inputs", nargs="+", metavar="INPUT", help="DICOM, PNG or JPEG files, or folders; or: serve")
     parser.add_argument("--rules", type=Path, metavar="FILE", help="routing rules (docs/router-rules.md)")
@@ -29,7 +39,7 @@ def add_parser(commands) -> None:
     into.add_argument("--move", type=Path, metavar="DIR", help="move there instead")
     parser.add_argument("--dry-run", action="store_true", help="show where each image would go, and change nothing")
     parser.add_argument("--journal", type=Path, metavar="FILE", help="remember deliveries; a stopped run then goes on")
-    parser.add_argument("--json", action="store_true", help="print the images as one JSON document")
+    add_json_option(parser, "the images")
     add_network_options(parser)
     serve = parser.add_argument_group("serve")
     serve.add_argument("--port", type=_port, metavar="P", help="TCP port of the DICOM service; 0 takes a free one")
@@ -42,7 +52,9 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
     """--network and --device, as for every command of the router."""
     from BodyPartRouterLib.networks.registry import DEFAULT_NETWORK, NETWORKS
 
-    parser.add_argument("--network", choices=NETWORKS.bundled, default=DEFAULT_NETWORK)
+    parser.add_argument(
+        "--network", choices=NETWORKS.bundled, default=DEFAULT_NETWORK, help=f"default: {DEFAULT_NETWORK}"
+    )
     add_device_option(parser)
 
 
@@ -185,7 +197,4 @@ def serve(rules, classifier, port: int) -> int:
 
 
 def _port(text: str) -> int:
-    value = int(text)
-    if not 0 <= value < 65536:
-        raise ValueError(text)
-    return value
+    return whole_number(text, 0, 65535)

@@ -31,7 +31,9 @@ CJK = (("HYSMyeongJo-Medium", "\uac00", "\ud7a3"), ("HeiseiKakuGo-W5", "\u3040",
 def require_pdf() -> None:
     """Raises MissingResource, before anything is computed, when no PDF can be written here."""
     if importlib.util.find_spec("reportlab") is None:
-        raise MissingResource("A PDF needs the Python package 'reportlab': pip install reportlab")
+        raise MissingResource(
+            "A PDF needs the Python package 'reportlab'; install it with: pip install 'lesionkit[pdf]'."
+        )
 
 
 def write_pdf(report: Report, path: str | os.PathLike, paper: str = "a4") -> None:

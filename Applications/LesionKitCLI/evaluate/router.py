@@ -5,22 +5,30 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .console import cancellable_progress, figure, print_json, print_metrics
-from .options import add_device_option
+from ..console import cancellable_progress, figure, print_json, print_metrics
+from ..options import add_data_options, add_device_option, add_json_option, check_folders
+from ..parser import add_command
 
 
-def add_task(tasks) -> None:
-    router = tasks.add_parser("router", help="body part of labeled X-rays: F1, precision, recall")
-    router.add_argument("--data", required=True, type=Path, metavar="DIR", help="folder with index.csv")
-    router.add_argument("--split", choices=("val", "train", "all"), default="val")
+def add_tasks(tasks) -> None:
+    router = add_command(
+        tasks,
+        "router",
+        "body part of labeled X-rays: F1, precision, recall",
+        ("lesionkit evaluate router --data xr --split val",),
+    )
+    add_data_options(router, "index.csv")
     _add_options(router)
+    add_json_option(router)
     router.set_defaults(run=run)
 
 
 def _add_options(parser) -> None:
     from BodyPartRouterLib.networks.registry import DEFAULT_NETWORK, NETWORKS
 
-    parser.add_argument("--network", choices=tuple(NETWORKS), default=DEFAULT_NETWORK)
+    parser.add_argument(
+        "--network", choices=tuple(NETWORKS), default=DEFAULT_NETWORK, help=f"default: {DEFAULT_NETWORK}"
+    )
     add_device_option(parser)
     parser.add_argument(
         "--output", type=Path, metavar="DIR", help="also write predictions.csv, metrics.json and confusion.png there"
@@ -28,15 +36,10 @@ def _add_options(parser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    from LesionKitLib.io.atomic import refuse_unwritable
-    from LesionKitLib.run.errors import UnusableInput
     from LesionKitResearch.evaluation.router import evaluate_router
     from LesionKitResearch.evaluation.router_files import write_evaluation
 
-    if not options.data.is_dir():
-        raise UnusableInput(f"The data folder '{options.data}' does not exist.")
-    if options.output:
-        refuse_unwritable(options.output)
+    check_folders(options)
     with cancellable_progress() as progress:
         document, scored = evaluate_router(options.data, options.split, options.network, options.device, progress)
         progress.report("done", 1.0)

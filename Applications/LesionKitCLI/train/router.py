@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 
-from .console import cancellable_progress, figure
-from .training_options import with_options
+from ..console import cancellable_progress, figure
+from .plan_options import with_options
 
 NAMES = ("router", "router-light", "router-mobilenet", "router-resnet18")
 
 
 def run(options: argparse.Namespace) -> None:
-    from LesionKitLib.io.atomic import refuse_unwritable
     from LesionKitLib.models.inference import choose_runtime
     from LesionKitLib.run.errors import UnusableInput
     from LesionKitResearch.training.router_recipe import NAMES as NETWORKS
@@ -19,7 +18,6 @@ def run(options: argparse.Namespace) -> None:
 
     if not (options.data / "index.csv").is_file():
         raise UnusableInput(f"'{options.data}' holds no index.csv.")
-    refuse_unwritable(options.output)
     network = NETWORKS[options.name]
     plan = with_options(PLANS[network], options)
     device = choose_runtime(options.device).device

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 
-from .console import cancellable_progress, figure
-from .training_options import with_options
+from ..console import cancellable_progress, figure
+from .plan_options import with_options
 
 SYNTHESIS = ("stroke-mask-gan", "stroke-pix2pix", "stroke-spade", "stroke-cyclegan")
 NAMES = ("stroke-unet", *SYNTHESIS)
@@ -20,7 +20,6 @@ def run(options: argparse.Namespace) -> None:
 
 
 def run_segmentation(options: argparse.Namespace) -> None:
-    from LesionKitLib.io.atomic import refuse_unwritable
     from LesionKitLib.models.inference import choose_runtime
     from LesionKitLib.run.errors import UnusableInput
     from LesionKitResearch.training.stroke import PLAN
@@ -28,7 +27,6 @@ def run_segmentation(options: argparse.Namespace) -> None:
 
     if not (options.data / "soop").is_dir():
         raise UnusableInput(f"'{options.data}' holds no folder soop.")
-    refuse_unwritable(options.output)
     plan = with_options(PLAN, options)
     device = choose_runtime(options.device).device
     with cancellable_progress() as progress:
@@ -39,7 +37,6 @@ def run_segmentation(options: argparse.Namespace) -> None:
 
 
 def run_synthesis(options: argparse.Namespace) -> None:
-    from LesionKitLib.io.atomic import refuse_unwritable
     from LesionKitLib.models.inference import choose_runtime
     from LesionKitLib.run.errors import UnusableInput
     from LesionKitResearch.training import stroke_masks, stroke_translators
@@ -47,7 +44,6 @@ def run_synthesis(options: argparse.Namespace) -> None:
 
     if not (options.data / "soop").is_dir():
         raise UnusableInput(f"'{options.data}' holds no folder soop.")
-    refuse_unwritable(options.output)
     device, name = choose_runtime(options.device).device, options.name.removeprefix("stroke-")
     plan = stroke_masks.PLAN if name == "mask-gan" else stroke_translators.PLANS[name]
     plan = replace(plan, seed=options.seed, steps=options.steps or plan.steps)

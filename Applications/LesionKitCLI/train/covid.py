@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .console import cancellable_progress, figure
-from .training_options import with_options
+from ..console import cancellable_progress, figure
+from .plan_options import with_options
 
 NAMES = ("covid-convlstm", "covid-jcs", "covid-multitask")
 
 
 def run(options: argparse.Namespace) -> None:
-    from LesionKitLib.io.atomic import refuse_unwritable
     from LesionKitLib.models.inference import choose_runtime
     from LesionKitLib.run.errors import UnusableInput
 
@@ -22,7 +21,6 @@ def run(options: argparse.Namespace) -> None:
             raise UnusableInput(f"'{options.data}' holds no folder {folder}.")
     if options.folds == 1:
         raise UnusableInput("Cross-validation needs at least two folds.")
-    refuse_unwritable(options.output)
     plan = _plan(options)
     device = choose_runtime(options.device).device
     with cancellable_progress() as progress:

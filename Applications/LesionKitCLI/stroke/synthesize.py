@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import argparse
 
-from .console import cancellable_progress, print_json
-from .options import add_device_option
-from .stroke_segment import pieces
+from ..console import cancellable_progress, print_json
+from ..options import add_device_option, add_json_option, add_output_option, add_seed_option, check_device
+from ..parser import add_command
+from .segment import component_count
 
 
 def add_parser(tasks) -> None:
-    parser = tasks.add_parser("synthesize", help="make a FLAIR-like brain image with a stroke from a label map")
+    parser = add_command(
+        tasks,
+        "synthesize",
+        "make a FLAIR-like brain image with a stroke from a label map",
+        (
+            "lesionkit stroke synthesize --output made --seed 3 --side left",
+            "lesionkit stroke synthesize --labels labels.nii.gz --lesion lesion.nii.gz --output made",
+        ),
+    )
     parser.add_argument("--labels", metavar="FILE", help="label map, ours or FreeSurfer's (default: the bundled brain)")
     parser.add_argument(
         "--lesion", metavar="FILE|gan|none", default="gan", help="a lesion mask on the labels' grid, or drawn (default)"
     )
     add_choices(parser)
-    parser.add_argument("--output", required=True, metavar="DIR", help="folder for the results")
-    parser.add_argument("--json", action="store_true", help="print what was done as one JSON document")
+    add_output_option(parser)
+    add_json_option(parser, "what was done")
     parser.set_defaults(run=run)
 
 
@@ -26,8 +35,8 @@ def add_choices(parser: argparse.ArgumentParser) -> None:
     from StrokeSynthLib.networks.registry import TRANSLATORS
     from StrokeSynthLib.synthesis.mask_sampling import SIDES, VOLUME_RANGE_ML
 
-    parser.add_argument("--translator", choices=TRANSLATORS, default="pix2pix")
-    parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same result (default 0)")
+    parser.add_argument("--translator", choices=TRANSLATORS, default="pix2pix", help="default: pix2pix")
+    add_seed_option(parser)
     low, high = VOLUME_RANGE_ML
     parser.add_argument(
         "--volume", nargs=2, type=float, default=(low, high), metavar=("LOW", "HIGH"), help="of the drawn lesion, ml"
@@ -44,12 +53,13 @@ def run(options: argparse.Namespace) -> None:
     from StrokeSynthLib.synthesis.synthesis import synthesize
 
     refuse_unwritable(options.output)
+    check_device(options.device)
     with cancellable_progress() as progress:
         labels = read_volume(options.labels) if options.labels else None
         drawn = {"gan": "gan", "none": None}
         lesion = drawn[options.lesion] if options.lesion in drawn else read_mask(options.lesion, "lesion mask")
         result = synthesize(
-            labels, lesion, options.translator, check_seed(options.seed), tuple(options.volume), options.side,
+            labels, lesion, options.translator, options.seed, tuple(options.volume), options.side,
             options.device, progress,
         )  # fmt: skip
         write_synthesis(result, options.output)
@@ -59,18 +69,9 @@ def run(options: argparse.Namespace) -> None:
         print_json(about)
         return
     side = f", {about['side']}" if about["side"] else ""
-    print(f"lesion {about['lesion_ml']:.1f} ml in {pieces(about['lesions'])}{side}; seed {about['seed']}")
+    print(f"lesion {about['lesion_ml']:.1f} ml in {component_count(about['lesions'])}{side}; seed {about['seed']}")
     print(f"{about['translator']}, {about['seconds']['total']:.1f} s on {about['device']}")
     for note in about["notes"]:
         print(f"Note: {note}")
     print(f"\nResults are in {options.output}: image, labels, lesion (.nii.gz), segmentation.seg.nrrd, synthesis.json")
     print("Research and education only, not a medical device.")
-
-
-def check_seed(seed: int) -> int:
-    """Raises UnusableInput below 0, which NumPy's generators do not take."""
-    from LesionKitLib.run.errors import UnusableInput
-
-    if seed < 0:
-        raise UnusableInput("The seed must be 0 or a larger whole number.")
-    return seed

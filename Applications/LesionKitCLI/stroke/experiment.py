@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
-from pathlib import Path
 
-from .console import cancellable_progress, positive, print_json
-from .options import add_device_option
+from ..console import cancellable_progress, print_json
+from ..options import add_data_options, add_device_option, add_json_option, add_output_option, positive
+from ..parser import add_command
 
 
 def add_parser(tasks) -> None:
-    parser = tasks.add_parser(
-        "experiment", help="train with and without synthetic cases and compare; a stopped experiment goes on"
+    parser = add_command(
+        tasks,
+        "experiment",
+        "train with and without synthetic cases and compare; a stopped experiment goes on",
+        (
+            "lesionkit stroke experiment --data mr --sizes 10,50,all --output exp",
+            "lesionkit stroke experiment --data mr --small --output exp",
+        ),
     )
-    parser.add_argument("--data", required=True, type=Path, metavar="DIR", help="folder with soop and synthseg_labels")
-    parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="folder for runs and tables")
+    add_data_options(parser, "soop and synthseg_labels", splits=())
+    add_output_option(parser, "folder for runs and tables")
     parser.add_argument("--sizes", metavar="LIST", help="numbers of real cases, e.g. 10,50,all (the default)")
     parser.add_argument("--arms", metavar="LIST", help="of real,pix2pix,spade,cyclegan,randomized (default: all)")
     parser.add_argument("--seeds", type=positive, help="repetitions with other cases (default 3)")
@@ -23,7 +29,7 @@ def add_parser(tasks) -> None:
     parser.add_argument("--small", action="store_true", help="a setting of about 15 minutes on two cores")
     parser.add_argument("--finished", action="store_true", help="train nothing, sum up the runs that are finished")
     add_device_option(parser)
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    add_json_option(parser)
     parser.set_defaults(run=run)
 
 

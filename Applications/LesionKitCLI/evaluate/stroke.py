@@ -3,34 +3,41 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from .console import cancellable_progress, positive, print_evaluation, print_json
-from .options import add_device_option
+from ..console import cancellable_progress, print_evaluation, print_json
+from ..options import add_data_options, add_device_option, add_json_option, check_folders, positive
+from ..parser import add_command
 
 
-def add_task(tasks) -> None:
-    stroke = tasks.add_parser("stroke", help="stroke lesions on FLAIR or DWI slices")
-    stroke.add_argument(
-        "--data", required=True, type=Path, metavar="DIR", help="folder with flair_axial.npz, dwi_axial.npz, ..."
+def add_tasks(tasks) -> None:
+    stroke = add_command(
+        tasks,
+        "stroke",
+        "stroke lesions on FLAIR or DWI slices",
+        ("lesionkit evaluate stroke --data mr/soop --split val",),
     )
-    stroke.add_argument("--split", choices=("val", "train", "all"), default="val")
+    add_data_options(stroke, "flair_axial.npz, dwi_axial.npz, ...")
     add_device_option(stroke)
     stroke.set_defaults(run=run)
-    synthesis = tasks.add_parser("stroke-synthesis", help="the mask GAN or a translator against held-out patients")
-    synthesis.add_argument("--data", required=True, type=Path, metavar="DIR", help="folder with masks3d.npz, ...")
+    synthesis = add_command(
+        tasks,
+        "stroke-synthesis",
+        "the mask GAN or a translator against held-out patients",
+        ("lesionkit evaluate stroke-synthesis --data mr/soop --network stroke-pix2pix",),
+    )
+    add_data_options(synthesis, "masks3d.npz, ...", splits=())
     synthesis.add_argument("--network", default="stroke-mask-gan", help="stroke-mask-gan or stroke-TRANSLATOR")
     synthesis.add_argument("--count", type=positive, help="masks to draw (default: as many as held-out ones)")
     add_device_option(synthesis)
     synthesis.set_defaults(run=run_synthesis)
+    for task in (stroke, synthesis):
+        add_json_option(task)
 
 
 def run(options: argparse.Namespace) -> None:
-    from LesionKitLib.run.errors import UnusableInput
     from LesionKitResearch.evaluation.stroke import evaluate_soop
 
-    if not options.data.is_dir():
-        raise UnusableInput(f"The data folder '{options.data}' does not exist.")
+    check_folders(options)
     with cancellable_progress() as progress:
         document = evaluate_soop(options.data, options.split, options.device, progress)
         progress.report("done", 1.0)
@@ -38,11 +45,9 @@ def run(options: argparse.Namespace) -> None:
 
 
 def run_synthesis(options: argparse.Namespace) -> None:
-    from LesionKitLib.run.errors import UnusableInput
     from LesionKitResearch.evaluation.stroke_synthesis import evaluate_synthesis
 
-    if not options.data.is_dir():
-        raise UnusableInput(f"The data folder '{options.data}' does not exist.")
+    check_folders(options)
     with cancellable_progress() as progress:
         document = evaluate_synthesis(options.data, options.network, options.count, options.device, progress)
         progress.report("done", 1.0)

@@ -5,15 +5,24 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from . import train_covid, train_router, train_stroke
-from .console import positive
-from .options import add_device_option
+from ..options import add_device_option, add_seed_option, check_folders, positive
+from ..parser import add_command
+from . import covid, router, stroke
 
-RUNNERS = {name: module.run for module in (train_covid, train_stroke, train_router) for name in module.NAMES}
+RUNNERS = {name: module.run for module in (covid, stroke, router) for name in module.NAMES}
 
 
 def add_parser(commands) -> None:
-    parser = commands.add_parser("train", help="train a network anew; a stopped run goes on where it stopped")
+    parser = add_command(
+        commands,
+        "train",
+        "train a network anew; a stopped run goes on where it stopped",
+        (
+            "lesionkit train covid-convlstm --data ct --output trained",
+            "lesionkit train covid-convlstm --data ct --output folds --folds 5 --steps 200",
+            "lesionkit train router --data xr --output trained",
+        ),
+    )
     parser.add_argument("name", choices=tuple(RUNNERS), metavar="NAME", help=", ".join(RUNNERS))
     parser.add_argument(
         "--data",
@@ -23,9 +32,9 @@ def add_parser(commands) -> None:
         help="covid: folder with sirm100, pseudo1600, volumes, classify; stroke: with soop, synthseg_labels; "
         "router: folder of X-rays with index.csv",
     )
-    parser.add_argument("--output", required=True, type=Path, metavar="DIR")
+    parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="folder for the state and the model")
     parser.add_argument("--steps", type=positive, help="optimizer steps (default: the recipe's)")
-    parser.add_argument("--seed", type=int, default=0)
+    add_seed_option(parser)
     parser.add_argument("--folds", type=positive, help="covid: cross-validate by patient in so many parts instead")
     parser.add_argument("--as-it-is", action="store_true", help="stroke: describe what an unfinished training reached")
     add_device_option(parser)
@@ -33,4 +42,5 @@ def add_parser(commands) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
+    check_folders(options)
     return RUNNERS[options.name](options)
