@@ -70,7 +70,7 @@ def covid(tmp_path, threshold_network, capsys):
 
 def sentence(stderr: str) -> str:
     """The one message on stderr, less the lines of progress."""
-    lines = [line for line in stderr.splitlines() if not line.endswith(" ...")]
+    lines = [line for line in stderr.splitlines() if " ..." not in line]
     assert len(lines) == 1, stderr
     assert lines[0].startswith("lesionkit: ") and lines[0].endswith(".") and "Traceback" not in stderr
     return lines[0].removeprefix("lesionkit: ")
