@@ -26,6 +26,4 @@ def add_parser(commands) -> None:
 def run(options: argparse.Namespace) -> None:
     import shtab
 
-    from .main import build_parser
-
-    print(shtab.complete(build_parser(), options.shell))
+    print(shtab.complete(options.all_commands, options.shell))

@@ -34,6 +34,7 @@ def build_parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"lesionkit {__version__}")
     add_common_options(parser)
+    parser.set_defaults(all_commands=parser)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in COMMANDS:
         command.add_parser(commands)
