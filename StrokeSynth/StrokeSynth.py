@@ -253,11 +253,11 @@ class StrokeSynthLogic(ResultLogic, ScriptedLoadableModuleLogic):
     def prepareExport(self, segmentation: vtkMRMLSegmentationNode, folder: str, kinds):
         """Writing files of what the segments hold now as a function of a Progress, which touches no node.
 
-        kinds: of KINDS in StrokeSynthLib.results.export. The function returns the names of the files.
+        kinds: of KINDS in StrokeSynthLib.results.files. The function returns the names of the files.
         """
         from LesionKitLib.mrml.editing import editing_summary, exported_tags
         from StrokeSynthLib.labels import BRAIN, LESION, TISSUES
-        from StrokeSynthLib.results.export import export_files
+        from StrokeSynthLib.results.files import export_files
 
         labels = self._labelsNow(segmentation)
         run, editing = self.runOf(segmentation), editing_summary(segmentation)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 
 from CovidLungQuantLib.labels import LESIONS, LUNGS
 from LesionKitLib.report.files import (
@@ -16,6 +17,7 @@ from LesionKitLib.report.files import (
     report_writers,
     write_files,
 )
+from LesionKitLib.report.provenance import review_of
 
 from .result import CovidResult
 
@@ -65,6 +67,7 @@ def export_files(
     tags: class key -> tags of that segment in the .seg.nrrd. editing: goes into the JSON under "editing". Files of the
     same names are replaced, others stay. Raises UnusableInput when the folder cannot be written to.
     """
+    result = replace(result, review=review_of(editing))
     writers: dict[str, Writer] = {}
     for kind in kinds:
         if kind == "table":

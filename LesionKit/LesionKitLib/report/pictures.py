@@ -39,12 +39,16 @@ class Window:
     @property
     def title(self) -> str:
         """Such as "Lung window -600 / 1500 HU": level and width."""
-        figures = f"{self.level:.4g} / {self.width:.4g} {self.unit}".strip().replace("-", "\u2212")
+        figures = f"{_rounded(self.level)} / {_rounded(self.width)} {self.unit}".strip().replace("-", "\u2212")
         return f"{self.name} {figures.replace(' ', chr(0xA0))}"
 
     def gray(self, values: np.ndarray) -> np.ndarray:
         """uint8."""
         return np.clip((values - (self.level - self.width / 2)) / self.width * 255, 0, 255).astype(np.uint8)
+
+
+def _rounded(value: float) -> str:
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 @dataclass(frozen=True)

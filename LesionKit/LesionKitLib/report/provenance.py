@@ -27,6 +27,13 @@ def analysis_date() -> str:
     return time.strftime("%Y-%m-%d", time.gmtime(int(given) if given.isdigit() else None))
 
 
+def review_of(editing: dict | None) -> str:
+    """The review state of a result that people may have edited. editing: as LesionKitLib.mrml.editing's summary."""
+    if editing is not None and editing.get("reviewed"):
+        return AI_REVIEWED
+    return AI_CORRECTED if editing is not None and editing.get("edits") else AI_NOT_REVIEWED
+
+
 @dataclass(frozen=True)
 class Provenance:
     """source: which image; id: of that image, the same in every file of its results; network, version: of the network;

@@ -12,12 +12,13 @@ from stroke_fixtures import BrightNetwork, brain
 from LesionKitLib.imaging.metrics import dice
 from LesionKitLib.imaging.volume import Volume, affine
 from LesionKitLib.io.dicom_header import Header
+from LesionKitLib.report.html import report_html
 from LesionKitLib.run.errors import Cancelled, UnusableInput
 from LesionKitLib.run.progress import Progress
 from StrokeSynthLib.measurement.measurements import measure, side_of, to_rows
 from StrokeSynthLib.pipeline import segment_stroke
 from StrokeSynthLib.results.files import write_outputs
-from StrokeSynthLib.results.report import report_html
+from StrokeSynthLib.results.report import report_of
 from StrokeSynthLib.segmentation.input_check import check_brain_mr
 
 
@@ -93,7 +94,7 @@ def test_the_files_say_what_was_found(result, tmp_path):
 
 
 def test_the_report_shows_numbers_warning_and_picture_and_escapes_notes(result):
-    text = report_html(replace(result, notes=("<b>bold</b>",)))
+    text = report_html(report_of(replace(result, notes=("<b>bold</b>",))))
     assert "Not a medical device" in text and "data:image/png;base64," in text
     assert "&lt;b&gt;bold" in text and "<script" not in text
     assert f"{result.measurements['lesion_ml']:.1f}" in text
