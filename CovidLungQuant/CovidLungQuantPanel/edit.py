@@ -112,10 +112,10 @@ class EditSection(EditorSection):
 
     def _places(self) -> list:
         if self._lesions is None:
-            from CovidLungQuantLib.measurement.lesion_list import list_lesions
+            from LesionKitLib.imaging.lesion_components import lesion_components
 
             volume, _lungs, lesions = self.logic.labelsFor(self._segmentation, self.logic.volumeOf(self._segmentation))
-            self._lesions = list_lesions(volume, lesions)
+            self._lesions = lesion_components(volume, lesions)
             self._position = min(self._position, len(self._lesions) - 1)
         return self._lesions
 
@@ -127,10 +127,10 @@ class EditSection(EditorSection):
             if self._lesions is not None and not self._lesions:
                 text = _("No lesion of 0.1 ml or more")
         else:
-            place = self._lesions[self._position]
-            names = {label.key: label.name for label in LESIONS}
+            lesion = self._lesions[self._position]
+            names = {label.value: label.name for label in LESIONS}
             text = _("{number} of {count}: {name}, {ml:.1f} ml").format(
-                number=self._position + 1, count=len(self._lesions), name=names[place.key], ml=place.ml
+                number=self._position + 1, count=len(self._lesions), name=names[lesion.label], ml=lesion.ml
             )
         self.ui.lesionLabel.text = text
 

@@ -9,12 +9,13 @@ import numpy as np
 
 from CovidLungQuantLib.labels import LEFT_LUNG, LESIONS
 from CovidLungQuantLib.segmentation.lungs import heights, third_index, third_limits
+from LesionKitLib.imaging.lesion_components import LesionComponent, lesion_components
 from LesionKitLib.imaging.volume import Volume, reorient_to_lps
 
 from .coverage import coverage_of
-from .lesion_list import LesionPlace, lesion_pieces
 
 OUTER_PART = 1 / 3  # of a lung's depth below the chest wall is "peripheral"
+KINDS = {lesion.value: lesion.key for lesion in LESIONS}
 THIRD_NAMES = ("lower", "middle", "upper")
 
 
@@ -52,29 +53,29 @@ def list_findings(volume: Volume, lungs: np.ndarray, lesions: np.ndarray) -> lis
     limits = third_limits(lung_labels, upright.ijk_to_ras) if has_thirds else {}
     by_slice, in_slice = heights(upright.ijk_to_ras, lung_labels.shape)
     found = []
-    for place, mask, corner in lesion_pieces(upright, upright.array):
-        k, j, i = _voxel(upright, place)
-        pixels = np.argwhere(mask[k - corner[0]]) + corner[1:]
+    for lesion in lesion_components(upright, upright.array):
+        k, j, i = _voxel(upright, lesion)
+        pixels = np.argwhere(lesion.mask[k - lesion.corner[0]]) + lesion.corner[1:]
         side = _side(lung_labels[k], pixels)
         height = by_slice[k] + (0.0 if in_slice is None else in_slice[j, i])
         third = THIRD_NAMES[int(third_index(height, limits[side]))] if side in limits else ""
         found.append(
             Finding(
-                place.key,
-                place.ml,
+                KINDS[lesion.label],
+                lesion.ml,
                 "left" if side == LEFT_LUNG.value else "right",
                 third,
                 _zone(lung_labels[k], side, pixels, spacing),
-                max(_extent(np.argwhere(layer), spacing) for layer in mask),
-                int(mask.any((1, 2)).sum()),
-                place.ras,
+                max(_extent(np.argwhere(layer), spacing) for layer in lesion.mask),
+                int(lesion.mask.any((1, 2)).sum()),
+                lesion.ras,
             )
         )
-    return sorted(found, key=lambda finding: -finding.ml)
+    return found
 
 
-def _voxel(volume: Volume, place: LesionPlace) -> tuple[int, int, int]:
-    i, j, k, _ = np.rint(np.linalg.inv(volume.ijk_to_ras) @ [*place.ras, 1.0]).astype(int)
+def _voxel(volume: Volume, lesion: LesionComponent) -> tuple[int, int, int]:
+    i, j, k, _ = np.rint(np.linalg.inv(volume.ijk_to_ras) @ [*lesion.ras, 1.0]).astype(int)
     return int(k), int(j), int(i)
 
 

@@ -18,8 +18,8 @@ from CovidLungQuantLib.segmentation.lungs import heights, level_third_limits, th
 from LesionKitLib.imaging.measures import CodeSums, bounding_box
 from LesionKitLib.imaging.volume import Volume, reorient_to_lps
 
+from .component_runs import LesionRuns
 from .coverage import FieldOfView
-from .lesion_components import Pieces
 from .measurements import ANY, GROUP_TITLES, GROUPS, assemble, measure
 
 NO_LUNGS = "The segmentation holds no lung in this volume, so there is nothing to measure against."
@@ -53,7 +53,7 @@ class LiveCounts:
         self._sums = [CodeSums.empty(8) for _ in range(shape[0])]  # right then left lung, 4 classes each
         self._outside: dict[int, tuple[np.ndarray, np.ndarray]] = {}  # slice -> voxels (n, 2: j, i), their lungs
         self._profiles = np.zeros((2, shape[0], sum(shape[1:])), np.int64)  # per lung and slice, along j and along i
-        self._pieces = Pieces(shape)
+        self._runs = LesionRuns(shape)
         self._field = FieldOfView(self._lps)
         self._lung_profiles = np.zeros((shape[0], 1 + sum(shape[1:])), np.int64)  # beside the circle, along j, along i
         self._original = None  # codes, in LPS order
@@ -83,7 +83,7 @@ class LiveCounts:
         again = {k: (lesions[k], self._with_outside(k, lungs[k])) for k in sorted({*changed, *moved})}
         for k, (lesion, lung) in again.items():
             self._count(k, lesion, lung)
-        self._pieces.replace(again)
+        self._runs.replace(again)
         return Changes(values, len(again))
 
     def measurements(self) -> dict:
@@ -95,7 +95,7 @@ class LiveCounts:
             clipped = self._volume.with_array(np.clip(self._volume.array, *HU_LIMITS))
             return measure(clipped, lungs, self._lesions)
         voxel_ml = self._lps.voxel_ml
-        return assemble(self._by_third(), self._pieces.count(voxel_ml), 0, voxel_ml, self._is_whole())
+        return assemble(self._by_third(), self._runs.count(voxel_ml), 0, voxel_ml, self._is_whole())
 
     def comparison(self) -> list[dict]:
         """AI against corrected: a row for the lungs, for each group of classes and for all lesions.

@@ -43,12 +43,11 @@ def _coverage_notes(coverage: Coverage) -> list[str]:
     notes = []
     along = [END_NAMES[end] for end in coverage.ends if end in ("lower", "upper")]
     across = [END_NAMES[end] for end in coverage.ends if end not in ("lower", "upper")]
+    what = "all volumes are of the part that is seen" if not coverage.is_whole else "a little of them is not seen"
     if along:
-        notes.append(f"The lungs are cut off {_listed(along)} of the scan: all volumes are of the part that is seen.")
+        notes.append(f"The lungs are cut off {_listed(along)} of the scan: {what}.")
     if across:
-        notes.append(
-            f"The lungs are cut off by the field of view ({_listed(across)}): all volumes are of the part that is seen."
-        )
+        notes.append(f"The lungs are cut off by the field of view ({_listed(across)}): {what}.")
     if not coverage.is_whole:
         notes.append("Lung thirds and the severity score need whole lungs and are not given.")
     return notes

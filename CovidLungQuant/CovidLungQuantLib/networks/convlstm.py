@@ -146,31 +146,31 @@ class ConvLSTMNet(nn.Module):
         """
         encode = encode or self.encode
         waiting: list[dict[int, Tensor]] = []  # features of one slice each
-        state, piece = None, CHUNK
+        state, count = None, CHUNK
         for batch in slices:
-            piece = min(CHUNK, len(batch))
+            count = min(CHUNK, len(batch))
             features = encode(batch)
             waiting += [{s: f[n : n + 1] for s, f in features.items()} for n in range(len(batch))]
             del features
             while len(waiting) >= CHUNK + LOOK_AHEAD:
-                heads, state = self._finish(waiting, state, piece)
+                heads, state = self._finish(waiting, state, count)
                 del waiting[:CHUNK]
                 yield heads
         while waiting:
-            heads, state = self._finish(waiting, state, piece)
+            heads, state = self._finish(waiting, state, count)
             del waiting[:CHUNK]
             yield heads
 
-    def _finish(self, waiting: list[dict[int, Tensor]], state, piece: int):
-        """Logits of the first CHUNK slices that wait, decoded ``piece`` at a time."""
+    def _finish(self, waiting: list[dict[int, Tensor]], state, count: int):
+        """Logits of the first CHUNK slices that wait, decoded ``count`` at a time."""
         deep = torch.cat([f[16] for f in waiting[: CHUNK + LOOK_AHEAD]])
         now = min(CHUNK, len(waiting))
         before, state = self.forwards(deep[:now].unsqueeze(1), state)
         after, _ = self.backwards(deep.flip(0).unsqueeze(1))
         after = after.flip(0)
         parts = []
-        for start in range(0, now, piece):
-            chosen = slice(start, min(start + piece, now))
+        for start in range(0, now, count):
+            chosen = slice(start, min(start + count, now))
             features = {s: torch.cat([f[s] for f in waiting[chosen]]) for s in waiting[0]}
             parts.append(self.decode(features, before[chosen, 0], after[chosen, 0]))
         return Heads(*(torch.cat(head) for head in zip(*parts, strict=True))), state

@@ -39,7 +39,7 @@ def enclosed_air(gray: np.ndarray) -> np.ndarray:
 
 
 def largest(mask: np.ndarray) -> np.ndarray:
-    """The largest connected piece of a mask."""
+    """The largest connected component of a mask."""
     from scipy import ndimage
 
     labels, count = ndimage.label(mask)

@@ -11,7 +11,7 @@ import numpy as np
 
 from .volume import Volume
 
-MIN_LESION_ML = 0.1  # a smaller connected piece is not counted as a lesion; it still adds to the volumes
+MIN_LESION_ML = 0.1  # a smaller connected component is not counted as a lesion; it still adds to the volumes
 
 
 @dataclass
@@ -81,10 +81,10 @@ def label_measures(volume: Volume, labels: np.ndarray, values: tuple[int, ...]) 
 
 
 def components(mask: np.ndarray, voxel_ml: float, min_ml: float = MIN_LESION_ML) -> tuple[np.ndarray, np.ndarray]:
-    """26-connected pieces of a mask of at least ``min_ml``.
+    """26-connected components of a mask of at least ``min_ml``.
 
-    Returns (labels: int32 of the mask's shape, 0 none, 1..n the pieces; sizes: n voxel counts). Pieces touch also over
-    edges and corners. A mask with nothing in it gives n = 0.
+    Returns (labels: int32 of the mask's shape, 0 none, 1..n the components; sizes: n voxel counts). They touch also
+    over edges and corners. A mask with nothing in it gives n = 0.
     """
     from scipy import ndimage
 
@@ -94,7 +94,7 @@ def components(mask: np.ndarray, voxel_ml: float, min_ml: float = MIN_LESION_ML)
     inner, count = ndimage.label(mask[box], np.ones((3, 3, 3)), output=np.int32)
     # plane by plane and in place: bincount and indexing make arrays of up to eight bytes a voxel
     sizes = sum(np.bincount(plane.ravel(), minlength=count + 1) for plane in inner)[1:]
-    large = sizes * voxel_ml >= min_ml * (1 - 1e-9)  # a piece of exactly min_ml counts, whatever the rounding
+    large = sizes * voxel_ml >= min_ml * (1 - 1e-9)  # a component of exactly min_ml counts, whatever the rounding
     number = np.zeros(count + 1, np.int32)
     number[1:][large] = np.arange(1, large.sum() + 1)
     for plane in inner:

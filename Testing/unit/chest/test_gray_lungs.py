@@ -52,7 +52,7 @@ def test_there_is_no_box_in_a_picture_of_one_gray_value(gray):
     assert lung_box(np.full((100, 120), gray)) is None
 
 
-def test_the_largest_piece_is_kept_alone():
+def test_the_largest_component_is_kept_alone():
     mask = np.zeros((20, 20), bool)
     mask[2:5, 2:5] = True
     mask[10:18, 10:18] = True

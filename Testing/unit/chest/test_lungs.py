@@ -146,7 +146,7 @@ def test_small_islands_are_dropped_unless_they_lie_near_a_lung():
     assert np.array_equal(cleaned, lungs | near)
 
 
-def test_a_mask_of_nothing_but_small_pieces_is_kept():
+def test_a_mask_of_nothing_but_small_components_is_kept():
     mask = np.zeros((10, 20, 20), bool)
     mask[2, 2:4, 2:4] = mask[7, 15:17, 15:17] = True
     assert np.array_equal(drop_islands(mask, SPACING), mask)

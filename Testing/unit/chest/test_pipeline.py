@@ -275,7 +275,7 @@ class StreamingThresholds(ThresholdNetwork):
         self.batches.append(len(gray))
         return features
 
-    def _finish(self, waiting, state, piece):
+    def _finish(self, waiting, state, count):
         return FakeHeads(torch.cat([features[1] for features in waiting[:CHUNK]])), state
 
 

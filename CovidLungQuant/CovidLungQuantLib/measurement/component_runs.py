@@ -1,9 +1,9 @@
-"""Connected pieces of lesion, kept up to date slice by slice.
+"""Counts of lesion components, kept up to date slice by slice.
 
 A slice is stored as its runs: stretches of one class along i. Runs that touch, also over corners and in the slice
-above, are linked; the pieces are the connected parts of that graph. Only changed slices are taken apart again, and a
-graph of some ten thousand runs is sorted out in milliseconds, where labeling the voxels takes much of a second.
-Gives what measure.components gives.
+above, are linked; the components are the connected parts of that graph. Only changed slices are taken apart again, and
+a graph of some ten thousand runs is sorted out in milliseconds, where labeling the voxels takes much of a second.
+Counts what measures.components counts.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Runs:
         return cls(start, stop, label[inside], before[stop] - before[start])
 
 
-class Pieces:
+class LesionRuns:
     """The runs of all slices (K, J, I) and their links."""
 
     def __init__(self, shape: tuple[int, int, int]):
@@ -67,7 +67,7 @@ class Pieces:
             self._above[k] = self._links_between(self._runs[k], self._runs[k + 1])
 
     def count(self, voxel_ml: float) -> dict[str, tuple[int, int]]:
-        """Per group of GROUPS and for "any": how many pieces of at least MIN_LESION_ML are (right, left)."""
+        """Per group of GROUPS and for "any": how many components of at least MIN_LESION_ML are (right, left)."""
         first = np.cumsum([0] + [len(runs.start) for runs in self._runs])
         label = np.concatenate([runs.label for runs in self._runs])
         size = np.concatenate([runs.stop - runs.start for runs in self._runs])
