@@ -36,6 +36,7 @@ LEFT: Code = ("SCT", "7771000", "Left")
 RIGHT_LUNG = SegmentClass("right_lung", 1, "Right lung", (128, 174, 128), ANATOMICAL_STRUCTURE, LUNG, RIGHT)
 LEFT_LUNG = SegmentClass("left_lung", 2, "Left lung", (111, 184, 210), ANATOMICAL_STRUCTURE, LUNG, LEFT)
 LUNGS = (RIGHT_LUNG, LEFT_LUNG)
+SIDES = ("right", "left")  # of LUNGS
 
 # values in the lesion label map; 0 is none
 GGO = SegmentClass(

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from CovidLungQuantLib.labels import LEFT_LUNG, LESIONS
-from CovidLungQuantLib.segmentation.lungs import heights, third_index, third_limits
+from CovidLungQuantLib.labels import LESIONS, SIDES
+from CovidLungQuantLib.segmentation.lungs import THIRDS, heights, third_index, third_limits
 from LesionKitLib.imaging.lesion_components import LesionComponent, lesion_components
 from LesionKitLib.imaging.volume import Volume, reorient_to_lps
 
@@ -16,7 +16,6 @@ from .coverage import coverage_of
 
 OUTER_PART = 1 / 3  # of a lung's depth below the chest wall is "peripheral"
 KINDS = {lesion.value: lesion.key for lesion in LESIONS}
-THIRD_NAMES = ("lower", "middle", "upper")
 
 
 @dataclass(frozen=True)
@@ -58,12 +57,12 @@ def list_findings(volume: Volume, lungs: np.ndarray, lesions: np.ndarray) -> lis
         pixels = np.argwhere(lesion.mask[k - lesion.corner[0]]) + lesion.corner[1:]
         side = _side(lung_labels[k], pixels)
         height = by_slice[k] + (0.0 if in_slice is None else in_slice[j, i])
-        third = THIRD_NAMES[int(third_index(height, limits[side]))] if side in limits else ""
+        third = THIRDS[int(third_index(height, limits[side]))] if side in limits else ""
         found.append(
             Finding(
                 KINDS[lesion.label],
                 lesion.ml,
-                "left" if side == LEFT_LUNG.value else "right",
+                SIDES[side - 1] if side else "right",
                 third,
                 _zone(lung_labels[k], side, pixels, spacing),
                 max(_extent(np.argwhere(layer), spacing) for layer in lesion.mask),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from CovidLungQuantLib.labels import CONSOLIDATION, GGO
+from CovidLungQuantLib.labels import CONSOLIDATION, GGO, SIDES
+from CovidLungQuantLib.segmentation.lungs import THIRDS
 from LesionKitLib.imaging.measures import percent_or_none
 
 INVOLVED = (GGO.value, CONSOLIDATION.value)  # effusion is not in the lung tissue
 GRADES = (1.0, 25.0, 50.0, 75.0)  # % of a zone from which it scores 1, 2, 3, 4
 MAXIMUM = 24
-SIDES, THIRDS = ("right", "left"), ("lower", "middle", "upper")  # the axes of the sums
 MISSING_SHARE = 0.03  # of both lungs' volume, below which one of them is not there
 
 

@@ -6,10 +6,11 @@ import numpy as np
 
 from LesionKitLib.imaging.volume import Volume
 
-from .lung_air import AIR_HU, TISSUE_HU, find_lung_air, in_plane_mean, is_gas, padding_mask
+from .lung_air import AIR_HU, TISSUE_HU, find_lung_air, padding_mask
 from .lungs import label_lungs
 
 MUSCLE_HU = 40
+AIRWAY_MM2 = 500.0  # area of a slice through the trachea, at most
 CUT_BODY_SHARE = 0.3  # of an image's side that is tissue, from which the body goes on beyond it
 
 
@@ -22,7 +23,7 @@ def with_tissue_for_padding(lps: Volume) -> Volume:
 def with_missed_air(lps: Volume, lungs: np.ndarray) -> np.ndarray:
     """Lungs (1 right, 2 left; [k, j, i] in LPS order) with the air-filled lung by HU that a network left out.
 
-    Gas without tissue in it (the trachea) is not added. Right and left are told apart anew.
+    The trachea is not added. Right and left are told apart anew.
     """
     from scipy import ndimage
 
@@ -34,12 +35,19 @@ def with_missed_air(lps: Volume, lungs: np.ndarray) -> np.ndarray:
     ]
     missed = near[index[0]][:, index[1]][:, :, index[2]] & (lungs == 0) & (lps.array < AIR_HU)
     missed = ndimage.binary_opening(missed, np.ones((1, 3, 3)))  # the rim of a lung is tissue in part
-    numbers, _ = ndimage.label(missed)
-    for number, box in enumerate(ndimage.find_objects(numbers), 1):
-        part = numbers[box] == number
-        if is_gas(in_plane_mean(lps.array[box]), part):
-            missed[box] &= ~part
+    for k in np.flatnonzero(missed.any((1, 2))):
+        missed[k] &= ~_is_airway(missed[k], lungs[k] > 0, float(lps.spacing[0] * lps.spacing[1]))
     return label_lungs((lungs > 0) | missed, lps.spacing, midline_of_cut_body(lps)) if missed.any() else lungs
+
+
+def _is_airway(missed: np.ndarray, lung: np.ndarray, pixel_mm2: float) -> np.ndarray:
+    """Of a slice's missed air, what is no larger than the trachea and lies apart from the lung."""
+    from scipy import ndimage
+
+    numbers, count = ndimage.label(missed)
+    small = np.bincount(numbers.ravel(), minlength=count + 1) * pixel_mm2 <= AIRWAY_MM2
+    small[np.unique(numbers[ndimage.binary_dilation(lung, np.ones((3, 3)))])] = False
+    return small[numbers] & missed
 
 
 def body_is_cut(lps: Volume) -> tuple[bool, bool]:

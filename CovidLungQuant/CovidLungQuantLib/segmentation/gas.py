@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .lung_air import ROOM_HU, TISSUE_HU
+from .lung_air import COARSE_MM, ROOM_HU, TISSUE_HU, in_plane_mean
 
-COARSE_MM = 4.0
 LEAST_ML = 5.0
 BESIDE_TISSUE = 0.7  # share of the surroundings of gas that is soft tissue, above which it lies in an organ
 RING = 2  # coarse voxels: beyond the wall, in which gas and tissue share voxels
@@ -22,8 +21,7 @@ def drop_gas(hu: np.ndarray, lungs: np.ndarray, lesions: np.ndarray, spacing) ->
     steps = [max(1, round(COARSE_MM / s)) for s in reversed(spacing)]
     thin = tuple(slice(None, None, step) for step in steps)
     coarse, lung = hu[thin], lungs[thin] > 0
-    smooth = ndimage.uniform_filter(coarse.astype(np.float32), (1, 3, 3), mode="nearest")
-    labels, count = ndimage.label(lung & (smooth < ROOM_HU))
+    labels, count = ndimage.label(lung & (in_plane_mean(coarse) < ROOM_HU))
     sizes = np.bincount(labels.ravel(), minlength=count + 1) * float(np.prod(spacing) * np.prod(steps)) / 1000
     in_organ = np.zeros(lung.shape, bool)
     for number, box in enumerate(ndimage.find_objects(labels), 1):

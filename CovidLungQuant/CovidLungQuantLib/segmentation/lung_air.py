@@ -20,7 +20,7 @@ PADDING_HU = -1000.0  # padding is at most as dense as air
 SAME_PADDING = 0.95  # of the pixels that are padding in any slice, those that are in all
 ROOM_HU = -950.0  # mean of a neighborhood below which it holds no tissue
 GAS_HU = -880.0  # median of a component of gas: at most this ...
-GAS_SPREAD_HU = 60.0  # ... with 95 % of its inside at most this much denser, for gas holds no vessels
+GAS_SPREAD_HU = 70.0  # ... with 98 % of its inside at most this much denser, for gas holds no vessels
 LARGE_MM3 = 5e4  # smaller components of air are bowel gas or airways, unless the lungs are small themselves
 LARGE_SHARE = 0.25
 BESIDE_ROOM = 0.03  # a cut lung has less of its surface beside the room; foam, clothes and blankets have more
@@ -100,9 +100,9 @@ def is_gas(smooth: np.ndarray, mask: np.ndarray) -> bool:
     """
     from scipy import ndimage
 
-    inside = ndimage.binary_erosion(mask, ndimage.generate_binary_structure(3, 1))
+    inside = ndimage.binary_erosion(mask, np.ones((3, 3, 3)))
     values = smooth[inside if inside.any() else mask]
-    median, top = np.percentile(values, (50, 95))
+    median, top = np.percentile(values, (50, 98))
     return bool(median < GAS_HU and top < median + GAS_SPREAD_HU)
 
 

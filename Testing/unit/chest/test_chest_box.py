@@ -141,6 +141,15 @@ def test_gas_in_the_bowel_is_not_lung(hu, noise):
         find_chest(trunk(hu, noise))
 
 
+def test_severe_emphysema_is_lung_all_the_same(patient):
+    """Parenchyma of -960 HU throughout; the vessels are left."""
+    hu = patient.volume.array.astype(float)
+    thin = (patient.lungs > 0) & (hu < -750)
+    hu[thin] = -960 + 0.15 * (hu[thin] + 850)
+    emphysema = replace(patient.volume, array=np.rint(hu).astype(np.int16))
+    assert share_inside(emphysema, patient.lungs > 0) == 1
+
+
 def test_gas_in_the_bowel_below_lungs_does_not_stretch_the_box(patient):
     volume = patient.volume
     belly = np.full((60, *volume.array.shape[1:]), -1000, np.int16)
