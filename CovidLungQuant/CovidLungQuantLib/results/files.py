@@ -34,7 +34,7 @@ LESION_HEADER = ("lesion", "class", "ml", "side", "third", "zone", "extent_mm", 
 
 __all__ = [
     "HEATMAP", "KINDS", "LESION_TABLE", "MEASUREMENTS", "OVERLAY", "REPORT", "REPORT_PDF", "SEGMENTATION", "TABLE",
-    "algorithm_tags", "export_files", "write_outputs",
+    "algorithm_tags", "export_files", "output_writers", "write_outputs",
 ]  # fmt: skip
 
 
@@ -43,6 +43,11 @@ def write_outputs(result: CovidResult, folder: str | os.PathLike, pdf: bool = Fa
 
     Returns their names. Raises UnusableInput when that is not possible; then nothing is left.
     """
+    return write_files(folder, output_writers(result, pdf, paper))
+
+
+def output_writers(result: CovidResult, pdf: bool = False, paper: str = "a4") -> dict[str, Writer]:
+    """What write_outputs writes: name -> what writes it to a path."""
     tags = algorithm_tags(result.network, result.version)
     writers = {
         SEGMENTATION: _segmentation_writer(result, {item.key: tags for item in (*LUNGS, *LESIONS)}),
@@ -52,7 +57,7 @@ def write_outputs(result: CovidResult, folder: str | os.PathLike, pdf: bool = Fa
     }
     if result.heatmap is not None:
         writers[HEATMAP] = _label_map_writer(result, result.heatmap)
-    return write_files(folder, writers)
+    return writers
 
 
 def export_files(

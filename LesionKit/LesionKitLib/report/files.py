@@ -19,13 +19,14 @@ Writer = Callable[[Path], None]
 
 
 def write_files(folder: str | os.PathLike, writers: Mapping[str, Writer]) -> list[str]:
-    """Write files (name -> what writes it to a path) into a folder; returns their names.
+    """Write files (name -> what writes it to a path) into a folder; returns their names ("folder/name" below it).
 
     Files of the same names are replaced, others stay. Raises UnusableInput when that is not possible; then nothing of
     the new files is left.
     """
     with atomic_folder(folder) as part:
         for name, write in writers.items():
+            (part / name).parent.mkdir(parents=True, exist_ok=True)
             write(part / name)
     return list(writers)
 

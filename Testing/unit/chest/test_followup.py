@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -10,11 +12,14 @@ from chest_fixtures import turned
 from followup_fixtures import breath, examination, moved
 
 from CovidLungQuantLib.followup.comparison import compare_examinations, in_order_of_date
+from CovidLungQuantLib.followup.files import write_followup
 from CovidLungQuantLib.followup.lesion_matching import match_lesions
 from CovidLungQuantLib.followup.registration import register_lungs
+from CovidLungQuantLib.followup.report import burden_over_time, followup_report
 from CovidLungQuantLib.measurement.measurements import measure
 from CovidLungQuantLib.results.result import CovidResult
 from LesionKitLib.imaging.source import ImageSource
+from LesionKitLib.report.html import report_html
 from LesionKitLib.run.errors import UnusableInput
 
 THEN = (
@@ -177,3 +182,52 @@ def test_lungs_that_cannot_be_laid_over_each_other_bring_a_note():
     lungs[:, : lungs.shape[1] // 2] = 0
     odd = replace(other, lungs=lungs, measurements=measure(other.volume, lungs, other.lesions))
     assert any("differ in shape" in note for note in compare_examinations([one, odd]).notes)
+
+
+# --- what is written
+
+
+@pytest.fixture(scope="module")
+def followup():
+    return compare_examinations([result(THEN, None, "2020-03-01", "a"), result(NOW, breath(), "2020-03-20", "b")])
+
+
+def test_a_followup_is_written_with_each_examinations_own_files(followup, tmp_path):
+    names = write_followup(followup, tmp_path / "out")
+    assert set(names) == {"followup.json", "examinations.csv", "changes.csv", "report.html"}
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == sorted([*names, "examination-1", "examination-2"])
+    for n, one in enumerate(followup.examinations, 1):
+        own = json.loads((tmp_path / "out" / f"examination-{n}" / "measurements.json").read_text("utf-8"))
+        assert own["id"] == one.provenance().id and own["source"]["date"] == one.volume.source.date
+    document = json.loads((tmp_path / "out" / "followup.json").read_text("utf-8"))
+    assert document == json.loads(json.dumps(followup.document()))
+
+
+def test_the_tables_of_a_followup_join_on_the_images_ids(followup, tmp_path):
+    write_followup(followup, tmp_path / "out")
+    with (tmp_path / "out" / "examinations.csv").open(encoding="utf-8") as file:
+        examinations = list(csv.DictReader(file))
+    with (tmp_path / "out" / "changes.csv").open(encoding="utf-8") as file:
+        changes = list(csv.DictReader(file))
+    assert [row["days"] for row in examinations] == ["", "19"]
+    ids = [row["id"] for row in examinations]
+    assert {(row["earlier_id"], row["later_id"]) for row in changes} == {tuple(ids)}
+    assert sorted(row["status"] for row in changes) == ["gone", "grown", "new", "shrunk", "stable"]
+
+
+def test_the_report_shows_every_date_each_change_and_the_same_place_then_and_now(followup):
+    page = report_html(followup_report(followup))
+    for text in ("2020-03-01", "2020-03-20", "grown", "gone", "Burden at each date", "A column shows the same place"):
+        assert text in page
+    assert page.count("<img") == 6
+    drawing = burden_over_time(followup)
+    assert "2020-03-01" in drawing.description and "2020-03-20" in drawing.description
+
+
+def test_the_same_followup_is_written_in_the_same_bytes(followup, tmp_path):
+    for name in ("one", "other"):
+        write_followup(followup, tmp_path / name)
+    files = sorted(p.relative_to(tmp_path / "one") for p in (tmp_path / "one").rglob("*") if p.is_file())
+    assert len(files) > 10
+    for file in files:
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "other" / file).read_bytes(), file
