@@ -15,12 +15,15 @@ def in_smallest_type(count: int, plane: Callable[[int], np.ndarray]) -> np.ndarr
     uint8 stays; else int16 where it holds every value exactly, else int32 (whole numbers) or float32. Planes are asked
     for one at a time, twice. Raises UnusableInput for values that are no gray values.
     """
+    if count < 1 or plane(0).size < 1:
+        raise UnusableInput("By its header the image has no voxels.")
     first = plane(0)
     if first.dtype.kind not in "iuf":
         raise UnusableInput("The image holds complex or other composed numbers, but gray values are needed.")
     array = np.empty((count, *first.shape), first.dtype if first.dtype == np.uint8 else _smallest(count, plane))
-    for number in range(count):
-        array[number] = plane(number)
+    with np.errstate(over="ignore"):  # beyond float32 a value becomes infinity, which the input checks name
+        for number in range(count):
+            array[number] = plane(number)
     return array
 
 

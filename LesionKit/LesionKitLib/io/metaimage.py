@@ -178,6 +178,8 @@ def _place(header: _MetaHeader) -> tuple[np.ndarray, tuple[str, ...]]:
     if given is not None:
         directions = _directions(given, dimensions)
     origin = np.array((header.numbers(*_ORIGIN) or [0.0] * 3)[:3])
+    if len(origin) < 3:
+        raise UnusableInput("The Offset of the MetaImage file does not fit its three axes.")
     unit = _UNITS.get(header.fields.get("distanceunits", "").lower(), "mm")
     matrix, notes = checked(affine(spacing, LPS_IN_RAS @ directions, LPS_IN_RAS @ origin), unit)
     stated = given is not None or header.fields.get("anatomicalorientation", "").upper() == _ITK_IDENTITY

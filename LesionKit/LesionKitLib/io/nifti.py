@@ -32,6 +32,8 @@ def read_nifti(path: Path) -> tuple[Volume, list[Path]]:
     """
     head, voxels = _files(path)
     header = read_header(head)
+    if voxels is None and not ending_of(path).startswith(".hdr") and not hasattr(header, "get_sform"):
+        raise UnusableInput(INVALID)  # nothing says that it is one file of a pair
     if voxels is None:
         raise UnusableInput(f"The voxel file {stem_of(head)}.img that belongs to the header is missing beside it.")
     shape = _three_dimensional(header)
@@ -110,7 +112,7 @@ def _stored(header, path: Path, shape: tuple[int, ...]) -> np.ndarray:
     """The stored values in the header's axis order (i, j, k): of a plain file a map of the disk."""
     try:
         return np.ndarray(shape, _dtype(header), content_of(path), _offset(header), order="F")
-    except (Truncated, TypeError) as error:  # TypeError: the content is shorter than the header says
+    except (Truncated, TypeError, ValueError) as error:  # the content is shorter than the header says
         raise UnusableInput(INCOMPLETE) from error
 
 

@@ -59,7 +59,7 @@ def read_nrrd_file(path: Path) -> NrrdFile:
     parts = [memoryview(mapped(file)) for file in files] or [memoryview(content)[start:]]
     encoding = _ENCODINGS.get(str(header.get("encoding", "")).lower())
     if encoding is None:
-        raise UnusableInput(f"The NRRD file's encoding '{header.get('encoding')}' is not known.")
+        raise UnusableInput(f"The NRRD file's encoding {ascii(header.get('encoding'))} is not known.")
     try:
         array = _decoded(parts, encoding, dtype, sizes, header)
     except (Truncated, ValueError, TypeError) as error:  # too few bytes, no number where one should be
@@ -124,7 +124,7 @@ def _type(header: dict) -> np.dtype:
     kind = str(header["type"]).strip().lower()
     code = next((code for code, names in _TYPES.items() if kind in names), None)
     if code is None:
-        raise UnusableInput(f"The NRRD file's voxels are of the type '{kind}', which is not read.")
+        raise UnusableInput(f"The NRRD file's voxels are of the type {ascii(kind)}, which is not read.")
     order = {"little": "<", "big": ">"}.get(str(header.get("endian", "")).lower())
     if order is None and np.dtype(code).itemsize > 1 and _ENCODINGS.get(str(header["encoding"]).lower()) != "text":
         raise UnusableInput("The NRRD file does not say the order of its bytes (endian); export it again.")

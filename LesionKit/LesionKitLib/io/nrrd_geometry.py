@@ -75,6 +75,7 @@ def place(header: dict, axes: NrrdAxes) -> tuple[np.ndarray, tuple[str, ...]]:
 
     Raises UnusableInput where it states no spacing, or none that can be.
     """
+    _refuse_misfit(header)
     unit, notes = _unit(header, axes)
     directions = header.get("space directions")
     if directions is None:
@@ -95,6 +96,19 @@ def place(header: dict, axes: NrrdAxes) -> tuple[np.ndarray, tuple[str, ...]]:
     turn[:3, :3] = LPS_IN_RAS if to_ras is None else to_ras
     matrix, unit_notes = checked(turn @ matrix, unit)
     return matrix, (*notes, *unit_notes, *(() if to_ras is not None else (ORIENTATION_NOTE,)))
+
+
+def _refuse_misfit(header: dict) -> None:
+    """Raises UnusableInput that names a field with other than as many entries as it needs."""
+    count = int(header["dimension"])
+    fits = {
+        "spacings": lambda value: len(value) == count,
+        "space directions": lambda value: len(value) == count and all(len(row) >= 3 for row in value),
+        "space origin": lambda value: len(value) >= 3,
+    }
+    for field, fit in fits.items():
+        if header.get(field) is not None and not fit(header[field]):
+            raise UnusableInput(f"The field '{field}' of the NRRD file does not fit its {count} axes.")
 
 
 def _unit(header: dict, axes: NrrdAxes) -> tuple[str, tuple[str, ...]]:

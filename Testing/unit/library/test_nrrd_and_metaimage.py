@@ -80,6 +80,30 @@ def test_directions_that_are_none_are_refused(tmp_path):
         assert "TransformMatrix of the MetaImage file is no rotation" in text
 
 
+def test_fields_that_do_not_fit_the_axes_are_named(tmp_path):
+    assert "'spacings'" in refusal(nrrd(tmp_path / "a.nrrd", spacings="2 3"))
+    for field, value in (("space_directions", "(2,0,0) (0,3,0)"), ("space_origin", "(1,2)")):
+        assert field.replace("_", " ") in refusal(nrrd(tmp_path / "a.nrrd", **{**DIRECTIONS, field: value}))
+    assert "Offset" in refusal(metaimage(tmp_path / "a.mha", ElementSpacing="2 3 4", Offset="1 2"))
+
+
+def test_no_header_of_chance_characters_does_more_than_be_refused(tmp_path):
+    rng = np.random.default_rng(2)
+    characters = b"0123456789 -.()%:=\nnaeNzLI\x00\xff"
+    place = {"ElementSpacing": "2 3 4", "TransformMatrix": "1 0 0 0 1 0 0 0 1", "Offset": "0 0 0"}
+    for path in (nrrd(tmp_path / "a.nrrd", **DIRECTIONS), metaimage(tmp_path / "a.mha", **place)):
+        good = path.read_bytes()
+        for _ in range(200):
+            content = bytearray(good)
+            for where in rng.integers(8, len(good) - STRUCTURED.nbytes, 2):
+                content[where : where + rng.integers(0, 9)] = bytes([characters[rng.integers(len(characters))]])
+            path.write_bytes(content)
+            try:
+                assert read_volume(path).array.ndim == 3
+            except UnusableInput as error:
+                assert str(error).endswith(".") and "\n" not in str(error)
+
+
 def test_axes_nearly_square_are_straightened_and_sheared_ones_refused(tmp_path):
     for cosine in (1e-4, 9e-4):
         directions = f"(2,0,0) ({3 * cosine},3,0) (0,0,4)"
