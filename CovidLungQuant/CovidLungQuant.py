@@ -134,27 +134,28 @@ class CovidLungQuantWidget(ScriptedLoadableModuleWidget):
 
     def setup(self):
         super().setup()
+        from CovidLungQuantPanel.agreement import AgreementSection
         from CovidLungQuantPanel.edit import EditSection
-        from CovidLungQuantPanel.export import ExportSection
-        from CovidLungQuantPanel.findings import FindingsSection
         from CovidLungQuantPanel.results import ResultsSection
         from CovidLungQuantPanel.run import RunSection
 
+        from LesionKitPanel.export import ExportSection
         from LesionKitPanel.parameters import SceneParameters, load_ui
 
         self.ui = load_ui(self, "CovidLungQuant.ui")
         self.logic = CovidLungQuantLogic()
-        self.runSection = RunSection(self.ui, self.logic, self._onResult, self._checkCanApply)
-        self.edit = EditSection(self.ui, self.logic, self.parent)
-        self.results = ResultsSection(self.ui, self.logic, self.edit.showCounts)
-        self.findings = FindingsSection(self.ui, self.logic)
-        self.export = ExportSection(self.ui, self.logic)
-        self.sections = (self.runSection, self.results, self.findings, self.edit, self.export)
-        self.ui.applyButton.connect("clicked(bool)", self.onApplyButton)
+        self.runSection = RunSection(self.ui, self.logic, self._onResult, self._check)
+        self.editSection = EditSection(self.ui, self.logic, self.parent)
+        self.resultsSection = ResultsSection(self.ui, self.logic, self.editSection.showState)
+        self.agreementSection = AgreementSection(self.ui, self.logic)
+        self.exportSection = ExportSection(self.ui, self.logic)
+        self.sections = (
+            self.runSection, self.resultsSection, self.agreementSection, self.editSection, self.exportSection,
+        )  # fmt: skip
         choices = {"network": NETWORKS, "device": DEVICES}
         self.scene = SceneParameters(
             self, CovidLungQuantParameterNode, choices, self.runSection.nameChoices, self._onParametersChanged,
-            self.runSection.stop,
+            self._onClose,
         )  # fmt: skip
         self.scene.take_up()
 
@@ -168,36 +169,29 @@ class CovidLungQuantWidget(ScriptedLoadableModuleWidget):
     def enter(self):
         """The user opens the module."""
         self.scene.take_up()
-        self.edit.enter()
+        self.editSection.enter()
 
     def exit(self):
         """The user opens another module. A run goes on, and so do the numbers; only the editor lets go of the views."""
-        self.edit.leave()
+        self.editSection.leave()
+
+    def _onClose(self):
+        for section in (self.runSection, self.editSection, self.exportSection):
+            section.stop()
 
     def _onParametersChanged(self):
         parameters = self._parameterNode
         segmentation = parameters.outputSegmentation if parameters else None
-        for section in (self.results, self.findings, self.edit, self.export):
+        for section in (self.resultsSection, self.agreementSection, self.editSection, self.exportSection):
             section.show(segmentation)
-        self.edit.setMask(parameters.maskToLungs if parameters else False)
-        self._checkCanApply()
+        self.editSection.setMask(parameters.maskToLungs if parameters else False)
+        self._check()
 
-    def _checkCanApply(self):
-        parameters = self._parameterNode
-        self.runSection.checkCanApply(parameters.inputVolume if parameters else None)
-
-    def onApplyButton(self, _checked=False):
-        """Apply, or Cancel while a run is going on."""
-        if self._parameterNode is None:
-            return
-        parameters = self._parameterNode
-        self.runSection.applyOrCancel(
-            parameters.inputVolume, parameters.outputSegmentation, parameters.network, parameters.device
-        )
+    def _check(self):
+        self.runSection.check(self._parameterNode)
 
     def _onResult(self, segmentation):
         self._parameterNode.outputSegmentation = segmentation  # which shows it in every section
-        self.findings.show(segmentation)  # also where an earlier result was renewed
         self.ui.resultsCollapsibleButton.collapsed = False
 
 
@@ -335,19 +329,43 @@ class CovidLungQuantLogic(ResultLogic, ScriptedLoadableModuleLogic):
 
         return json.loads(segmentation.GetAttribute(self.FINDINGS_ATTRIBUTE) or "[]")
 
-    def findFindings(self, segmentation: vtkMRMLSegmentationNode) -> list[dict]:
+    def updateLesions(self, segmentation: vtkMRMLSegmentationNode) -> None:
         """Look for the lesions that the segments hold now, edited or not, and remember them."""
         import json
 
         from CovidLungQuantLib.measurement.findings import list_findings
 
-        inputVolume = self.needVolumeOf(segmentation)
-        findings = [finding.row() for finding in list_findings(*self.labelsFor(segmentation, inputVolume))]
-        segmentation.SetAttribute(self.FINDINGS_ATTRIBUTE, json.dumps(findings))
-        return findings
+        findings = list_findings(*self.labelsFor(segmentation, self.needVolumeOf(segmentation)))
+        rows = json.dumps([finding.row() for finding in findings])
+        segmentation.SetAttribute(self.FINDINGS_ATTRIBUTE, rows)
+
+    @property
+    def LESION_HEADER(self) -> tuple[str, ...]:
+        """Of the table of lesions."""
+        from CovidLungQuantLib.measurement.findings import HEADER
+
+        return HEADER
+
+    def lesionRows(self, segmentation: vtkMRMLSegmentationNode) -> list[tuple]:
+        """(cells, RAS mm) of each lesion as last looked for."""
+        from CovidLungQuantLib.measurement.findings import finding_rows_of_dicts
+
+        findings = self.findingsFor(segmentation)
+        places = [finding["ras"] for finding in findings]
+        return list(zip(finding_rows_of_dicts(findings), places, strict=True))
+
+    def lesionPlaces(self, segmentation: vtkMRMLSegmentationNode) -> list[tuple]:
+        """(text, RAS mm) of each lesion that the segments hold now, the largest first."""
+        from CovidLungQuantLib.labels import LESIONS
+        from LesionKitLib.imaging.lesion_components import lesion_components
+
+        volume, _lungs, lesions = self.labelsFor(segmentation, self.needVolumeOf(segmentation))
+        names = {label.value: label.name for label in LESIONS}
+        found = lesion_components(volume, lesions)
+        return [(_("{name}, {ml:.1f} ml").format(name=names[one.label], ml=one.ml), one.ras) for one in found]
 
     def compareWithTruth(self, segmentation: vtkMRMLSegmentationNode, truth: vtkMRMLSegmentationNode) -> dict:
-        """Make, or renew, the segmentation of what was found, missed and marked in vain; returns its volumes and Dice.
+        """Make, or renew, the segmentation of found, missed and false positive lesion; returns its volumes and Dice.
 
         truth: a segmentation with lesion segments, such as an expert's or a phantom's, on the same CT.
         """
@@ -480,22 +498,22 @@ class CovidLungQuantTest(ScriptedLoadableModuleTest):
         phantom, node = self.makePhantom()
         widget = slicer.modules.covidlungquant.widgetRepresentation().self()
         widget.scene.take_up()
-        widget.logic = widget.runSection.logic = CovidLungQuantLogic(analyze=self.pipelineFor(phantom))
+        widget.logic._analyze = self.pipelineFor(phantom)
         widget._parameterNode.inputVolume = node
 
         self.delayDisplay("Applying")
         widget.ui.applyButton.click()
         self.assertEqual(widget.ui.applyButton.text, _("Cancel"))
-        self.waitWhile(lambda: widget.runSection.runner.running)
+        self.waitWhile(lambda: widget.runSection.apply.runner.running)
         segmentation = widget._parameterNode.outputSegmentation
         self.assertIsNotNone(segmentation)
         self.assertEqual(widget.ui.comparisonTableView.mrmlTableNode(), widget.logic.comparisonFor(segmentation))
 
         self.delayDisplay("Emptying a segment")
-        before = widget.ui.burdenLabel.text
+        before = widget.ui.headlineLabel.text
         segmentation.GetSegmentation().GetSegment("ggo")
         slicer.util.updateSegmentBinaryLabelmapFromArray(phantom.lesions * 0, segmentation, "ggo", node)
-        self.waitWhile(lambda: widget.ui.burdenLabel.text == before)
+        self.waitWhile(lambda: widget.ui.headlineLabel.text == before)
         self.delayDisplay("Done")
 
     def makePhantom(self):

@@ -32,6 +32,7 @@ TRANSLATORS = ["pix2pix", "spade", "cyclegan"]
 SIDES = ["any", "left", "right"]
 LESIONS = ["gan", "drawn", "none"]
 MAX_ML = 300.0
+READ_TAB, SYNTHESIZE_TAB = 0, 1
 
 
 class StrokeSynth(ScriptedLoadableModule):
@@ -78,7 +79,7 @@ class StrokeSynthParameterNode:
 
 
 class StrokeSynthWidget(ScriptedLoadableModuleWidget):
-    """The panel: the scene's parameters, and the sections Segment, Results, Synthesize, Database and Experiment."""
+    """The panel: the scene's parameters, the sections that read an image, and in a second tab those that make one."""
 
     def __init__(self, parent=None):
         super().__init__(parent)
@@ -93,29 +94,33 @@ class StrokeSynthWidget(ScriptedLoadableModuleWidget):
     def setup(self):
         super().setup()
         from StrokeSynthPanel.database import DatabaseSection
-        from StrokeSynthPanel.editing import EditSection
+        from StrokeSynthPanel.edit import EditSection
         from StrokeSynthPanel.experiment import ExperimentSection
         from StrokeSynthPanel.results import ResultsSection
-        from StrokeSynthPanel.segment import SegmentSection
+        from StrokeSynthPanel.run import RunSection
         from StrokeSynthPanel.synthesize import SynthesizeSection
 
+        from LesionKitPanel.export import ExportSection
         from LesionKitPanel.parameters import SceneParameters, load_ui
 
         self.ui = load_ui(self, "StrokeSynth.ui")
         self.logic = StrokeSynthLogic()
-        self.segment = SegmentSection(self.ui, self.logic, self._onSegmented, self._checkAll)
-        self.editSection = EditSection(self.ui, self.logic)
-        self.results = ResultsSection(self.ui, self.logic, self.editSection.showState, self._onLabels)
-        self.synthesize = SynthesizeSection(self.ui, self.logic, self._onSynthesized, self._checkAll, self._onDraw)
-        self.database = DatabaseSection(self.ui, self.logic, self._checkAll)
-        self.experiment = ExperimentSection(self.ui, self.logic)
+        self.runSection = RunSection(self.ui, self.logic, self._onResult, self._check)
+        self.editSection = EditSection(self.ui, self.logic, self.parent)
+        self.resultsSection = ResultsSection(self.ui, self.logic, self.editSection.showState, self._onLabels)
+        self.exportSection = ExportSection(self.ui, self.logic)
+        self.synthesizeSection = SynthesizeSection(self.ui, self.logic, self._onSynthesized, self._check, self._onDraw)
+        self.databaseSection = DatabaseSection(self.ui, self.logic, self._check)
+        self.experimentSection = ExperimentSection(self.ui, self.logic)
         self.sections = (
-            self.segment, self.results, self.editSection, self.synthesize, self.database, self.experiment,
+            self.runSection, self.resultsSection, self.editSection, self.exportSection, self.synthesizeSection,
+            self.databaseSection, self.experimentSection,
         )  # fmt: skip
         choices = {"device": DEVICES, "translator": TRANSLATORS, "side": SIDES, "lesion": LESIONS}
         self.scene = SceneParameters(
-            self, StrokeSynthParameterNode, choices, self.segment.nameChoices, self._onParametersChanged, self._onClose
-        )
+            self, StrokeSynthParameterNode, choices, self.runSection.nameChoices, self._onParametersChanged,
+            self._onClose,
+        )  # fmt: skip
         self.scene.take_up()
 
     def cleanup(self):
@@ -135,31 +140,35 @@ class StrokeSynthWidget(ScriptedLoadableModuleWidget):
         self.editSection.leave()
 
     def _onClose(self):
-        for section in (self.segment, self.synthesize, self.database):
+        for section in (
+            self.runSection, self.editSection, self.exportSection, self.synthesizeSection, self.databaseSection,
+            self.experimentSection,
+        ):  # fmt: skip
             section.stop()
-        self.editSection.close()  # a drawing is no parameter's affair
 
     def _onParametersChanged(self):
         segmentation = self._parameterNode.outputSegmentation if self._parameterNode else None
-        for section in (self.results, self.editSection):
+        for section in (self.resultsSection, self.editSection, self.exportSection):
             section.show(segmentation)
-        self._checkAll()
+        self._check()
 
-    def _checkAll(self):
-        for section in (self.segment, self.synthesize, self.database):
+    def _check(self):
+        for section in (self.runSection, self.synthesizeSection, self.databaseSection):
             section.check(self._parameterNode)
 
-    def _onSegmented(self, segmentation):
+    def _onResult(self, segmentation):
         self._parameterNode.outputSegmentation = segmentation  # which shows it in every section
         self.ui.resultsCollapsibleButton.collapsed = False
 
     def _onLabels(self, labels):
         self._parameterNode.labelsVolume = labels
         self.ui.synthesizeCollapsibleButton.collapsed = False
+        self.ui.tabs.setCurrentIndex(SYNTHESIZE_TAB)
 
     def _onDraw(self, segmentation, labels):
         self.editSection.edit(segmentation, labels)
         self.ui.editCollapsibleButton.collapsed = False
+        self.ui.tabs.setCurrentIndex(READ_TAB)  # where the editor is
 
     def _onSynthesized(self, volume):
         """The synthesized image may be segmented at once; the result of another image is no place for that."""
@@ -180,6 +189,8 @@ class StrokeSynthLogic(ResultLogic, ScriptedLoadableModuleLogic):
     ROLE_ATTRIBUTE = "LesionKit.StrokeSynth.Role"  # of nodes that are there once in a scene: TEMPLATE, COLORS, ...
     TEMPLATE, COLORS, EXPERIMENT, EXPERIMENT_CHART = "template", "colors", "experiment", "experiment chart"
     RUN_ATTRIBUTE = "LesionKit.StrokeSynth.Run"
+    PIECES_ATTRIBUTE = "LesionKit.StrokeSynth.Pieces"  # of the segmentation: as measured last, as JSON
+    LESION_HEADER = ("No.", "Volume (ml)", "Side", "x, y, z (MNI, mm)")
 
     def __init__(self, segment=None, synthesize=None):
         super().__init__()
@@ -271,6 +282,28 @@ class StrokeSynthLogic(ResultLogic, ScriptedLoadableModuleLogic):
 
         return work
 
+    def lesionRows(self, segmentation: vtkMRMLSegmentationNode) -> list[tuple]:
+        """(cells, RAS mm) of each piece as measured last, the largest first."""
+        import json
+
+        import numpy as np
+
+        to_image, rows = self._toImage(segmentation), []
+        for number, piece in enumerate(json.loads(segmentation.GetAttribute(self.PIECES_ATTRIBUTE) or "[]"), 1):
+            ras = (to_image @ np.array([*piece["center_mni"], 1.0]))[:3]
+            center = ", ".join(f"{mm:.0f}" for mm in piece["center_mni"])
+            rows.append(((number, f"{piece['ml']:.2f}", piece["side"], center), [float(mm) for mm in ras]))
+        return rows
+
+    def lesionPlaces(self, segmentation: vtkMRMLSegmentationNode) -> list[tuple]:
+        """(text, RAS mm) of each piece as measured last, the largest first."""
+        rows = self.lesionRows(segmentation)
+        return [(_("{ml} ml, {side}").format(ml=cells[1], side=cells[2]), ras) for cells, ras in rows]
+
+    def updateLesions(self, segmentation: vtkMRMLSegmentationNode) -> None:
+        """Measure the pieces that the segments hold now."""
+        self.measure(segmentation, self.needVolumeOf(segmentation))
+
     def _labelsNow(self, segmentation) -> tuple:
         """(Volume, brain, lesion, tissues or None) of what the segments hold now."""
         from LesionKitLib.mrml.segmentations import read_labels, refresh_algorithm_types
@@ -308,8 +341,12 @@ class StrokeSynthLogic(ResultLogic, ScriptedLoadableModuleLogic):
 
     def showMeasurements(self, measurements: dict, segmentation, inputVolume) -> None:
         """Refill the segmentation's table, or make it."""
+        import json
+
         from StrokeSynthLib.measurement.measurements import to_rows
 
+        pieces = measurements["pieces"]
+        segmentation.SetAttribute(self.PIECES_ATTRIBUTE, json.dumps(pieces))
         _names, rows = to_rows(measurements)
         header = ["Piece", "Volume (ml)", "Side", "x (mm)", "y (mm)", "z (mm)"]
         # a center is written as text, because the row of all pieces has none

@@ -57,7 +57,7 @@ def main() -> None:
     host.process_events(9.0)  # so that there is some time to show
     draw(host, panel, "running")
     network.go_on.set()
-    host.wait_until(lambda: ui.burdenLabel.text.startswith("Burden"), 120)
+    host.wait_until(lambda: ui.headlineLabel.text.startswith("Burden"), 120)
     ui.regionsGroupBox.collapsed = False
     draw(host, panel, "results")
     correct(host, widget, phantom, node)
@@ -85,11 +85,11 @@ def correct(host, widget, phantom, node) -> None:
         ui.nextLesionButton.click()
     ui.segmentEditorWidget.setCurrentSegmentID("consolidation")
     ui.segmentEditorWidget.setActiveEffectByName("Erase")
-    before = ui.burdenLabel.text
+    before = ui.headlineLabel.text
     host.process_events(5.0)
     mask = (phantom.lesions == 2).astype(np.uint8)
     slicer.util.updateSegmentBinaryLabelmapFromArray(mask, segmentation, "consolidation", node)
-    host.wait_until(lambda: ui.burdenLabel.text != before, 120)
+    host.wait_until(lambda: ui.headlineLabel.text != before, 120)
 
 
 def draw(host, panel, name: str) -> None:

@@ -80,9 +80,9 @@ class Pictures:
         mask = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, "lesion", volume).copy()
         shown = np.flatnonzero(mask.any((1, 2)))
         mask[: shown[len(shown) // 5]] = 0
-        before = self.ui.lesionMlLabel.text
+        before = self.ui.headlineLabel.text
         slicer.util.updateSegmentBinaryLabelmapFromArray(mask, segmentation, "lesion", volume)
-        self.host.wait_until(lambda: self.ui.lesionMlLabel.text != before, WAIT_S)
+        self.host.wait_until(lambda: self.ui.headlineLabel.text != before, WAIT_S)
         self.settle()
         self.draw("edit", "results", "edit")
 
@@ -121,7 +121,7 @@ class Pictures:
 
     def settle(self) -> None:
         """Until the numbers have caught up with the segments."""
-        live = self.widget.results._live
+        live = self.widget.resultsSection._live
         self.host.wait_until(lambda: not (live.running and live._armed), WAIT_S)
         self.host.process_events(1.0)
 

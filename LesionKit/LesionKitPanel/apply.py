@@ -8,6 +8,7 @@ from slicer.i18n import tr as _
 from LesionKitLib.run.background import BackgroundRunner
 
 from .slots import qtTimer
+from .texts import show_text
 
 CLOSE_WAIT_S = 5.0  # how long the application's exit waits for the work
 
@@ -61,8 +62,8 @@ class ApplySection:
 
     def say(self, sentence: str) -> None:
         """Show a sentence in place of the progress."""
-        self._status.text = sentence
         self._status.setVisible(bool(sentence))
+        show_text(self._status, sentence)
 
     def stop(self) -> None:
         """The scene closes: whatever is running ends unseen."""

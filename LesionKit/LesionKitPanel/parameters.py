@@ -35,18 +35,25 @@ class SceneParameters(VTKObservationMixin):
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self._on_scene_start_close)
         self.addObserver(scene, scene.EndCloseEvent, self._on_scene_end_close)
+        self.addObserver(scene, scene.StartImportEvent, self._on_scene_start_import)
         self.addObserver(scene, scene.EndImportEvent, self._on_scene_end_import)
+        self._was_shown = False  # before the import that is going on
 
-    def take_up(self) -> None:
-        """The scene's own choices; the first image of the scene where none is chosen."""
+    def take_up(self, choose: bool = True) -> None:
+        """The scene's own choices; with ``choose``, the first image of the scene where none is chosen."""
         from LesionKitLib.mrml.parameter_wrappers import wrapped
 
+        if slicer.mrmlScene.IsBatchProcessing():
+            return  # half a scene; its end comes as an event of its own
         node = self._widget.logic.getParameterNode()
         for name, values in self._choices.items():
             if node.GetParameter(name) and node.GetParameter(name) not in values:
                 node.SetParameter(name, values[0])
-        self.set(wrapped(node, self._wrapper))
-        if self.node.inputVolume is None:
+        parameters = wrapped(node, self._wrapper)
+        # The wrapper gives values from memory, and may have read them while the scene was only half there.
+        parameters.Modified()
+        self.set(parameters)
+        if choose and self.node.inputVolume is None:
             volumes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
             own = [volume for volume in volumes if volume.GetClassName() == "vtkMRMLScalarVolumeNode"]
             self.node.inputVolume = own[0] if own else None
@@ -56,10 +63,11 @@ class SceneParameters(VTKObservationMixin):
         if self.node is not None:
             self.node.disconnectGui(self._gui_tag)
             self.removeObserver(self.node, vtk.vtkCommand.ModifiedEvent, self._on_modified)
-        self.node = node
+        self.node = None
         if node is not None:
             # connectGui(ui) would not tell the tag that disconnectGui needs
             self._gui_tag = node.connectParametersToGui(self._bound)
+            self.node = node  # from here on there is something to disconnect
             self._on_bound()
             self.addObserver(node, vtk.vtkCommand.ModifiedEvent, self._on_modified)
         self._on_modified()
@@ -82,6 +90,11 @@ class SceneParameters(VTKObservationMixin):
         if self._widget.parent.isEntered:  # shown while the scene is closed: make it usable at once
             self.take_up()
 
+    def _on_scene_start_import(self, _caller=None, _event=None) -> None:
+        """Widgets must not write what they show into a parameter node that is just being read."""
+        self._was_shown = self.node is not None
+        self.set(None)
+
     def _on_scene_end_import(self, _caller=None, _event=None) -> None:
-        if self.node is not None or self._widget.parent.isEntered:
-            self.take_up()
+        if self._was_shown or self._widget.parent.isEntered:
+            self.take_up(choose=False)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import slicer
 from slicer.i18n import tr as _
 
-from LesionKitPanel.plot_view import plot_view
+from LesionKitPanel.plot_view import ChartView
 from LesionKitPanel.slots import slot
-
-from .results import ROW_PIXELS
+from LesionKitPanel.texts import prepare_table, show_table
 
 PLOT_VIEW_TAG = "StrokeSynth.Chart"
 
@@ -18,11 +17,17 @@ class ExperimentSection:
 
     def __init__(self, ui, logic):
         self.ui, self.logic = ui, logic
-        ui.experimentTableView.verticalHeader().setVisible(False)
-        ui.experimentTableView.verticalHeader().setDefaultSectionSize(ROW_PIXELS)
+        prepare_table(ui.experimentTableView)
+        self._chart = ChartView(ui.experimentPlotWidget, ui.experimentChartGroupBox, PLOT_VIEW_TAG)
         ui.experimentFolderPathLineEdit.connect("currentPathChanged(QString)", self._check)
         ui.experimentButton.connect("clicked(bool)", self._on_show)
         self._check()
+
+    def stop(self) -> None:
+        """The scene closes: its table and chart go."""
+        show_table(self.ui.experimentTableView, None)
+        self._chart.show(None, None, None)
+        self.ui.experimentStatusLabel.text = ""
 
     def close(self) -> None:
         """Nothing is held."""
@@ -36,9 +41,6 @@ class ExperimentSection:
     def _on_show(self, _checked=False) -> None:
         table, chart = self.logic.showExperiment(self.ui.experimentFolderPathLineEdit.currentPath.strip())
         self.ui.experimentFolderPathLineEdit.addCurrentPathToHistory()
-        self.ui.experimentTableView.setMRMLTableNode(table)
-        self.ui.experimentTableView.resizeColumnsToContents()
-        view = plot_view(slicer.mrmlScene, self.logic.getParameterNode(), PLOT_VIEW_TAG)
-        view.SetPlotChartNodeID(chart.GetID())
-        self.ui.experimentPlotWidget.setMRMLPlotViewNode(view)
+        show_table(self.ui.experimentTableView, table)
+        self._chart.show(chart, slicer.mrmlScene, self.logic.getParameterNode())
         self.ui.experimentStatusLabel.text = _("{count} rows.").format(count=table.GetNumberOfRows())

@@ -79,7 +79,7 @@ class Panel:
 
     def finish(self):
         self.pipeline.gate.set()
-        self.wait_until(lambda: not self.widget.runSection.runner.running)
+        self.wait_until(lambda: not self.widget.runSection.apply.runner.running)
         self.settle()
 
     def apply(self, name="CT"):
@@ -94,7 +94,7 @@ class Panel:
     def settle(self):
         """Let what was done be counted."""
         self.host.process_events()
-        live = self.widget.results._live
+        live = self.widget.resultsSection._live
         self.wait_until(lambda: live is None or not (live.running and live._armed))
         self.host.process_events()
 

@@ -25,6 +25,7 @@ def export(panel, folder, *kinds):
     for name in ("Table", "Report", "Labelmap", "Segmentation"):
         getattr(panel.ui, f"export{name}CheckBox").checked = name in kinds
     panel.ui.exportButton.click()
+    panel.wait_until(lambda: not panel.widget.exportSection.apply.running)
 
 
 def test_export_is_disabled_and_says_why(panel, folder):
@@ -102,15 +103,15 @@ def test_choices_result_and_record_come_back_with_the_scene(panel, tmp_path):
     panel.ui.maskToLungsCheckBox.click()
     panel.edit("ggo", lambda mask: mask.fill(0))
     panel.ui.reviewedButton.click()
-    burden, table, state = panel.ui.burdenLabel.text, panel.table(), panel.ui.editStateLabel.text
+    burden, table, state = panel.ui.headlineLabel.text, panel.table(), panel.ui.editStateLabel.text
     save_and_clear(panel, tmp_path / "scene.mrb")
-    assert panel.segmentation is None and panel.ui.burdenLabel.text == "–"
+    assert panel.segmentation is None and panel.ui.headlineLabel.text == "–"
     assert panel.parameters.device == "auto"
     load_scene(panel, tmp_path / "scene.mrb")
     assert panel.parameters.inputVolume.GetName() == "CT"
     assert panel.parameters.device == "cpu" and panel.ui.deviceComboBox.currentIndex == 1
     assert not panel.ui.maskToLungsCheckBox.checked
-    assert panel.ui.burdenLabel.text == burden and panel.table() == table
+    assert panel.ui.headlineLabel.text == burden and panel.table() == table
     assert panel.ui.editStateLabel.text == state and panel.ui.reviewedButton.checked
     assert panel.ui.burdenPlotWidget.mrmlPlotViewNode().GetPlotChartNode().GetNumberOfPlotSeriesNodes() == 2
 
@@ -145,7 +146,7 @@ def test_two_scenes_one_after_the_other_do_not_mix(panel, chest):
     second = panel.apply("second")
     assert second.GetName() == "second LesionKit" != first
     assert panel.table()["GGO"]["± [ml]"] == "0.0"
-    assert panel.ui.editStateLabel.text.startswith("Edits: 0,")
+    assert panel.ui.editStateLabel.text.startswith("second LesionKit. Edits: 0,")
     assert panel.ui.segmentEditorWidget.segmentationNode() is second
 
 
@@ -160,11 +161,11 @@ def test_a_choice_saved_by_another_version_does_not_stop_the_panel(panel):
 
 def test_the_module_can_be_reloaded(panel):
     panel.apply()
-    burden, old = panel.ui.burdenLabel.text, panel.widget
+    burden, old = panel.ui.headlineLabel.text, panel.widget
     old.onReload()
     panel.settle()
     assert panel.widget is not old
-    assert panel.ui.burdenLabel.text == burden
+    assert panel.ui.headlineLabel.text == burden
     panel.use_pipeline()
     panel.edit("ggo", lambda mask: mask.fill(0))
     assert panel.table()["GGO"]["Now [ml]"] == "0.0"
@@ -174,7 +175,7 @@ def test_the_module_can_be_reloaded(panel):
 def test_reloading_during_a_run_ends_the_run(panel):
     panel.add_ct()
     panel.start()
-    runner = panel.widget.runSection.runner
+    runner = panel.widget.runSection.apply.runner
     panel.widget.onReload()
     assert not runner.running
     panel.pipeline.gate.set()
@@ -220,3 +221,48 @@ def test_the_self_test_runs(panel, monkeypatch):
     monkeypatch.setattr(requirements, "install", lambda *arguments: asked.append(arguments) or True)
     slicer.selfTests["CovidLungQuant"]()
     assert panel.segmentation is not None and asked
+
+
+def test_a_scene_of_two_images_comes_back_with_its_own_result(panel, tmp_path):
+    """Slicer's wrapper reads values while the scene is half there, and keeps them."""
+    panel.add_ct("first")
+    panel.add_ct("second")
+    segmentation = panel.apply()
+    name = segmentation.GetName()
+    save_and_clear(panel, tmp_path / "scene.mrb")
+    load_scene(panel, tmp_path / "scene.mrb")
+    assert panel.parameters.inputVolume.GetName() == "second"
+    assert panel.segmentation is not None and panel.segmentation.GetName() == name
+    node = panel.parameters.parameterNode
+    assert node.GetNodeReference("inputVolume").GetName() == "second"
+    assert panel.ui.imageLabel.text == "second" and panel.ui.inputVolumeSelector.currentNode().GetName() == "second"
+
+
+def test_a_scene_without_an_image_chosen_comes_back_without_one(panel, tmp_path):
+    panel.add_ct("first")
+    panel.parameters.inputVolume = None
+    save_and_clear(panel, tmp_path / "scene.mrb")
+    load_scene(panel, tmp_path / "scene.mrb")
+    assert panel.parameters.inputVolume is None
+
+
+def test_export_runs_beside_the_panel_and_can_be_cancelled(panel, folder, monkeypatch):
+    from CovidLungQuantLib.results import files as exporting
+
+    panel.apply()
+    entered = []
+
+    def slow(result, *_arguments):
+        entered.append(result)
+        return ["report.html"]
+
+    monkeypatch.setattr(exporting, "export_files", slow)
+    panel.ui.exportFolderPathLineEdit.currentPath = str(folder)
+    panel.ui.exportButton.click()
+    assert panel.ui.exportButton.text == "Cancel" and panel.widget.exportSection.apply.running
+    panel.wait_until(lambda: not panel.widget.exportSection.apply.running)
+    assert entered and panel.ui.exportStatusLabel.text == "Written: report.html"
+    panel.ui.exportButton.click()
+    panel.ui.exportButton.click()
+    panel.wait_until(lambda: not panel.widget.exportSection.apply.running)
+    assert panel.ui.exportStatusLabel.text == "Cancelled; nothing was written." and not folder.exists()

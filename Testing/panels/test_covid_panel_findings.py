@@ -7,6 +7,7 @@ import pytest
 import slicer
 
 from CovidLungQuantLib.classification.decision import RULE
+from LesionKitLib.mrml.views import jump_to
 
 pytest_plugins = "covid_panel"
 
@@ -15,7 +16,7 @@ DECISION = {"covid_probability": 0.83, "positive": True, "threshold": 0.5, "slic
 
 
 def row(panel, n) -> list[str]:
-    table = panel.ui.findingsTable
+    table = panel.ui.lesionsTable
     return [table.item(n, column).text() for column in range(table.columnCount)]
 
 
@@ -30,48 +31,53 @@ def test_a_decision_is_shown_with_its_rule_and_that_it_is_no_diagnosis(panel):
 
 def test_each_lesion_has_a_row_that_leads_to_it(panel):
     panel.apply()
-    assert panel.ui.findingsTable.rowCount == 3
+    assert panel.ui.lesionsTable.rowCount == 3
     assert row(panel, 0)[:4] == ["1", "Ground-glass opacity", "5.8", "right"]
     view = panel.scene.AddNewNodeByClass("vtkMRMLSliceNode")
+    center = [view.GetSliceToRAS().GetElement(axis, 3) for axis in range(3)]
     places = panel.widget.logic.findingsFor(panel.segmentation)
     for n in (2, 0):
-        panel.ui.findingsTable.setCurrentCell(n, 1)
+        panel.ui.lesionsTable.setCurrentCell(n, 1)
         matrix = view.GetSliceToRAS()
-        assert [matrix.GetElement(axis, 3) for axis in range(3)] == pytest.approx(places[n]["ras"])
+        shown = [matrix.GetElement(axis, 3) for axis in range(3)]
+        assert shown == pytest.approx([*center[:2], places[n]["ras"][2]]), "the image stays where it is in the view"
+    far = np.add(places[0]["ras"], (1000, 0, 0))
+    jump_to(panel.scene, far)
+    assert [view.GetSliceToRAS().GetElement(axis, 3) for axis in range(3)] == pytest.approx(list(far))
     panel.scene.RemoveNode(view)
 
 
 def test_the_lesions_are_looked_for_again_after_a_correction(panel):
     panel.apply()
     panel.edit("ggo", lambda mask: mask.fill(0))
-    assert panel.ui.findingsTable.rowCount == 3
-    panel.ui.findingsGroupBox.collapsed = False
-    panel.ui.refreshFindingsButton.click()
+    assert panel.ui.lesionsTable.rowCount == 3
+    panel.ui.lesionsGroupBox.collapsed = False
+    panel.ui.updateLesionsButton.click()
     assert panel.host.messages.texts("error") == []
-    assert panel.ui.findingsTable.rowCount == 2
+    assert panel.ui.lesionsTable.rowCount == 2
     assert panel.host.messages.texts("error") == []
 
 
-def test_truth_against_prediction_colors_what_was_missed_and_marked_in_vain(panel, chest):
+def test_truth_against_prediction_colors_what_was_missed_and_is_a_false_positive(panel, chest):
     from CovidLungQuantLib.labels import LESIONS
     from LesionKitLib.mrml.segmentations import Layer, write_segmentation
 
     segmentation = panel.apply()
-    assert not panel.ui.compareButton.enabled and "holds the truth" in panel.ui.compareButton.toolTip
+    assert not panel.ui.compareButton.enabled and "holds the ground truth" in panel.ui.compareButton.toolTip
     lesions = chest[2].copy()
     lesions[lesions == 3] = 0  # the network's effusion is in vain
     lesions[8:10, 9:12, 3:7] = 2  # and this was missed
     volume = panel.widget.logic.volumeOf(segmentation)
     truth = write_segmentation([Layer(lesions, LESIONS)], volume, "LesionKit phantom 1")
-    panel.ui.truthSelector.setCurrentNode(truth)
+    panel.ui.groundTruthSelector.setCurrentNode(truth)
     assert panel.ui.compareButton.enabled
     panel.ui.compareButton.click()
     node = segmentation.GetNodeReference(panel.widget.logic.AGREEMENT_ROLE)
     found = {key: slicer.util.arrayFromSegmentBinaryLabelmap(node, key, volume) for key in ("missed", "in_vain")}
     np.testing.assert_array_equal(found["missed"] > 0, (lesions > 0) & (chest[2] == 0))
     np.testing.assert_array_equal(found["in_vain"] > 0, chest[2] == 3)
-    assert "missed 2.9 ml, marked in vain 2.4 ml" in panel.ui.teachingLabel.text
-    panel.ui.truthSelector.setCurrentNode(segmentation)
+    assert "missed 2.9 ml, false positive 2.4 ml" in panel.ui.agreementLabel.text
+    panel.ui.groundTruthSelector.setCurrentNode(segmentation)
     assert not panel.ui.compareButton.enabled
 
 
@@ -79,4 +85,4 @@ def test_nothing_is_left_when_the_scene_is_closed(panel):
     panel.pipeline.decision = DECISION
     panel.apply()
     panel.scene.Clear(0)
-    assert panel.ui.findingsTable.rowCount == 0 and panel.ui.decisionLabel.text == ""
+    assert panel.ui.lesionsTable.rowCount == 0 and panel.ui.decisionLabel.text == ""

@@ -26,8 +26,8 @@ def test_the_result_appears_with_burden_tables_and_chart(panel, chest):
     segmentation = panel.apply()
     assert not panel.ui.resultsCollapsibleButton.collapsed
     burden = 100 * (lesions > 0).sum() / (lungs > 0).sum()
-    assert panel.ui.burdenLabel.text == f"Burden {burden:.1f} %"
-    assert "severity score" in panel.ui.burdenDetailLabel.text
+    assert panel.ui.headlineLabel.text == f"Burden {burden:.1f} %"
+    assert "severity score" in panel.ui.detailLabel.text
     ml = (lesions == 2).sum() * 0.12
     row = panel.table()["Consolidation"]
     assert (row["AI [ml]"], row["Now [ml]"], row["± [ml]"], row["Dice"]) == (f"{ml:.1f}", f"{ml:.1f}", "0.0", "1.000")
@@ -50,9 +50,9 @@ def test_the_chart_s_bars_are_the_shares_of_the_lung_thirds(panel):
 
 def test_the_numbers_follow_an_edit(panel):
     panel.apply()
-    before = panel.ui.burdenLabel.text
+    before = panel.ui.headlineLabel.text
     panel.edit("consolidation", lambda mask: mask.fill(0))
-    assert panel.ui.burdenLabel.text != before
+    assert panel.ui.headlineLabel.text != before
     row = panel.table()["Consolidation"]
     assert (row["Now [ml]"], row["± [ml]"], row["Dice"]) == ("0.0", "-3.6", "0.000")
     assert panel.table()["GGO"]["± [ml]"] == "0.0"
@@ -73,8 +73,8 @@ def test_without_lungs_the_panel_says_why_there_is_no_burden(panel):
     panel.edit("left_lung", lambda mask: mask.fill(0))
     for lesion in ("ggo", "consolidation", "effusion"):
         panel.edit(lesion, lambda mask: mask.fill(0))
-    assert panel.ui.burdenLabel.text == "–"
-    assert "no lung" in panel.ui.burdenDetailLabel.text
+    assert panel.ui.headlineLabel.text == "–"
+    assert "no lung" in panel.ui.detailLabel.text
     assert panel.host.messages.shown == []
 
 
@@ -100,6 +100,7 @@ def test_a_class_is_hidden_and_shown(panel, box, segment_ids):
 
 def test_opacity_and_outline_act_on_lesions_only(panel):
     display = panel.apply().GetDisplayNode()
+    panel.ui.displayGroupBox.collapsed = False
     assert panel.ui.opacitySlider.value == pytest.approx(100 * display.GetSegmentOpacity2DFill("ggo"))
     panel.ui.opacitySlider.value = 70
     panel.ui.outlineOnlyCheckBox.click()
@@ -126,6 +127,7 @@ def test_the_heat_map_is_offered_only_when_the_network_gives_one(panel, chest):
     segmentation = panel.apply()
     heatmap = panel.widget.logic.heatmapFor(segmentation)
     np.testing.assert_array_equal(slicer.util.arrayFromVolume(heatmap), panel.pipeline.heatmap)
+    panel.ui.displayGroupBox.collapsed = False
     composite = panel.scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
     panel.ui.heatmapCheckBox.click()
     assert composite.GetForegroundVolumeID() == heatmap.GetID()
@@ -164,15 +166,77 @@ def test_the_result_of_another_ct_is_left_alone(panel):
 def test_a_deleted_result_leaves_an_empty_panel(panel):
     panel.scene.RemoveNode(panel.apply())
     panel.settle()
-    assert panel.ui.burdenLabel.text == "–"
+    assert panel.ui.headlineLabel.text == "–"
     assert panel.ui.comparisonTableView.mrmlTableNode() is None
     assert not panel.ui.editCollapsibleButton.enabled
 
 
 def test_the_numbers_stay_when_the_ct_is_deleted(panel):
     segmentation = panel.apply()
-    burden = panel.ui.burdenLabel.text
+    burden = panel.ui.headlineLabel.text
     panel.scene.RemoveNode(panel.widget.logic.volumeOf(segmentation))
     panel.settle()
-    assert panel.ui.burdenLabel.text == burden
+    assert panel.ui.headlineLabel.text == burden
     assert not panel.ui.applyButton.enabled
+
+
+def drawn(plot_widget) -> list[str]:
+    """Names of the series that the plot view draws."""
+    return [series.GetName() for series, _points, _labels in plot_widget.plotView()._drawn]
+
+
+def test_the_chart_is_drawn_when_its_group_is_opened(panel):
+    """A plot view in a collapsed group box is disabled, and overlooks what happens."""
+    panel.apply()
+    assert drawn(panel.ui.burdenPlotWidget) == []
+    panel.ui.regionsGroupBox.collapsed = False
+    assert drawn(panel.ui.burdenPlotWidget) == ["GGO", "High opacity"]
+    panel.edit("consolidation", lambda mask: mask.fill(0))
+    panel.ui.regionsGroupBox.collapsed = True
+    panel.edit("effusion", lambda mask: mask.fill(0))
+    panel.ui.regionsGroupBox.collapsed = False
+    _series, points, _labels = panel.ui.burdenPlotWidget.plotView()._drawn[1]
+    assert all(y == 0 for _x, y in points)
+
+
+def test_a_result_carries_the_name_of_its_image_and_is_shown_alone(panel):
+    first = panel.apply("first")
+    assert panel.ui.imageLabel.text == "first"
+    panel.add_ct("second")
+    assert panel.ui.imageLabel.text == "first" and panel.ui.statusLabel.text == "", "the sentence was about the first"
+    second = panel.apply()
+    assert panel.ui.imageLabel.text == "second" and panel.ui.statusLabel.text.startswith("second: done")
+    assert [bool(node.GetDisplayNode().GetVisibility()) for node in (first, second)] == [False, True]
+    panel.parameters.outputSegmentation = first
+    assert [bool(node.GetDisplayNode().GetVisibility()) for node in (first, second)] == [True, False]
+    assert panel.ui.imageLabel.text == "first"
+
+
+def test_tables_are_as_high_as_their_rows_and_absent_before_a_result(panel):
+    import qt
+
+    assert not panel.ui.comparisonTableView.isVisibleTo(panel.ui.resultsCollapsibleButton)
+    panel.apply()
+    table = panel.ui.comparisonTableView
+    assert table.isVisibleTo(panel.ui.resultsCollapsibleButton)
+    assert table.minimumHeight == table.maximumHeight > 22 * table.mrmlTableNode().GetNumberOfRows()
+    header = [table.model().headerData(column, qt.Qt.Horizontal) for column in range(7)]
+    assert header == ["Class", "AI [ml]", "Now [ml]", "± [ml]", "Dice", "AI [%]", "Now [%]"]
+
+
+def test_lung_and_soft_tissue_windows(panel):
+    display = panel.apply() and panel.parameters.inputVolume.GetDisplayNode()
+    panel.ui.softTissueWindowButton.click()
+    assert (display.GetWindow(), display.GetLevel()) == (400, 40)
+    panel.ui.lungWindowButton.click()
+    assert (display.GetWindow(), display.GetLevel()) == (1500, -600)
+
+
+def test_surfaces_are_made_on_demand_and_gone_when_hidden(panel):
+    segmentation = panel.apply()
+    content = segmentation.GetSegmentation()
+    assert not content.ContainsRepresentation("Closed surface")
+    panel.ui.show3DButton.click()
+    assert content.ContainsRepresentation("Closed surface") and segmentation.GetDisplayNode().GetVisibility3D()
+    panel.ui.show3DButton.click()
+    assert not content.ContainsRepresentation("Closed surface")

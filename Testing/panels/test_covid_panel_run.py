@@ -90,7 +90,7 @@ def test_apply_turns_to_cancel_and_the_event_loop_keeps_turning(panel):
     panel.start()
     ticks.clear()
     panel.wait_until(lambda: len(ticks) >= 5)
-    assert panel.widget.runSection.runner.running
+    assert panel.widget.runSection.apply.runner.running
     assert panel.ui.applyButton.text == "Cancel"
     assert not panel.ui.inputsCollapsibleButton.enabled
     panel.wait_until(lambda: panel.ui.progressLabel.text.startswith("Segmenting, "))
@@ -101,7 +101,7 @@ def test_apply_turns_to_cancel_and_the_event_loop_keeps_turning(panel):
     timer.stop()
     assert panel.ui.applyButton.text == "Apply" and panel.ui.applyButton.enabled
     assert panel.ui.progressBar.isHidden() and panel.ui.inputsCollapsibleButton.enabled
-    assert panel.ui.statusLabel.text == "Done in 2 s on CPU, 2 threads. The slices lie 6 mm apart."
+    assert panel.ui.statusLabel.text == "CT: done in 2 s on CPU, 2 threads. The slices lie 6 mm apart."
 
 
 def test_cancel_leaves_the_scene_as_it_was(panel):
@@ -110,7 +110,7 @@ def test_cancel_leaves_the_scene_as_it_was(panel):
     panel.start()
     panel.ui.applyButton.click()
     assert panel.ui.progressLabel.text == "Cancelling…" and not panel.ui.applyButton.enabled
-    panel.wait_until(lambda: not panel.widget.runSection.runner.running)
+    panel.wait_until(lambda: not panel.widget.runSection.apply.runner.running)
     assert nodes_of(panel.scene) == before
     assert panel.segmentation is None
     assert panel.ui.statusLabel.text == "Cancelled; the scene is as it was."
@@ -162,7 +162,7 @@ def test_a_volume_that_cannot_be_read_is_told_without_starting(panel):
     node.SetAndObserveTransformNodeID(bent.GetID())
     panel.ui.applyButton.click()
     assert len(panel.host.messages.texts("error")) == 1
-    assert panel.pipeline.calls == [] and not panel.widget.runSection.runner.running
+    assert panel.pipeline.calls == [] and not panel.widget.runSection.apply.runner.running
 
 
 def test_a_missing_package_is_named_before_anything_runs(panel, monkeypatch):
@@ -214,7 +214,7 @@ def test_closing_the_scene_during_a_run_is_safe(panel):
     panel.add_ct()
     panel.start()
     panel.scene.Clear(False)
-    assert not panel.widget.runSection.runner.running
+    assert not panel.widget.runSection.apply.runner.running
     panel.pipeline.gate.set()
     panel.host.process_events(0.1)
     assert panel.scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 0
@@ -225,7 +225,7 @@ def test_closing_the_scene_during_a_run_is_safe(panel):
 def test_ending_the_application_during_a_run_is_safe(panel):
     panel.add_ct()
     panel.start()
-    runner = panel.widget.runSection.runner
+    runner = panel.widget.runSection.apply.runner
     panel.host.unload_module("CovidLungQuant")
     assert not runner.running
 

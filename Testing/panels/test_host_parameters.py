@@ -164,3 +164,24 @@ def test_a_change_of_several_parameters_at_once_is_told_once(parameters):
     with slicer.util.NodeModify(parameters):
         parameters.count, parameters.opacity = 5, 0.1
     assert told == [1]
+
+
+def test_an_abstract_node_type_cannot_be_bound_to_a_selector(node, widgets):
+    """Slicer makes a node of the type to ask for its class name."""
+
+    @parameterNodeWrapper
+    class OfAnyVolume:
+        volume: slicer.vtkMRMLVolumeNode
+
+    with pytest.raises(TypeError, match="abstract"):
+        OfAnyVolume(node).connectParametersToGui({"volume": widgets.volume})
+
+
+def test_values_come_from_memory_until_the_node_tells_of_a_change(parameters, node, scene):
+    volume = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode")
+    node.DisableModifiedEventOn()
+    node.SetNodeReferenceID("volume", volume.GetID())
+    node.DisableModifiedEventOff()
+    assert parameters.volume is None
+    parameters.Modified()
+    assert parameters.volume is volume

@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 from slicer_host import host as slicer_host_module
 
-REAL = json.loads((Path(slicer_host_module.__file__).parent / "slicer-widget-api.json").read_text("utf-8"))["classes"]
+HOST = Path(slicer_host_module.__file__).parent
+NEWEST = json.loads((HOST / "slicer-widget-api.json").read_text("utf-8"))["classes"]
+ABSENT = json.loads((HOST / "slicer-widget-api-absent.json").read_text("utf-8"))["versions"]
+OLDEST = min(ABSENT, key=lambda version: [int(part) for part in version.split(".")])
+REAL = {  # the names that the oldest Slicer has too
+    kind: {part: sorted(set(names) - set(ABSENT[OLDEST].get(kind, ()))) for part, names in parts.items()}
+    for kind, parts in NEWEST.items()
+}
 
 # Real classes that the list lacks, with the names that they are known by
 UNLISTED = {

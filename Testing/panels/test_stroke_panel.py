@@ -83,13 +83,15 @@ class Panel:
         return node
 
     def press(self, section):
-        getattr(self.ui, f"{section}Button").click()
-        runner = {"segment": "segment", "synthesize": "synthesize", "database": "database"}[section]
-        self.host.wait_until(lambda: not getattr(self.widget, runner).apply.running, seconds=120)
+        """segment, synthesize or database, and wait until it is done."""
+        button = {"segment": "apply"}.get(section, section)
+        getattr(self.ui, f"{button}Button").click()
+        part = getattr(self.widget, {"segment": "run"}.get(section, section) + "Section")
+        self.host.wait_until(lambda: not part.apply.running, seconds=120)
         self.host.process_events()
 
     def settle(self):
-        live = self.widget.results._live
+        live = self.widget.resultsSection._live
         self.host.wait_until(lambda: live is None or not (live.running and live._armed), seconds=120)
         self.host.process_events()
 
@@ -141,9 +143,9 @@ def test_the_choices_are_those_of_the_libraries(panel):
 
 
 def test_segment_is_disabled_and_says_why_until_there_is_an_image(panel):
-    assert not panel.ui.segmentButton.enabled and panel.ui.segmentButton.toolTip == "Choose an MR volume."
+    assert not panel.ui.applyButton.enabled and panel.ui.applyButton.toolTip == "Choose an MR volume."
     panel.add_mr()
-    assert panel.ui.segmentButton.enabled
+    assert panel.ui.applyButton.enabled
 
 
 def test_segmenting_gives_lesion_brain_and_hidden_tissue(panel):
@@ -155,11 +157,11 @@ def test_segmenting_gives_lesion_brain_and_hidden_tissue(panel):
 
     (white,) = segments_of(segmentation, WHITE)
     assert not segmentation.GetDisplayNode().GetSegmentVisibility(white)
-    assert panel.ui.segmentStatusLabel.text == "Done in 2.0 s on CPU. A note."
+    assert panel.ui.statusLabel.text == "MR: done in 2 s on CPU. A note."
     panel.settle()
-    assert panel.ui.lesionMlLabel.text == "Stroke 0.4 ml"
-    assert panel.ui.lesionDetailLabel.text.startswith("1 piece, left side, ")
-    assert panel.ui.piecesTableView.mrmlTableNode() is panel.logic.tableFor(segmentation)
+    assert panel.ui.headlineLabel.text == "Stroke 0.4 ml"
+    assert panel.ui.detailLabel.text.startswith("1 piece, left side, ")
+    assert panel.ui.comparisonTableView.mrmlTableNode() is panel.logic.comparisonFor(segmentation)
     first, *pieces = read_table(panel.logic.tableFor(segmentation))
     assert first["Piece"] == "all" and first["x (mm)"] == "" and pieces
     assert all(float(piece["x (mm)"]) == float(piece["x (mm)"]) for piece in pieces)  # a number, and not NaN
@@ -186,7 +188,7 @@ def test_the_numbers_follow_an_edit_and_the_edit_is_never_overwritten(panel):
     panel.settle()
     slicer.util.updateSegmentBinaryLabelmapFromArray(np.zeros(brain_labels().shape, np.uint8), first, "lesion", node)
     panel.settle()
-    assert panel.ui.lesionMlLabel.text == "Stroke 0.0 ml" and panel.ui.lesionDetailLabel.text.startswith("No lesion")
+    assert panel.ui.headlineLabel.text == "Stroke 0.0 ml" and panel.ui.detailLabel.text.startswith("No lesion")
     panel.press("segment")
     second = panel.parameters.outputSegmentation
     assert second is not first and not voxels(first, LESION, node).any() and voxels(second, LESION, node).any()
@@ -197,7 +199,7 @@ def test_an_error_is_one_sentence_in_a_dialog(panel):
     panel.pipelines.error = UnusableInput("There is no brain in this image.")
     panel.press("segment")
     assert panel.host.messages.texts("error") == ["There is no brain in this image."]
-    assert panel.parameters.outputSegmentation is None and panel.ui.segmentButton.enabled
+    assert panel.parameters.outputSegmentation is None and panel.ui.applyButton.enabled
 
 
 def test_synthesizing_gives_an_image_with_an_aligned_segmentation(panel):
@@ -231,13 +233,13 @@ def test_a_synthesized_image_is_segmented_into_a_new_segmentation(panel):
 def test_a_segmented_synthetic_image_is_compared_with_what_it_was_made_with(panel):
     panel.press("synthesize")
     panel.press("segment")
-    text = panel.ui.segmentStatusLabel.text
+    text = panel.ui.statusLabel.text
     assert "Dice with the lesion that the image was made with: 1.00." in text
     truth = panel.parameters.inputVolume.GetNodeReference(panel.logic.SEGMENTATION_ROLE)
     assert panel.logic.diceWithTruth(truth, panel.parameters.inputVolume) is None
     panel.add_mr()
     panel.press("segment")
-    assert "Dice" not in panel.ui.segmentStatusLabel.text
+    assert "Dice" not in panel.ui.statusLabel.text
 
 
 def test_lesions_of_other_images_do_not_lie_over_a_new_one(panel):
@@ -331,12 +333,12 @@ def test_drawing_shows_the_labels_and_goes_on_after_synthesizing(panel):
     drawing, labels = panel.parameters.drawnSegmentation, panel.parameters.labelsVolume
     composites = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
     assert composites and all(node.GetBackgroundVolumeID() == labels.GetID() for node in composites)
-    assert panel.ui.editedLabel.text == "Draw the lesion into 'Drawn stroke lesion', then press Synthesize."
+    assert panel.ui.editStateLabel.text == "Draw the lesion into 'Drawn stroke lesion', then press Synthesize."
     assert not panel.ui.revertButton.enabled and not panel.ui.reviewedButton.enabled
     panel.press("synthesize")
     assert panel.ui.segmentEditorWidget.segmentationNode() is drawing
     panel.press("segment")
-    assert panel.ui.revertButton.enabled
+    assert panel.ui.reviewedButton.enabled and not panel.ui.revertButton.enabled  # nobody has edited it yet
     assert panel.ui.segmentEditorWidget.segmentationNode() is panel.parameters.outputSegmentation
 
 
@@ -407,3 +409,84 @@ def test_closing_the_scene_leaves_a_usable_panel(panel):
 
 def test_the_module_s_own_test_passes(panel):
     panel.loaded.module.StrokeSynthTest().runTest()
+
+
+def test_pieces_lead_to_their_place_from_a_row_and_one_by_one(panel):
+    panel.add_mr()
+    panel.press("segment")
+    panel.settle()
+    view = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSliceNode")
+    assert panel.ui.lesionsTable.rowCount == 1 and panel.ui.lesionsTable.item(0, 2).text() == "left"
+    panel.ui.lesionsTable.setCurrentCell(0, 1)
+    middle = MATRIX @ [13.5, 6.5, 5.0, 1.0]
+    assert view.GetSliceToRAS().GetElement(2, 3) == pytest.approx(middle[2], abs=0.1)
+    panel.ui.nextLesionButton.click()
+    assert panel.ui.lesionPlaceLabel.text.startswith("1 of 1: 0.")
+    slicer.mrmlScene.RemoveNode(view)
+
+
+def test_a_result_is_exported_as_it_is_now(panel, tmp_path):
+    panel.add_mr()
+    panel.press("segment")
+    segmentation = panel.parameters.outputSegmentation
+    panel.settle()
+    node = panel.parameters.inputVolume
+    slicer.util.updateSegmentBinaryLabelmapFromArray(
+        np.zeros(brain_labels().shape, np.uint8), segmentation, "lesion", node
+    )
+    panel.settle()
+    panel.ui.exportFolderPathLineEdit.currentPath = str(tmp_path / "out")
+    panel.ui.exportReportCheckBox.checked = False
+    panel.ui.exportLabelmapCheckBox.checked = True
+    panel.ui.exportButton.click()
+    panel.host.wait_until(lambda: not panel.widget.exportSection.apply.running, seconds=120)
+    assert panel.host.messages.texts("error") == []
+    document = json.loads((tmp_path / "out" / "measurements.json").read_text("utf-8"))
+    assert document["lesion_ml"] == 0 and document["editing"]["edits"] == 1
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "measurements.json", "measurements.csv", "lesion.nii.gz", "brain.nii.gz", "segmentation.seg.nrrd",
+    }  # fmt: skip
+
+
+def test_lesion_and_brain_are_shown_as_the_user_wants(panel):
+    panel.add_mr()
+    panel.press("segment")
+    display = panel.parameters.outputSegmentation.GetDisplayNode()
+    panel.ui.showBrainCheckBox.click()
+    assert not display.GetSegmentVisibility("brain") and display.GetSegmentVisibility("lesion")
+    panel.ui.displayGroupBox.collapsed = False
+    panel.ui.opacitySlider.value = 60
+    panel.ui.outlineOnlyCheckBox.click()
+    assert display.GetSegmentOpacity2DFill("lesion") == pytest.approx(0.6)
+    assert not display.GetSegmentVisibility2DFill("lesion")
+
+
+def test_a_saved_scene_comes_back_with_its_labels_and_its_result(panel, tmp_path):
+    panel.add_mr()
+    panel.press("segment")
+    panel.ui.useLabelsButton.click()
+    assert slicer.mrmlScene.WriteToMRB(str(tmp_path / "scene.mrb"))
+    slicer.mrmlScene.Clear(False)
+    assert slicer.mrmlScene.ReadFromMRB(str(tmp_path / "scene.mrb"), False)
+    panel.host.process_events()
+    assert panel.parameters.labelsVolume.GetName() == "MR labels" and panel.parameters.inputVolume.GetName() == "MR"
+    assert panel.parameters.outputSegmentation.GetName() == "MR LesionKit"
+
+
+def test_closing_a_scene_while_a_lesion_is_drawn_leaves_the_editor_in_peace(panel):
+    panel.add_mr()
+    panel.parameters.lesion = "drawn"
+    panel.ui.drawButton.click()
+    slicer.mrmlScene.Clear(False)
+    panel.host.process_events()
+    assert panel.host.qt_warnings == [] and panel.ui.segmentEditorWidget.segmentationNode() is None
+
+
+def test_making_labels_opens_the_tab_that_uses_them(panel):
+    panel.add_mr()
+    panel.press("segment")
+    panel.ui.useLabelsButton.click()
+    assert panel.ui.tabs.currentIndex == 1
+    panel.parameters.lesion = "drawn"
+    panel.ui.drawButton.click()
+    assert panel.ui.tabs.currentIndex == 0 and not panel.ui.editCollapsibleButton.collapsed

@@ -28,6 +28,10 @@ LOGICS = {
 }
 
 
+# what Slicer's subject hierarchy plugins list
+LISTED = ("vtkMRMLTransformableNode", "vtkMRMLTableNode", "vtkMRMLPlotChartNode", "vtkMRMLPlotSeriesNode")
+
+
 class Application:
     """slicer.app, and what keeps the scene alive."""
 
@@ -83,7 +87,8 @@ class Application:
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def _on_node_added(self, _scene, _event, node):
         """In Slicer, subject hierarchy plugins (Qt) give every data node an item of its own."""
-        if self._scene.IsBatchProcessing() or node.GetHideFromEditors() or not node.IsA("vtkMRMLTransformableNode"):
+        is_listed = any(node.IsA(kind) for kind in LISTED)
+        if self._scene.IsBatchProcessing() or node.GetHideFromEditors() or not is_listed:
             return
         hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(self._scene)
         if hierarchy.GetItemByDataNode(node) == hierarchy.GetInvalidItemID():

@@ -127,7 +127,8 @@ class Connector:
         kinds = [kind for kind in kinds if kind is not type(None)]
         if not all(isinstance(kind, type) and issubclass(kind, slicer.vtkMRMLNode) for kind in kinds):
             return False
-        self.widget.nodeTypes = [kind.__name__ for kind in kinds]
+        # Slicer, too, makes a node to ask for its class name: an abstract class raises TypeError
+        self.widget.nodeTypes = [kind().GetClassName() for kind in kinds]
         self._signal = self.widget.currentNodeChanged
         self.read, self.write = self.widget.currentNode, self.widget.setCurrentNode
         return True

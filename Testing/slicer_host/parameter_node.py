@@ -20,9 +20,10 @@ import vtk
 SlicerParameterNamePropertyName = "SlicerParameterName"
 
 
-# The wrappers that widgets show, and their observers. Held here because VTK lets Python's garbage collector take a
-# callback from an observer that is still called, when nothing in Python knows the observed node any more.
+# The wrappers and their observers. Held here because VTK lets Python's garbage collector take a callback from an
+# observer that is still called, when nothing in Python knows the observed node any more.
 _shown: dict = {}
+_caching: list = []
 
 
 @dataclass
@@ -212,9 +213,18 @@ class _Methods:
     def __init__(self, parameterNode):
         self.parameterNode = parameterNode
         self._guis, self._next_gui, self._is_updating = {}, 0, False
+        self._values, self._writing = {}, set()
         for parameter in self.allParameters.values():
             if not parameter.storage.is_in(parameterNode, parameter.name):
                 parameter.write(parameterNode, parameter.default)
+        self._read_all()
+        _caching.append((self, parameterNode.AddObserver(vtk.vtkCommand.ModifiedEvent, self._read_all)))
+
+    def _read_all(self, _node=None, _event=None):
+        """As in Slicer, values are read when the node tells of a change, and given from memory until the next."""
+        for name, parameter in self.allParameters.items():
+            if name not in self._writing:
+                self._values[name] = parameter.read(self.parameterNode)
 
     def __setattr__(self, name, value):
         # Slicer lets a mistyped name pass and keeps it nowhere
@@ -230,10 +240,16 @@ class _Methods:
         return cls.allParameters[name].data_type
 
     def getValue(self, name):
-        return self.allParameters[name].read(self.parameterNode)
+        return self._values[name]
 
     def setValue(self, name, value):
-        self.allParameters[name].write(self.parameterNode, value)
+        self._writing.add(name)
+        try:
+            with slicer.util.NodeModify(self.parameterNode):
+                self.allParameters[name].write(self.parameterNode, value)
+                self._values[name] = self.allParameters[name].read(self.parameterNode)
+        finally:
+            self._writing.discard(name)
 
     def connectGui(self, gui) -> None:
         """Bind every widget that has a property SlicerParameterName. Returns nothing: in Slicer, neither."""

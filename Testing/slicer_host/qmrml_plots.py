@@ -14,14 +14,18 @@ MARGIN_LEFT, MARGIN_RIGHT, MARGIN_TOP, MARGIN_BOTTOM = 64, 12, 28, 44  # pixels
 
 
 class qMRMLPlotView(StandIn, qt.QWidget):
-    """Draws the chart of a plot view node and follows the chart, its series and their tables."""
+    """Draws the chart of a plot view node and follows the chart, its series and their tables.
+
+    As Slicer's, it overlooks what happens while it is disabled: it goes on drawing what it knew before.
+    """
 
     SIGNALS = {"mrmlSceneChanged(vtkMRMLScene*)", "dataSelected(vtkStringArray*,vtkCollection*)"}
     mrmlSceneChanged, dataSelected = Signal(object), Signal(object, object)
 
     def __init__(self, parent=None):
         super().__init__(parent)
-        self._scene = self._view_node = None
+        self._scene = self._view_node = self._drawn_chart = None
+        self._drawn = []  # what _read gave of each series
         self._observations = Observations(self)
         self.setMinimumSize(200, 160)
 
@@ -31,8 +35,9 @@ class qMRMLPlotView(StandIn, qt.QWidget):
             self.mrmlSceneChanged.emit(scene)
 
     def setMRMLPlotViewNode(self, node):
-        self._view_node = node
-        self._observe()
+        if node is not self._view_node:
+            self._view_node = node
+            self._observe()
 
     def fitToContent(self):
         """It always fits."""
@@ -53,7 +58,10 @@ class qMRMLPlotView(StandIn, qt.QWidget):
         tables = [node.GetTableNode() for node in self._series()]
         for node in (self._view_node, self._chart(), *self._series(), *tables):
             self._observations.add(node, vtk.vtkCommand.ModifiedEvent, self._on_modified)
-        self.update()
+        if self.isEnabled():
+            self._drawn_chart = self._chart()
+            self._drawn = [curve for curve in map(_read, self._series()) if curve[1]]
+            self.update()
 
     def _on_modified(self, _node, _event):
         self._observe()
@@ -65,10 +73,8 @@ class qMRMLPlotView(StandIn, qt.QWidget):
         area = QRectF(
             MARGIN_LEFT, MARGIN_TOP, self.width - MARGIN_LEFT - MARGIN_RIGHT, self.height - MARGIN_TOP - MARGIN_BOTTOM
         )
-        curves = [_read(series) for series in self._series()]
-        curves = [curve for curve in curves if curve[1]]
-        if curves:
-            _draw_chart(painter, area, self._chart(), curves)
+        if self._drawn and self._drawn_chart is not None:
+            _draw_chart(painter, area, self._drawn_chart, self._drawn)
         painter.end()
 
 

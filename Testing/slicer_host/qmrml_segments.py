@@ -7,6 +7,7 @@ import types
 import qt
 import slicer
 import vtk
+from PySide6 import QtCore
 from PySide6.QtCore import Property, Signal
 
 from .qmrml_widgets import qMRMLWidget
@@ -58,8 +59,11 @@ class qMRMLSegmentsTableView(qMRMLWidget):
         return tuple(self._ids[self._list.row(item)] for item in self._list.selectedItems())
 
     def setSelectedSegmentIDs(self, ids):
+        """Without selectionChanged, which tells of a person's clicks."""
+        blocked = self._list.blockSignals(True)
         for row, segment_id in enumerate(self._ids):
             self._list.item(row).setSelected(segment_id in ids)
+        self._list.blockSignals(blocked)
 
     def clearSelection(self):
         self._list.clearSelection()
@@ -116,12 +120,25 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         super().__init__(parent)
         self._editor = self._segmentation = self._volume = self._interaction = None
         self._order, self._has_shortcuts, self._observes_views = (), False, False
-        self._observations = Observations(self)
+        self._observations, self._scene_observations = Observations(self), Observations(self)
+        self._offered = None  # what the selector of the image shows
         self._history = slicer.vtkSegmentationHistory()
         self._limit_undo()
         self._build()
 
     # --- what is edited ---
+
+    def setMRMLScene(self, scene):
+        super().setMRMLScene(scene)
+        self._scene_observations.clear()
+        self._scene_observations.add(scene, slicer.vtkMRMLScene.NodeRemovedEvent, self._on_node_removed)
+
+    def _on_node_removed(self, scene, _event):
+        """The selector of the image, hidden or not, goes on to another image when its own is removed."""
+        if self._offered is not None and not scene.IsNodePresent(self._offered):
+            self._offered = scene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
+            if self._offered is not None and self._segmentation is None:
+                QtCore.qCritical("setSourceVolumeNode failed: need to set segment editor and segmentation nodes first")
 
     def mrmlSegmentEditorNode(self):
         return self._editor
@@ -147,7 +164,7 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
             self._choose_first_segment()
             self.segmentationNodeChanged.emit(segmentation)
         if volume is not self._volume:
-            self._volume = volume
+            self._volume = self._offered = volume
             self.sourceVolumeNodeChanged.emit(volume)
         for name, button in self._buttons.items():
             button.checked = name == self._effect_name()
@@ -175,6 +192,8 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
     def setSourceVolumeNode(self, node):
         """As in Slicer, to no effect before a segmentation is set."""
         if self._segmentation is None:
+            if node is None:
+                return
             raise ValueError("Set the segmentation before the source volume.")
         self._need_editor().SetAndObserveSourceVolumeNode(node)
         self.updateWidgetFromMRML()
@@ -186,10 +205,16 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         return self._editor.GetSelectedSegmentID() or "" if self._editor is not None else ""
 
     def setCurrentSegmentID(self, segment_id):
+        """Also what the keys Q and W do: currentSegmentIDChanged does not come, as in Slicer."""
         if segment_id != self.currentSegmentID():
             self._need_editor().SetSelectedSegmentID(segment_id)
             self._table.setSelectedSegmentIDs([segment_id])
-            self.currentSegmentIDChanged.emit(segment_id)
+
+    def _on_row_clicked(self, _selected=None, _deselected=None):
+        ids = self._table.selectedSegmentIDs()
+        if ids and ids[0] != self.currentSegmentID():
+            self._need_editor().SetSelectedSegmentID(ids[0])
+            self.currentSegmentIDChanged.emit(ids[0])
 
     def selectNextSegment(self):
         self.selectSegmentAtOffset(1)
@@ -289,6 +314,7 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         for button in (self._add, self._remove, self._show_3d):
             row.addWidget(button)
         self._table = qMRMLSegmentsTableView(self)
+        self._table.selectionChanged.connect(self._on_row_clicked)
         self._effects = qt.QWidget(self)
         grid = qt.QGridLayout(self._effects)
         grid.setContentsMargins(0, 0, 0, 0)

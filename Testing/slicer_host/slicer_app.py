@@ -165,15 +165,6 @@ class qMRMLLayoutManager(StandIn, qt.QObject):
             self._logics.AddItem(widget.sliceLogic())
         slicer.app.applicationLogic().SetSliceLogics(self._logics)
 
-    def _get_layout(self):
-        return self._layout_logic.GetLayoutNode().GetViewArrangement()
-
-    def setLayout(self, layout):
-        if layout != self.layout:
-            self._layout_logic.GetLayoutNode().SetViewArrangement(layout)
-            self.layoutChanged.emit(layout)
-
-    layout = Property(int, _get_layout, setLayout)
     threeDViewCount = Property(int, lambda self: 0)
     plotViewCount = Property(int, lambda self: 0)
     tableViewCount = Property(int, lambda self: 0)

@@ -87,6 +87,18 @@ class ResultLogic:
         if segmentation is not None and segmentation.GetDisplayNode() is not None:
             segmentation.GetDisplayNode().SetVisibility(True)
 
+    def isShownIn3D(self, segmentation) -> bool:
+        """Whether the 3-D views show the segmentation's surfaces."""
+        from .surfaces import is_shown
+
+        return is_shown(segmentation)
+
+    def showIn3D(self, segmentation, shown: bool = True) -> None:
+        """Show the segments as smoothed surfaces in the 3-D views, or hide them there."""
+        from .surfaces import show
+
+        show(segmentation, shown)
+
     def writeResult(self, layers: Sequence, inputVolume, algorithm: str, run: dict, segmentation, fill):
         """The segmentation that holds the layers now (see write_segmentation), described by ``run``.
 

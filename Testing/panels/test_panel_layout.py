@@ -1,0 +1,69 @@
+"""All sections open at the width that Slicer gives a panel: nothing lies over anything else."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import pytest
+
+WIDTH, HEIGHT = 380, 900  # pixels, of Slicer's module panel
+
+
+@pytest.fixture
+def shown(host, load):
+    """shown(module): its widget, in a scroll area as in Slicer, with everything opened."""
+    import ctk
+    import qt
+
+    areas = []
+
+    def show(name):
+        loaded = load(name)
+        area = qt.QScrollArea()
+        area.setWidgetResizable(True)
+        area.setWidget(loaded.panel)
+        area.resize(WIDTH, HEIGHT)
+        area.show()
+        for section in loaded.panel.findChildren(qt.QWidget):
+            if isinstance(section, (ctk.ctkCollapsibleButton, ctk.ctkCollapsibleGroupBox)):
+                section.enabled = True
+                section.collapsed = False
+        host.process_events(0.05)
+        areas.append(area)
+        return loaded
+
+    yield show
+    for area in areas:
+        area.takeWidget()
+        area.deleteLater()
+
+
+def overlapping(panel) -> list[tuple[str, str]]:
+    """Visible widgets of one parent that lie over each other, by name."""
+    import qt
+
+    found = []
+    for parent in [panel, *panel.findChildren(qt.QWidget)]:
+        if parent.layout() is None or not parent.isVisible():
+            continue
+        children = [c for c in parent.children() if isinstance(c, qt.QWidget) and c.isVisible() and c.objectName]
+        for one, other in combinations(children, 2):
+            common = one.geometry.intersected(other.geometry)
+            if common.width() > 1 and common.height() > 1:
+                found.append((one.objectName, other.objectName))
+    return found
+
+
+@pytest.mark.parametrize("name", ["CovidLungQuant", "StrokeSynth", "BodyPartRouter"])
+def test_nothing_overlaps_with_all_sections_open(shown, host, name):
+    from LesionKitPanel.texts import show_text
+
+    loaded = shown(name)
+    long = "A sentence that is so long that it must be broken into several lines in a panel of this width. " * 3
+    for label in ("statusLabel", "detailLabel", "editStateLabel", "exportStatusLabel"):
+        if hasattr(loaded.widget.ui, label):
+            widget = getattr(loaded.widget.ui, label)
+            widget.setVisible(True)
+            show_text(widget, long)
+    host.process_events(0.05)
+    assert overlapping(loaded.panel) == []
