@@ -40,7 +40,7 @@ def test_export_writes_the_chosen_files(panel, folder):
     panel.apply()
     export(panel, folder, "Table", "Labelmap")
     assert sorted(path.name for path in folder.iterdir()) == [
-        "lesions.nii.gz", "lungs.nii.gz", "measurements.csv", "measurements.json",
+        "lesions.csv", "lesions.nii.gz", "lungs.nii.gz", "measurements.csv", "measurements.json",
     ]  # fmt: skip
     assert "lesions.nii.gz" in panel.ui.exportStatusLabel.text
     export(panel, folder, "Report", "Segmentation")

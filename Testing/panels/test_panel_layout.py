@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from itertools import combinations
 
 import pytest
@@ -65,5 +66,6 @@ def test_nothing_overlaps_with_all_sections_open(shown, host, name):
             widget = getattr(loaded.widget.ui, label)
             widget.setVisible(True)
             show_text(widget, long)
-    host.process_events(0.05)
+    with suppress(TimeoutError):  # layouts settle over some turns of the event loop
+        host.wait_until(lambda: not overlapping(loaded.panel), 5)
     assert overlapping(loaded.panel) == []
