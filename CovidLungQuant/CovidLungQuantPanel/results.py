@@ -27,7 +27,7 @@ class ResultsSection(results.ResultsSection):
         }
         self._chart = ChartView(ui.burdenPlotWidget, ui.regionsGroupBox, PLOT_VIEW_TAG)
         prepare_table(ui.regionTableView)
-        super().__init__(ui, logic, on_counts, checks, LESIONS)
+        super().__init__(ui, logic, on_counts, headline, checks, LESIONS)
         ui.heatmapCheckBox.connect("toggled(bool)", self._on_heatmap)
         ui.lungWindowButton.connect("clicked(bool)", lambda _checked=False: self._set_window("lungWindowButton"))
         ui.softTissueWindowButton.connect(
@@ -39,18 +39,6 @@ class ResultsSection(results.ResultsSection):
         self._show_decision(None)
         show_table(self.ui.regionTableView, None)
         self._chart.show(None, None, None)
-
-    def _headline(self, measurements: dict) -> tuple[str, str]:
-        from CovidLungQuantLib.measurement.severity import score_text
-
-        total = measurements["total"]
-        detail = _("GGO {ggo} %, high opacity {high} % of {lung} ml lung; severity score {score}")
-        return _("Burden {percent} %").format(percent=_number(total["burden_percent"])), detail.format(
-            ggo=_number(total["ggo_percent"]),
-            high=_number(total["high_opacity_percent"]),
-            lung=_number(total["lung_ml"], 0),
-            score=score_text(measurements["severity"]),
-        )
 
     def _show_nodes(self) -> None:
         super()._show_nodes()
@@ -98,6 +86,20 @@ class ResultsSection(results.ResultsSection):
         if self._segmentation is not None and not self._is_showing:
             heatmap = self.logic.heatmapFor(self._segmentation)
             lay_over(self._segmentation.GetScene(), heatmap if checked else None, opacity=0.4)
+
+
+def headline(measurements: dict) -> tuple[str, str]:
+    """The burden, and its parts."""
+    from CovidLungQuantLib.measurement.severity import score_text
+
+    total = measurements["total"]
+    detail = _("GGO {ggo} %, high opacity {high} % of {lung} ml lung; severity score {score}")
+    return _("Burden {percent} %").format(percent=_number(total["burden_percent"])), detail.format(
+        ggo=_number(total["ggo_percent"]),
+        high=_number(total["high_opacity_percent"]),
+        lung=_number(total["lung_ml"], 0),
+        score=score_text(measurements["severity"]),
+    )
 
 
 def _number(value: float | None, decimals: int = 1) -> str:

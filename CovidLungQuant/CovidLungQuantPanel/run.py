@@ -20,7 +20,7 @@ class RunSection(run.RunSection):
             "measuring": _("Measuring"),
             "done": _("Done"),
         }
-        super().__init__(ui, logic, on_result, on_changed, stages, _("Choose a CT volume."))
+        super().__init__(ui, logic, on_result, on_changed, self._prepare_ct, stages, _("Choose a CT volume."))
 
     def nameChoices(self) -> None:
         """Readable names in place of the parameters' values."""
@@ -32,5 +32,5 @@ class RunSection(run.RunSection):
         }
         run.name_choices((self.ui.networkComboBox, self.ui.deviceComboBox), names)
 
-    def _prepare(self, parameters):
+    def _prepare_ct(self, parameters):
         return self.logic.prepare(parameters.inputVolume, parameters.network, parameters.device)

@@ -16,13 +16,15 @@ class ResultsSection(VTKObservationMixin):
 
     ui: with resultsCollapsibleButton, imageLabel, headlineLabel, detailLabel, comparisonTableView, opacitySlider,
     outlineOnlyCheckBox, show3DButton, lesionsTable and updateLesionsButton. checks: check box -> classes that it shows.
-    findings: classes that opacity and outline act on. A module's own section gives the headline and shows more.
+    findings: classes that opacity and outline act on. headline(measurements): the number that matters most, and a
+    sentence with what comes next.
     """
 
-    def __init__(self, ui, logic, on_counts, checks: dict, findings):
+    def __init__(self, ui, logic, on_counts, headline, checks: dict, findings):
         super().__init__()
         self.ui, self.logic = ui, logic
-        self._on_counts, self._checks, self._findings = on_counts, checks, findings
+        self._on_counts, self._headline = on_counts, headline
+        self._checks, self._findings = checks, findings
         self._segmentation = None
         self._live = None
         self._is_showing = False  # while controls follow the display node
@@ -97,10 +99,6 @@ class ResultsSection(VTKObservationMixin):
             self._show_headline(*self._headline(counts.measurements))
         self._show_nodes()
         self._on_counts()
-
-    def _headline(self, measurements: dict) -> tuple[str, str]:
-        """The number that matters most, and a sentence with what comes next."""
-        raise NotImplementedError
 
     def _show_nodes(self) -> None:
         """Tables of the segmentation, as they are in the scene."""

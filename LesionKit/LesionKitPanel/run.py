@@ -16,13 +16,14 @@ class RunSection:
 
     ui: with applyButton, progressBar, progressLabel, statusLabel, inputsCollapsibleButton and deviceFoundLabel.
     on_result(segmentation): called when the result is in the scene. on_changed(): a run has begun or ended.
-    stages: what a stage of the work is called for the user. choose: the sentence that asks for an image.
-    A module's own section says in _prepare what runs.
+    prepare(parameters): the analysis as a function of a Progress. stages: what a stage of the work is called for the
+    user. choose: the sentence that asks for an image.
     """
 
-    def __init__(self, ui, logic, on_result, on_changed, stages: dict, choose: str):
+    def __init__(self, ui, logic, on_result, on_changed, prepare, stages: dict, choose: str):
         self.ui, self.logic = ui, logic
-        self._on_result, self._on_changed, self._choose = on_result, on_changed, choose
+        self._on_result, self._on_changed = on_result, on_changed
+        self._prepare, self._choose = prepare, choose
         self._parameters = None
         self._volume = None  # the image that the sentence below the button is about
         self._target = (None, None)  # volume node, and segmentation or None, of the run going on
@@ -55,10 +56,6 @@ class RunSection:
         if volume is None:
             return self._choose
         return "" if volume.GetImageData() is not None else _("The volume holds no image.")
-
-    def _prepare(self, parameters):
-        """The analysis as a function of a Progress."""
-        raise NotImplementedError
 
     def _remarks(self, segmentation, volume) -> list[str]:
         """More sentences about a result that has just come."""

@@ -18,11 +18,8 @@ class ResultsSection(results.ResultsSection):
         checks = {
             ui.showLesionCheckBox: (LESION,), ui.showBrainCheckBox: (BRAIN,), ui.showTissuesCheckBox: TISSUES,
         }  # fmt: skip
-        super().__init__(ui, logic, on_counts, checks, (LESION,))
+        super().__init__(ui, logic, on_counts, headline, checks, (LESION,))
         ui.useLabelsButton.connect("clicked(bool)", self._on_use_labels)
-
-    def _headline(self, measurements: dict) -> tuple[str, str]:
-        return _("Stroke {ml:.1f} ml").format(ml=measurements["lesion_ml"]), detail(measurements)
 
     def _show_nodes(self) -> None:
         super()._show_nodes()
@@ -32,6 +29,11 @@ class ResultsSection(results.ResultsSection):
     def _on_use_labels(self, _checked=False) -> None:
         if self._segmentation is not None:
             self._on_labels(self.logic.labelMapOf(self._segmentation))
+
+
+def headline(measurements: dict) -> tuple[str, str]:
+    """The volume of the lesion, and what it consists of."""
+    return _("Stroke {ml:.1f} ml").format(ml=measurements["lesion_ml"]), detail(measurements)
 
 
 def detail(found: dict) -> str:

@@ -18,7 +18,7 @@ class RunSection(run.RunSection):
             "segmenting": _("Segmenting"),
             "measuring": _("Measuring"),
         }
-        super().__init__(ui, logic, on_result, on_changed, stages, _("Choose an MR volume."))
+        super().__init__(ui, logic, on_result, on_changed, self._prepare_mr, stages, _("Choose an MR volume."))
 
     def nameChoices(self) -> None:
         """Readable names in place of the parameters' values."""
@@ -30,7 +30,7 @@ class RunSection(run.RunSection):
         boxes = [getattr(self.ui, f"{name}ComboBox") for name in ("device", "lesion", "side", "translator")]
         run.name_choices(boxes, names)
 
-    def _prepare(self, parameters):
+    def _prepare_mr(self, parameters):
         return self.logic.prepare(parameters.inputVolume, parameters.device)
 
     def _remarks(self, segmentation, volume) -> list[str]:
