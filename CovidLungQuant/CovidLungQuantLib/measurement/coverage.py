@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from CovidLungQuantLib.segmentation.cut_lungs import body_is_cut
+from CovidLungQuantLib.segmentation.cut_lungs import halved_side
 from CovidLungQuantLib.segmentation.lung_air import padding_mask
 from LesionKitLib.imaging.volume import Volume, reorient_to_lps
 
@@ -24,12 +24,11 @@ FIELD_MARGIN = 2  # voxels between lung and padding that blurring may leave
 @dataclass(frozen=True)
 class Coverage:
     """ends: keys of ENDS, and "circle" for a round field of view, at which lung is cut off. is_whole: whether what is
-    missing is so little that thirds and score have their meaning. cut_body: "right" or "left" where the body goes on
-    beyond the image on that side alone."""
+    missing is so little that thirds and score have their meaning. halved: as in cut_lungs.halved_side."""
 
     ends: tuple[str, ...] = ()
     is_whole: bool = True
-    cut_body: str = ""
+    halved: str = ""
 
 
 class FieldOfView:
@@ -38,8 +37,7 @@ class FieldOfView:
     def __init__(self, lps: Volume):
         self._spacing = lps.spacing[::-1]  # k, j, i
         self._circle = _beside_padding(lps.array)
-        right, left = body_is_cut(lps)
-        self._cut_body = "" if right == left else "right" if right else "left"
+        self._halved = halved_side(lps)
 
     def circle_voxels(self, lungs: np.ndarray, k: int | None = None) -> int:
         """Lung voxels beside the padding around a round field of view; of slice k alone where it is given."""
@@ -60,7 +58,7 @@ class FieldOfView:
         if circle_mm2 >= TOUCH_MM2:
             ends.append("circle")
             is_whole &= circle_mm2 <= CUT_SHARE * sections[2] * int(profiles[2].max())
-        return Coverage(tuple(ends), bool(is_whole), self._cut_body)
+        return Coverage(tuple(ends), bool(is_whole), self._halved)
 
 
 def coverage_of(volume: Volume, lungs: np.ndarray) -> Coverage:

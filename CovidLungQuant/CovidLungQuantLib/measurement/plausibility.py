@@ -57,7 +57,7 @@ def _missing_lung_notes(sides: dict[str, float], coverage: Coverage) -> list[str
     missing = missing_sides(np.array([sides["right"], sides["left"]]))
     if len(missing) != 1:
         return []
-    if missing[0] == coverage.cut_body:
+    if missing[0] == coverage.halved:
         return [
             f"The {missing[0]} lung is not in the field of view, which cuts the body off on that side; "
             "the severity score needs two lungs and is not given."

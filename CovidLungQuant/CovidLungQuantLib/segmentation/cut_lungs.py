@@ -11,7 +11,8 @@ from .lungs import label_lungs
 
 MUSCLE_HU = 40
 AIRWAY_MM2 = 500.0  # area of a slice through the trachea, at most
-CUT_BODY_SHARE = 0.3  # of an image's side that is tissue, from which the body goes on beyond it
+HALVED_SHARE = 0.3  # of an image's side that is tissue where the image ends within the body's middle ...
+HALVED_RATIO = 1.4  # ... and how many times more that is than on the other side
 
 
 def with_tissue_for_padding(lps: Volume) -> Volume:
@@ -37,7 +38,7 @@ def with_missed_air(lps: Volume, lungs: np.ndarray) -> np.ndarray:
     missed = ndimage.binary_opening(missed, np.ones((1, 3, 3)))  # the rim of a lung is tissue in part
     for k in np.flatnonzero(missed.any((1, 2))):
         missed[k] &= ~_is_airway(missed[k], lungs[k] > 0, float(lps.spacing[0] * lps.spacing[1]))
-    return label_lungs((lungs > 0) | missed, lps.spacing, midline_of_cut_body(lps)) if missed.any() else lungs
+    return label_lungs((lungs > 0) | missed, lps.spacing, midline_of_halved_body(lps)) if missed.any() else lungs
 
 
 def _is_airway(missed: np.ndarray, lung: np.ndarray, pixel_mm2: float) -> np.ndarray:
@@ -50,19 +51,23 @@ def _is_airway(missed: np.ndarray, lung: np.ndarray, pixel_mm2: float) -> np.nda
     return small[numbers] & missed
 
 
-def body_is_cut(lps: Volume) -> tuple[bool, bool]:
-    """Whether the body goes on beyond the image on the patient's (right, left)."""
-    sides = (lps.array[:, :, 0], lps.array[:, :, -1])
-    right, left = (float((side > TISSUE_HU).mean()) > CUT_BODY_SHARE for side in sides)
-    return right, left
+def halved_side(lps: Volume) -> str:
+    """The patient's side, "right" or "left", on which the image ends within the body's middle; "" where it does not.
 
-
-def midline_of_cut_body(lps: Volume) -> float | None:
-    """Where along i (voxels) a single lung has the body's middle, if the image cuts the body on one side only.
-
-    That side is where the middle lies, so that the lung is the other side's. None where the image does not tell.
+    There tissue fills most of the image's side, and much more than where at most a large body's flank is cut.
     """
-    right, left = body_is_cut(lps)
-    if right == left:
+    right, left = (float((side > TISSUE_HU).mean()) for side in (lps.array[:, :, 0], lps.array[:, :, -1]))
+    if max(right, left) < HALVED_SHARE or max(right, left) < HALVED_RATIO * min(right, left):
+        return ""
+    return "right" if right > left else "left"
+
+
+def midline_of_halved_body(lps: Volume) -> float | None:
+    """Where along i (voxels) the middle of a body lies that the image shows half of, else None.
+
+    A single lung in such an image is that of the other side.
+    """
+    side = halved_side(lps)
+    if not side:
         return None
-    return 0.0 if right else float(lps.array.shape[2] - 1)
+    return 0.0 if side == "right" else float(lps.array.shape[2] - 1)

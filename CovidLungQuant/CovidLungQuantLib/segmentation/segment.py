@@ -12,7 +12,7 @@ from LesionKitLib.run.errors import UnusableInput
 from LesionKitLib.run.progress import Progress
 
 from .chest_box import ChestBox, find_chest
-from .cut_lungs import midline_of_cut_body, with_missed_air, with_tissue_for_padding
+from .cut_lungs import midline_of_halved_body, with_missed_air, with_tissue_for_padding
 from .gas import drop_gas
 from .lungs import label_lungs
 from .native_grid import labels_on_native_grid
@@ -47,7 +47,7 @@ def segment(lps: Volume, nets, runtime: Runtime, progress: Progress) -> Segmenta
     if not sides.any():
         raise UnusableInput("No lungs were found; this does not look like a chest CT.")
     lungs, lesions = labels_on_native_grid(lps, box, probabilities, sides, progress)
-    if box.is_cut or midline_of_cut_body(lps) is not None:
+    if box.is_cut or midline_of_halved_body(lps) is not None:
         lungs = with_missed_air(lps, lungs)
     lungs, lesions = drop_gas(lps.array, lungs, lesions, lps.spacing)
     if not lungs.any():
@@ -73,7 +73,7 @@ def _mean_probabilities(
 
 
 def _midline_in_frame(lps: Volume, box: ChestBox) -> float | None:
-    midline = midline_of_cut_body(lps)
+    midline = midline_of_halved_body(lps)
     return None if midline is None else (midline - box.plane.left) / box.plane.step[1]
 
 

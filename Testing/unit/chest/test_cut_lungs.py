@@ -8,7 +8,7 @@ from chest_fixtures import AIR_LUNG, BODY, FakeHeads, ThresholdNetwork, block_ch
 
 from CovidLungQuantLib import pipeline
 from CovidLungQuantLib.pipeline import analyze
-from CovidLungQuantLib.segmentation.cut_lungs import midline_of_cut_body, with_missed_air, with_tissue_for_padding
+from CovidLungQuantLib.segmentation.cut_lungs import midline_of_halved_body, with_missed_air, with_tissue_for_padding
 from CovidLungQuantLib.segmentation.frames import FramePlacement
 from CovidLungQuantLib.segmentation.gas import drop_gas
 from LesionKitLib.imaging.volume import Volume, affine
@@ -117,7 +117,16 @@ def test_padding_around_cut_lungs_is_shown_as_tissue():
 def test_the_middle_of_a_body_that_is_cut_on_one_side_lies_there(columns, middle):
     body = np.full((10, 40, 64), -1000, np.int16)
     body[:, 5:35, 4:60] = 40
-    assert midline_of_cut_body(Volume(body[:, :, columns], affine((4.0, 4.0, 4.0)))) == middle
+    assert midline_of_halved_body(Volume(body[:, :, columns], affine((4.0, 4.0, 4.0)))) == middle
+
+
+def test_flanks_that_are_cut_too_do_not_hide_where_the_middle_lies():
+    body = np.full((10, 60, 64), -1000, np.int16)
+    body[:, 5:55] = 40  # wider than the picture ...
+    body[:, :18, 50:], body[:, 42:, 50:] = -1000, -1000  # ... and round
+    assert midline_of_halved_body(Volume(body, affine((4.0, 4.0, 4.0)))) == 0
+    body[:, :18, :14], body[:, 42:, :14] = -1000, -1000
+    assert midline_of_halved_body(Volume(body, affine((4.0, 4.0, 4.0)))) is None
 
 
 def test_beyond_the_picture_a_frame_shows_its_mirror_image():

@@ -62,7 +62,7 @@ def test_a_missing_lung_is_said(right, left, side):
 
 
 def test_a_lung_outside_the_field_of_view_is_not_called_removed():
-    (note,) = plausibility_notes(measured(0.0, 2000.0), Coverage(cut_body="right"))
+    (note,) = plausibility_notes(measured(0.0, 2000.0), Coverage(halved="right"))
     assert note.startswith("The right lung is not in the field of view")
 
 
