@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -79,9 +80,21 @@ def cancellable_progress() -> Iterator[Progress]:
 
 
 def print_json(document: dict | list) -> None:
-    """One JSON document on stdout."""
+    """One JSON document on stdout; what the output's encoding does not know is escaped."""
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)  # all or nothing
-    print(text, file=_documents or sys.stdout)
+    stream = _documents or sys.stdout
+    try:
+        text.encode(stream.encoding or "ascii")
+    except UnicodeEncodeError:
+        text = json.dumps(document, indent=2, allow_nan=False)
+    print(text, file=stream)
+
+
+def replace_unprintable() -> None:
+    """What an output's encoding does not know is replaced: a terminal never ends a command with an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def figure(value: dict | None, digits: int = 3) -> str:

@@ -15,7 +15,7 @@ from LesionKitLib import __version__
 from LesionKitLib.run.errors import Cancelled, MissingResource, UnusableInput
 
 from . import completion, covid, demo, evaluate, models, route, stroke, train
-from .console import quiet_output
+from .console import quiet_output, replace_unprintable
 from .extras import missing_package
 from .parser import Parser, add_common_options
 
@@ -44,6 +44,7 @@ def build_parser() -> Parser:
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit code."""
     _open_missing_streams()
+    replace_unprintable()
     options = build_parser().parse_args(arguments)
     logging.basicConfig(
         stream=sys.stderr, format="%(message)s", level=logging.ERROR if options.quiet else logging.WARNING

@@ -63,11 +63,14 @@ def run(options: argparse.Namespace) -> int | None:
         return run_service(options)
     from BodyPartRouterLib.classification.classifier import load_classifier
     from BodyPartRouterLib.routing.find_files import find_files
+    from BodyPartRouterLib.routing.header_values import keep_header_text_out_of_the_log
     from BodyPartRouterLib.routing.journal import Journal
+    from BodyPartRouterLib.routing.printable import printable
     from BodyPartRouterLib.routing.reader_process import ReaderProcess
     from BodyPartRouterLib.routing.route_files import carry_out, plan_files
     from LesionKitLib.run.errors import UnusableInput
 
+    keep_header_text_out_of_the_log()
     rules = chosen_rules(options)
     paths = find_files(options.inputs, rules.filled_folders if rules else ())
     acts = rules is not None and not options.dry_run
@@ -88,7 +91,7 @@ def run(options: argparse.Namespace) -> int | None:
         print_table(records)
     unusable = [routed for routed in found if routed.examined.error]
     for routed in unusable:
-        print(f"{routed.examined.path}: {routed.examined.error}", file=sys.stderr)
+        print(f"{printable(routed.examined.path)}: {printable(routed.examined.error)}", file=sys.stderr)
     problems = [routed.problem for routed in found if routed.problem]
     if len(unusable) == len(found):
         raise UnusableInput(found[0].examined.error if len(found) == 1 else "None of the files could be read.")
@@ -99,7 +102,8 @@ def run(options: argparse.Namespace) -> int | None:
 
 def chosen_rules(options: argparse.Namespace):
     """The rules file's, with relative folders below --copy or --move if given; without one a folder for each class."""
-    from BodyPartRouterLib.routing.rules import folder_rules, into_folder, load_rules
+    from BodyPartRouterLib.routing.rules import folder_rules, into_folder
+    from BodyPartRouterLib.routing.rules_file import load_rules
 
     folder = options.copy or options.move
     if options.rules is None:
@@ -135,7 +139,7 @@ def _shortened(text: str, width: int) -> str:
 def run_service(options: argparse.Namespace) -> int:
     """Until SIGTERM (exit code 0) or Ctrl-C (130)."""
     from BodyPartRouterLib.classification.classifier import load_classifier
-    from BodyPartRouterLib.routing.rules import load_rules
+    from BodyPartRouterLib.routing.rules_file import load_rules
     from LesionKitLib.run.errors import UnusableInput
 
     if options.rules is None or (options.port is None and not options.status):
@@ -143,8 +147,7 @@ def run_service(options: argparse.Namespace) -> int:
     rules = load_rules(options.rules)
     if options.status:
         return print_status(rules.service.data, options.json)
-    if options.metrics_port is not None:
-        rules = rules.with_metrics_port(options.metrics_port)
+    rules = rules.with_ports(metrics_port=options.metrics_port)
     return serve(rules, load_classifier(options.network, options.device), options.port)
 
 

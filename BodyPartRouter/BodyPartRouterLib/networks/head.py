@@ -21,7 +21,7 @@ class FeatureSpace(nn.Module):
         super().__init__()
         self.register_buffer("mean", torch.zeros(channels))
         self.register_buffer("projection", torch.zeros(channels, directions))
-        self.register_buffer("centers", torch.zeros(CLASSES, directions))
+        self.register_buffer("centres", torch.zeros(CLASSES, directions))  # the name in the files of weights
 
     def fit(self, features: Tensor, labels: Tensor) -> None:
         """features: (n, channels) of training images; labels: (n,) numbers of their classes, all of which occur."""
@@ -29,15 +29,15 @@ class FeatureSpace(nn.Module):
         means = torch.stack([features[labels == n].mean(0) for n in range(CLASSES)])
         within = features - means[labels]
         values, vectors = torch.linalg.eigh(within.T @ within / len(features))
-        values, vectors = values.flip(0)[: len(self.centers[0])], vectors.flip(1)[:, : len(self.centers[0])]
+        values, vectors = values.flip(0)[: len(self.centres[0])], vectors.flip(1)[:, : len(self.centres[0])]
         self.mean.copy_(features.mean(0))
         self.projection.copy_(vectors / (values + 0.01 * values.mean()).sqrt())
-        self.centers.copy_((means - features.mean(0)) @ self.projection.double())
+        self.centres.copy_((means - features.mean(0)) @ self.projection.double())
 
     def distance(self, features: Tensor) -> Tensor:
         """(n, channels) -> (n,): to the nearest center, about 1 for training images."""
         places = (features - self.mean) @ self.projection
-        return torch.cdist(places, self.centers).amin(1) / self.centers.shape[1] ** 0.5
+        return torch.cdist(places, self.centres).amin(1) / self.centres.shape[1] ** 0.5
 
 
 class BodyPartNet(nn.Module):

@@ -5,24 +5,37 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from .dicom_object import read_object
 from .folder_files import put_file
 from .journal import DeliveryTask
-from .naming import file_name
-from .retry_policy import DONE, LATER, REFUSED, DeliveryResult
+from .naming import file_name, sha256_of
+from .object_copy import CannotCopy
+from .outgoing import Outgoing
+from .retry_policy import DONE, IMPOSSIBLE, LATER, REFUSED, DeliveryResult
 
 
-def send_to_folders(tasks: Sequence[DeliveryTask]) -> Iterable[DeliveryResult]:
+class FolderSender:
     """Each file into the folder that its delivery names; the note is where it lies then."""
-    for task in tasks:
-        yield _send(task)
+
+    def __init__(self, secret_path: Path):
+        self._secret_path = secret_path
+
+    def __call__(self, tasks: Sequence[DeliveryTask]) -> Iterable[DeliveryResult]:
+        with Outgoing(self._secret_path) as outgoing:
+            for task in tasks:
+                yield _send(task, outgoing)
 
 
-def _send(task: DeliveryTask) -> DeliveryResult:
+def _send(task: DeliveryTask, outgoing: Outgoing) -> DeliveryResult:
     image = task.image
     try:
-        name = file_name(image.path, image.uid, image.digest)
-        target = put_file(image.path, Path(task.delivery.target), name, image.digest)
+        path, uid, digest = outgoing.file_of(task), image.uid, image.digest
+        if task.delivery.change:
+            uid, digest = read_object(path).sop_instance, sha256_of(path)
+        target = put_file(path, Path(task.delivery.target), file_name(path, uid, digest), digest)
         return DeliveryResult(DONE, str(target))
+    except CannotCopy as error:
+        return DeliveryResult(IMPOSSIBLE, f"its header cannot be changed: {error}")
     except FileNotFoundError:
         gone = not image.path.exists()
         return DeliveryResult(REFUSED if gone else LATER, "the file is gone" if gone else "the folder is gone")

@@ -83,3 +83,13 @@ def number(text: str) -> float | None:
         return float(text)
     except ValueError:
         return None
+
+
+def keep_header_text_out_of_the_log() -> None:
+    """For the whole process: the warnings and messages of libraries quote the values that they complain about."""
+    import logging
+    import warnings
+
+    warnings.filterwarnings("ignore", module="pydicom")
+    for name in ("pydicom", "pynetdicom", "urllib3"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -241,6 +241,16 @@ class Journal:
                 "UPDATE images SET state = ?, changed = ? WHERE id = ?", (FAILED, self._clock(), task.image.id)
             )
 
+    def waiting_groups(self) -> list[str]:
+        """Series and studies whose deliveries wait until they are complete."""
+        rows = self._all("SELECT DISTINCT group_key FROM deliveries WHERE state = 'waiting' AND group_key != ''")
+        return [row[0] for row in rows]
+
+    def release_groups(self, keys: Sequence[str]) -> None:
+        """These are complete: their deliveries are due."""
+        with self._change() as base:
+            base.executemany("UPDATE deliveries SET group_key = '' WHERE group_key = ?", [(key,) for key in keys])
+
     def make_all_due(self) -> None:
         """At a start: waiting times were those of another process."""
         with self._change() as base:

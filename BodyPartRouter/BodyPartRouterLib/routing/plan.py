@@ -10,7 +10,8 @@ from BodyPartRouterLib.labels import UNKNOWN
 
 from .examination import Examined
 from .naming import fill_folder
-from .rules import HOLD, Action, Rules
+from .printable import printable
+from .rules import GROUP_KEYWORDS, HOLD, Action, Rules
 
 FOLDER, DICOM, STOW, OPEN = "folder", "dicom", "stow", "open"
 _KINDS = {"copy": FOLDER, "move": FOLDER, "store": DICOM, "stow": STOW, "open": OPEN}
@@ -63,8 +64,14 @@ def plan_of(actions: Sequence[Action], rule: str, examined: Examined, base: Path
         target = action.target
         if action.kind in ("copy", "move"):
             target = str(fill_folder(target, examined.label, examined.values, base))
-        deliveries.append(Delivery(_KINDS[action.kind], target))
+        deliveries.append(Delivery(_KINDS[action.kind], target, action.change, _group_key(action, examined)))
     return Plan(rule, tuple(dict.fromkeys(deliveries)), any(action.kind == "move" for action in actions))
+
+
+def _group_key(action: Action, examined: Examined) -> str:
+    """The series or study that this delivery waits for; none where the header names none."""
+    uid = "".join(examined.values.get(GROUP_KEYWORDS.get(action.wait_for, ""), ())[:1])
+    return f"{action.wait_for}:{uid}" if uid else ""
 
 
 def shown_destination(plan: Plan, rules: Rules) -> str | None:
@@ -83,16 +90,16 @@ def to_record(examined: Examined, plan: Plan | None, destination: str | None) ->
     prediction, agreement = examined.prediction, examined.agreement
     held_by_rule = plan is not None and plan.held
     return {
-        "path": str(examined.path),
+        "path": printable(examined.path),
         "class": prediction.label if prediction else None,
         "probability": round(prediction.probability, 4) if prediction else None,
         "held": prediction is None or prediction.held or held_by_rule,
         "reason": examined.reason or (plan.reason if held_by_rule else None),
-        "header_body_part": (examined.header.body_part or None) if examined.header else None,
+        "header_body_part": printable(examined.header.body_part or "") or None if examined.header else None,
         "agrees": agreement.agrees if agreement else None,
-        "destination": destination,
+        "destination": printable(destination) if destination else None,
         "rule": plan.rule if plan else None,
-        "remarks": [*(agreement.remarks if agreement else ()), *examined.notes],
+        "remarks": [printable(text) for text in (*(agreement.remarks if agreement else ()), *examined.notes)],
     }
 
 

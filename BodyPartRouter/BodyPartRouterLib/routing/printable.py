@@ -7,7 +7,7 @@ import os
 
 def printable(text: str | os.PathLike) -> str:
     """One line without control characters: these are shown escaped, bytes that are no text as U+FFFD."""
-    return "".join(_shown(letter) for letter in os.fspath(text))
+    return "".join(map(_shown, os.fspath(text)))
 
 
 def _shown(letter: str) -> str:

@@ -15,7 +15,7 @@ from .delivery_worker import DeliverySender, DeliveryWorker, remove_source
 from .examination import Examined, examine
 from .file_reading import Reader, read_file
 from .folder_files import holds
-from .folder_sender import send_to_folders
+from .folder_sender import FolderSender
 from .journal import DELIVERED, Image, Journal
 from .naming import file_name, sha256_of
 from .plan import DICOM, FOLDER, OPEN, STOW, Delivery, Plan, make_plan, shown_destination, to_record
@@ -92,10 +92,10 @@ def carry_out(
 def sender_of(rules: Rules, kind: str, target: str | None) -> DeliverySender:
     """What delivers to a destination of the rules, or to folders."""
     if kind == FOLDER:
-        return send_to_folders
+        return FolderSender(rules.secret_path)
     if kind == OPEN:
         return lambda tasks: [DeliveryResult(DONE, f"module {task.delivery.target}") for task in tasks]
-    return _SENDERS[kind](rules.destinations[target])
+    return _SENDERS[kind](rules.destinations[target], rules.secret_path)
 
 
 def _carry_out(planned, rules, journal, progress, retry_policy, pause) -> list[Routed]:
@@ -107,6 +107,7 @@ def _carry_out(planned, rules, journal, progress, retry_policy, pause) -> list[R
             entries[routed.examined.path] = image
     journal.limit_to(image.id for image in entries.values())
     journal.finish_complete()
+    journal.release_groups(journal.waiting_groups())  # all files are here
     workers = [
         DeliveryWorker(journal, sender_of(rules, kind, target), kind, target, retry_policy)
         for kind, target in _routes(planned)

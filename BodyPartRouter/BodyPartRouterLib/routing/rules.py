@@ -1,21 +1,21 @@
-"""Rules: read from a YAML file, checked against the schema, and asked which actions an image calls for."""
+"""Rules: asked which actions an image calls for."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from pathlib import Path
 
-from LesionKitLib.run.errors import UnusableInput
-
-from .header_values import Values, check_keyword, is_person_name, number
+from .header_values import Values, number
 from .naming import placeholders
 from .settings import ServiceSettings
 
-LARGEST_FILE = 1_000_000  # bytes; rules are written by people
 HOLD = "hold"
+GROUP_KEYWORDS = {"series": "SeriesInstanceUID", "study": "StudyInstanceUID"}
 
 
 @dataclass(frozen=True)
@@ -78,14 +78,55 @@ class HeaderTest:
 
 
 @dataclass(frozen=True)
+class SenderTest:
+    """Who sent it: any of these AE titles, an address in any of these networks. () asks for nothing."""
+
+    calling_ae: tuple[str, ...] = ()
+    called_ae: tuple[str, ...] = ()
+    networks: tuple[IPv4Network | IPv6Network, ...] = ()
+
+    def holds(self, sender: Sender) -> bool:
+        if self.calling_ae and sender.calling_ae not in self.calling_ae:
+            return False
+        if self.called_ae and sender.called_ae not in self.called_ae:
+            return False
+        return not self.networks or any(_address_in(sender.address, network) for network in self.networks)
+
+
+@dataclass(frozen=True)
+class Hours:
+    """From a time of day to another one, minutes after midnight; over midnight when it ends earlier than it begins."""
+
+    start: int
+    end: int
+
+    def hold(self, minute: int) -> bool:
+        if self.start <= self.end:
+            return self.start <= minute < self.end
+        return minute >= self.start or minute < self.end
+
+
+def minute_of_day() -> int:
+    """Of this computer's local time."""
+    now = datetime.now()
+    return 60 * now.hour + now.minute
+
+
+@dataclass(frozen=True)
 class Condition:
-    """All that are given must hold. at_least, below: of the probability of the likeliest class."""
+    """All that are given must hold. at_least, below: of the probability of the likeliest class.
+
+    hours: the time of day at which the rules are asked.
+    """
 
     classes: tuple[str, ...] = ()
     at_least: float | None = None
     below: float | None = None
     agrees: bool | None = None
     header: tuple[HeaderTest, ...] = ()
+    sender: SenderTest | None = None
+    hours: Hours | None = None
+    minute: Callable[[], int] = field(default=minute_of_day, compare=False)
 
     def holds(self, subject: Subject) -> bool:
         return (
@@ -93,24 +134,33 @@ class Condition:
             and _between(subject.probability, self.at_least, self.below)
             and (self.agrees is None or subject.agrees is self.agrees)
             and all(test.holds(subject.values) for test in self.header)
+            and (self.sender is None or self.sender.holds(subject.sender))
+            and (self.hours is None or self.hours.hold(self.minute()))
         )
 
 
 @dataclass(frozen=True)
 class Action:
-    """kind: copy or move (target: a folder), store or stow (a destination's name), open (a module), hold (why)."""
+    """kind: copy or move (target: a folder), store or stow (a destination's name), open (a module), hold (why).
+
+    change: header changes of the copy that leaves, as JSON (see header_change), "" for none. wait_for: series or study,
+    which must be complete first, "" for none.
+    """
 
     kind: str
     target: str
+    change: str = ""
+    wait_for: str = ""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """The first rule whose condition holds decides."""
+    """The first rule whose condition holds decides. goes_on: its actions are taken, and later rules asked, too."""
 
     name: str
     when: Condition
     then: tuple[Action, ...]
+    goes_on: bool = False
 
 
 @dataclass(frozen=True)
@@ -139,11 +189,19 @@ class Rules:
     destinations: dict[str, Destination] = field(default_factory=dict, hash=False)
     service: ServiceSettings = field(default_factory=ServiceSettings)
 
-    def choose(self, subject: Subject) -> tuple[str, tuple[Action, ...]]:
-        """(name of the rule, its actions)."""
+    def choose(self, subject: Subject, skips_holds: bool = False) -> tuple[str, tuple[Action, ...]]:
+        """(names of the rules that apply, their actions). skips_holds: as if no rule held an image."""
+        names, actions = [], []
         for rule in self.rules:
+            if skips_holds and any(action.kind == HOLD for action in rule.then):
+                continue
             if rule.when.holds(subject):
-                return rule.name, rule.then
+                names.append(rule.name)
+                actions += rule.then
+                if not rule.goes_on:
+                    break
+        if names:
+            return ", ".join(names), tuple(dict.fromkeys(actions))
         return "otherwise", self.otherwise
 
     @property
@@ -153,11 +211,18 @@ class Rules:
         for action in self.actions:
             if action.kind in ("copy", "move"):
                 found |= placeholders(action.target) - {"class"}
+            found |= {GROUP_KEYWORDS[action.wait_for]} if action.wait_for else set()
         return frozenset(found)
 
-    def with_metrics_port(self, port: int) -> Rules:
-        """The same rules; the metrics of the service at another port."""
-        return replace(self, service=replace(self.service, metrics_port=port))
+    def with_ports(self, **ports: int | None) -> Rules:
+        """The same rules; the service with other ports, where one is given."""
+        given = {name: port for name, port in ports.items() if port is not None}
+        return replace(self, service=replace(self.service, **given))
+
+    @property
+    def secret_path(self) -> Path:
+        """Of the secret that replaced UIDs are made with."""
+        return self.service.data / "deidentification.key"
 
     @property
     def filled_folders(self) -> list[Path]:
@@ -192,125 +257,6 @@ def into_folder(rules: Rules, folder: str | os.PathLike, move: bool) -> Rules:
     return replace(rules, rules=entries, otherwise=changed(rules.otherwise), base=Path(folder).absolute())
 
 
-def load_rules(path: str | os.PathLike) -> Rules:
-    """Read a rules file. Raises UnusableInput with one sentence that says where and what is wrong."""
-    path = Path(path)
-    document = _read_yaml(path)
-    _check(document, path)
-    rules = tuple(_rule(entry, n) for n, entry in enumerate(document["rules"], 1))
-    more = {"otherwise": _actions(document["otherwise"])} if "otherwise" in document else {}
-    base = path.absolute().parent
-    entries = document.get("destinations") or {}
-    destinations = {name: _destination(name, entry, base) for name, entry in entries.items()}
-    service = ServiceSettings.from_entries(document.get("service") or {}, base)
-    found = Rules(rules, base, destinations=destinations, service=service, **more)
-    for action in found.actions:
-        _check_action(action, found, path)
-    return found
-
-
-def _read_yaml(path: Path):
-    import yaml
-
-    try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise UnusableInput(f"'{path}' is too large for a rules file.")
-        text = path.read_text("utf-8")
-    except OSError as error:
-        raise UnusableInput(f"The rules file '{path}' cannot be read: {error.strerror}.") from None
-    except UnicodeDecodeError:
-        raise UnusableInput(f"The rules file '{path}' is not a text file in UTF-8.") from None
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" in line {mark.line + 1}" if mark else ""
-        raise UnusableInput(f"The rules file '{path}' is not valid YAML{where}.") from None
-    except RecursionError:
-        raise UnusableInput(f"The rules file '{path}' is nested too deeply.") from None
-
-
-def _check(document, path: Path) -> None:
-    """Against the schema, and what a schema cannot say."""
-    import jsonschema
-
-    from .schema import RULES_SCHEMA
-
-    validator = jsonschema.Draft202012Validator(RULES_SCHEMA, format_checker=jsonschema.FormatChecker(["regex"]))
-    error = jsonschema.exceptions.best_match(validator.iter_errors(document))
-    if error is not None:
-        where = _where(error.absolute_path)
-        raise UnusableInput(f"The rules file '{path}' is wrong at {where}: {_plain(error)}.")
-    for n, entry in enumerate(document["rules"], 1):
-        for keyword in (entry.get("when") or {}).get("header") or {}:
-            problem = check_keyword(str(keyword))
-            if problem:
-                raise UnusableInput(f"The rules file '{path}' is wrong in rule {n}: {problem}.")
-
-
-def _check_action(action: Action, rules: Rules, path: Path) -> None:
-    if action.kind in ("store", "stow"):
-        wanted = "dicom" if action.kind == "store" else "stow"
-        destination = rules.destinations.get(action.target)
-        if destination is None or destination.kind != wanted:
-            raise UnusableInput(
-                f"The rules file '{path}' sends to '{action.target}', which is no destination of type {wanted}."
-            )
-    if action.kind in ("copy", "move"):
-        for keyword in sorted(placeholders(action.target) - {"class"}):
-            problem = check_keyword(keyword)
-            if problem is None and is_person_name(keyword):
-                problem = f"folders must not carry a person's name ({keyword})"
-            if problem:
-                raise UnusableInput(f"The rules file '{path}' is wrong in the folder '{action.target}': {problem}.")
-
-
-def _where(parts: Sequence) -> str:
-    """rules[2].then[1] as people count: rule 2, then 1."""
-    words = [f"number {part + 1}" if isinstance(part, int) else str(part) for part in parts]
-    return ", ".join(words) or "its top"
-
-
-def _plain(error) -> str:
-    """jsonschema's message without its repetition of long values."""
-    message = error.message
-    return message if len(message) <= 200 else f"{message[:200]}..."
-
-
-def _rule(entry: dict, n: int) -> Rule:
-    return Rule(entry.get("name") or f"rule {n}", _condition(entry.get("when") or {}), _actions(entry["then"]))
-
-
-def _condition(entry: dict) -> Condition:
-    classes = entry.get("class", ())
-    confidence = entry.get("confidence", {})
-    return Condition(
-        (classes,) if isinstance(classes, str) else tuple(classes),
-        confidence.get("at_least"),
-        confidence.get("below"),
-        entry.get("agrees"),
-        tuple(_header_test(keyword, test) for keyword, test in entry.get("header", {}).items()),
-    )
-
-
-def _header_test(keyword: str, entry) -> HeaderTest:
-    if not isinstance(entry, dict):
-        wanted = entry if isinstance(entry, list) else [entry]
-        return HeaderTest(keyword, equal=tuple(str(value) for value in wanted))
-    pattern = entry.get("matches")
-    entry = {**entry, "matches": re.compile(pattern, re.IGNORECASE) if pattern else None}
-    return HeaderTest(keyword, **entry)
-
-
-def _actions(entries: list[dict]) -> tuple[Action, ...]:
-    return tuple(Action(kind, target) for entry in entries for kind, target in entry.items())
-
-
-def _destination(name: str, entry: dict, base: Path) -> Destination:
-    settings = dict(entry)
-    return Destination(name, settings.pop("type"), settings, base)
-
-
 def _same(text: str, wanted: str) -> bool:
     if text == wanted:
         return True
@@ -320,3 +266,10 @@ def _same(text: str, wanted: str) -> bool:
 
 def _between(value: float, at_least: float | None, below: float | None) -> bool:
     return (at_least is None or value >= at_least) and (below is None or value < below)
+
+
+def _address_in(address: str, network) -> bool:
+    try:
+        return ip_address(address.partition("%")[0]) in network
+    except ValueError:  # no address, as of a file on the command line
+        return False

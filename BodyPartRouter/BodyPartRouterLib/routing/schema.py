@@ -14,6 +14,7 @@ _AE_TITLE = {
 _SHARE = {"type": "number", "minimum": 0, "maximum": 1}
 _SECONDS = {"type": "number", "exclusiveMinimum": 0, "maximum": 86400}
 _PORT = {"type": "integer", "minimum": 1, "maximum": 65535}
+_VARIABLE = {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}
 _NAMES = {"type": "string", "pattern": r"^[A-Za-z][A-Za-z0-9 _.-]{0,63}$"}
 
 
@@ -44,17 +45,34 @@ _HEADER_TEST = {
     ]
 }
 _CLASS = {"enum": [*CLASSES, UNKNOWN]}
+_HOUR = r"([01][0-9]|2[0-3]):[0-5][0-9]"
+_TITLES = {"oneOf": [_AE_TITLE, {"type": "array", "items": _AE_TITLE, "minItems": 1}]}
+_ADDRESSES = {"oneOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1}]}
+_SENDER = {**_object(calling_ae=_TITLES, called_ae=_TITLES, address=_ADDRESSES), "minProperties": 1}
 _WHEN = _object(
     **{"class": {"oneOf": [_CLASS, {"type": "array", "items": _CLASS, "minItems": 1}]}},
     confidence={**_object(at_least=_SHARE, below=_SHARE), "minProperties": 1},
     agrees={"type": "boolean"},
     header={"type": "object", "minProperties": 1, "additionalProperties": _HEADER_TEST},
+    sender=_SENDER,
+    hours={"type": "string", "pattern": f"^{_HOUR}-{_HOUR}$"},
 )
-_ACTION = {
-    **_object(copy=_TEXT, move=_TEXT, store=_NAMES, stow=_NAMES, open={"enum": list(MODULES)}, hold=_TEXT),
+_CHANGE = {
+    **_object(
+        deidentify={"enum": ["basic"]},
+        set={"type": "object", "minProperties": 1, "additionalProperties": _VALUE},
+        remove={"type": "array", "items": _TEXT, "minItems": 1},
+    ),
     "minProperties": 1,
-    "maxProperties": 1,
 }
+_KINDS = {
+    "copy": _TEXT, "move": _TEXT, "store": _NAMES, "stow": _NAMES, "open": {"enum": list(MODULES)}, "hold": _TEXT,
+}  # fmt: skip
+_ACTION = {
+    **_object(**_KINDS, change=_CHANGE, wait_for={"enum": ["series", "study"]}),
+    "oneOf": [{"required": [kind]} for kind in _KINDS],
+}
+ACTION_KINDS = tuple(_KINDS)
 _ACTIONS = {"type": "array", "items": _ACTION, "minItems": 1}
 _CLIENT_TLS = _object(authorities=_TEXT, certificate=_TEXT, key=_TEXT, check_host={"type": "boolean"})
 _DICOM = _object(
@@ -71,7 +89,8 @@ _STOW = _object(
     ["type", "url"],
     type={"const": "stow"},
     url={**_TEXT, "pattern": "^https?://"},
-    token_variable={"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"},
+    token_variable=_VARIABLE,
+    login_variable=_VARIABLE,
     timeout_s=_SECONDS,
     tls=_CLIENT_TLS,
 )
@@ -93,7 +112,12 @@ _SERVICE = _object(
     first_wait_s=_SECONDS,
     longest_wait_s=_SECONDS,
     keep_days={"type": "number", "exclusiveMinimum": 0},
+    quiet_s=_SECONDS,
+    page_port={"type": ["integer", "null"], "minimum": 1, "maximum": 65535},
+    page_address=_TEXT,
+    page_token_variable=_VARIABLE,
 )
+_RULE = {"name": _TEXT, "when": _WHEN, "then": _ACTIONS, "continue": {"type": "boolean"}}
 RULES_SCHEMA = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     "title": "LesionKit routing rules",
@@ -105,7 +129,7 @@ RULES_SCHEMA = {
             "propertyNames": _NAMES,
             "additionalProperties": {"type": "object", "required": ["type"], "oneOf": [_DICOM, _STOW]},
         },
-        rules={"type": "array", "items": _object(["then"], name=_TEXT, when=_WHEN, then=_ACTIONS)},
+        rules={"type": "array", "items": _object(["then"], **_RULE)},
         otherwise=_ACTIONS,
         service=_SERVICE,
     ),

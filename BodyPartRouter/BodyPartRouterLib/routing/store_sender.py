@@ -10,11 +10,9 @@ one object for each UID, as DICOM wants it, then still has it once; one that ans
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from .child_process import ChildProcess
 from .dicom_object import (
     EXPLICIT_LITTLE,
     IMPLICIT_LITTLE,
@@ -25,6 +23,7 @@ from .dicom_object import (
 )
 from .journal import DeliveryTask
 from .object_copy import CannotCopy, write_copy
+from .outgoing import Outgoing
 from .retry_policy import DONE, IMPOSSIBLE, REFUSED, UNCLEAR, DeliveryResult, DestinationUnavailable
 from .rules import Destination
 from .tls import client_context
@@ -43,8 +42,9 @@ UNSUITABLE = {0x0122, *range(0xA900, 0xAA00)}  # class not supported, data set d
 class StoreSender:
     """C-STORE over one association for each call, over another one when the peer breaks it off."""
 
-    def __init__(self, destination: Destination):
+    def __init__(self, destination: Destination, secret_path: Path):
         self._settings, self._base = destination.settings, destination.base
+        self._secret_path = secret_path
         self._timeout_s = self._settings.get("timeout_s", TIMEOUT_S)
 
     def __call__(self, tasks: Sequence[DeliveryTask]) -> Iterator[DeliveryResult]:
@@ -52,13 +52,12 @@ class StoreSender:
         from pynetdicom import _config
 
         _config.STORE_SEND_CHUNKED_DATASET = True  # from the file as it lies there
-        found = [_object(task) for task in tasks]
-        contexts = _contexts(found)
-        with tempfile.TemporaryDirectory(prefix="lesionkit-") as folder, ChildProcess() as child:
-            yield from self._send_all(found, contexts, Path(folder), child)
+        with Outgoing(self._secret_path) as outgoing:
+            found = [_object(task, outgoing) for task in tasks]
+            yield from self._send_all(found, outgoing)
 
-    def _send_all(self, found, contexts, folder: Path, child: ChildProcess) -> Iterator[DeliveryResult]:
-        link = None
+    def _send_all(self, found, outgoing: Outgoing) -> Iterator[DeliveryResult]:
+        contexts, link = _contexts(found), None
         try:
             for one in found:
                 if isinstance(one, DeliveryResult):
@@ -68,7 +67,7 @@ class StoreSender:
                     return  # for the next association
                 if link is None or not link.is_established:
                     link = self._associate(contexts)
-                yield _store(link, one, folder, child)
+                yield _store(link, one, outgoing)
         finally:
             if link is not None and link.is_established:
                 link.release()
@@ -91,9 +90,11 @@ class StoreSender:
         raise DestinationUnavailable("the association was rejected" if link.is_rejected else "no connection")
 
 
-def _object(task: DeliveryTask) -> DicomObject | DeliveryResult:
+def _object(task: DeliveryTask, outgoing: Outgoing) -> DicomObject | DeliveryResult:
     try:
-        return read_object(task.image.path)
+        return read_object(outgoing.file_of(task))
+    except CannotCopy as error:
+        return DeliveryResult(IMPOSSIBLE, f"its header cannot be changed: {error}")
     except NoDicomObject as error:
         return DeliveryResult(IMPOSSIBLE, str(error))
 
@@ -111,7 +112,7 @@ def _contexts(found: Sequence[DicomObject | DeliveryResult]) -> list[tuple[str, 
     return list(contexts)
 
 
-def _store(link, found: DicomObject, folder: Path, child: ChildProcess) -> DeliveryResult:
+def _store(link, found: DicomObject, outgoing: Outgoing) -> DeliveryResult:
     taken = {(context.abstract_syntax, context.transfer_syntax[0]) for context in link.accepted_contexts}
     choices = [
         syntax
@@ -121,7 +122,7 @@ def _store(link, found: DicomObject, folder: Path, child: ChildProcess) -> Deliv
     if not choices:
         return DeliveryResult(IMPOSSIBLE, "the peer does not take this kind of object, neither compressed nor plain")
     try:
-        path = _in_syntax(found, choices[0], folder, child)
+        path = _in_syntax(found, choices[0], outgoing)
     except CannotCopy as error:
         return DeliveryResult(IMPOSSIBLE, f"the peer does not take its compression, and {error}")
     except OSError as error:
@@ -133,16 +134,16 @@ def _store(link, found: DicomObject, folder: Path, child: ChildProcess) -> Deliv
     return result
 
 
-def _in_syntax(found: DicomObject, syntax: str, folder: Path, child: ChildProcess) -> Path:
+def _in_syntax(found: DicomObject, syntax: str, outgoing: Outgoing) -> Path:
     """The file itself where its bytes can go out as they are, else a copy."""
     path = found.path
     if not found.is_file or (found.size - found.offset) % 2:
-        path = folder / "as-file.dcm"
+        path = outgoing.folder / "as-file.dcm"
         write_as_file(found, path)
     if syntax == found.transfer_syntax:
         return path
-    copy = folder / "copy.dcm"
-    write_copy(child, path, copy, syntax=syntax)
+    copy = outgoing.folder / "copy.dcm"
+    write_copy(outgoing.child, path, copy, syntax=syntax)
     return copy
 
 

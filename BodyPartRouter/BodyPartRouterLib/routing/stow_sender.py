@@ -6,6 +6,7 @@ the server's fault, and the image waits.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,8 @@ from pathlib import Path
 
 from .dicom_object import DicomObject, NoDicomObject, file_head, read_object
 from .journal import DeliveryTask
+from .object_copy import CannotCopy
+from .outgoing import Outgoing
 from .retry_policy import DONE, IMPOSSIBLE, REFUSED, UNCLEAR, DeliveryResult, DestinationUnavailable
 from .rules import Destination
 
@@ -30,7 +33,8 @@ UNSUITABLE = {0x0122, *range(0xA900, 0xAA00)}
 class StowSender:
     """So that one refused object does not take others along, each is posted by itself, over one connection."""
 
-    def __init__(self, destination: Destination):
+    def __init__(self, destination: Destination, secret_path: Path):
+        self._secret_path = secret_path
         self._settings, self._base = destination.settings, destination.base
         self._url = f"{self._settings['url'].rstrip('/')}/studies"
 
@@ -38,28 +42,32 @@ class StowSender:
         """Raises DestinationUnavailable when the server cannot be reached."""
         import requests
 
-        with requests.Session() as session:
+        with requests.Session() as session, Outgoing(self._secret_path) as outgoing:
             session.trust_env = False  # no proxy, no .netrc: what is sent where stands in the rules
             _use_tls(session, self._settings.get("tls", {}), self._base)
             session.headers.update({"Accept": JSON, **self._authorization()})
             for task in tasks:
-                yield self._send(session, task)
+                yield self._send(session, task, outgoing)
 
     def _authorization(self) -> dict[str, str]:
-        variable = self._settings.get("token_variable")
-        if variable is None:
-            return {}
-        token = os.environ.get(variable)
-        if not token:
-            raise DestinationUnavailable(f"the environment variable {variable} holds no token")
-        return {"Authorization": f"Bearer {token}"}
+        for name, scheme in (("token_variable", "Bearer"), ("login_variable", "Basic")):
+            variable = self._settings.get(name)
+            if variable is None:
+                continue
+            secret = os.environ.get(variable)
+            if not secret:
+                raise DestinationUnavailable(f"the environment variable {variable} is empty")
+            return {"Authorization": f"{scheme} {secret if scheme == 'Bearer' else _base64(secret)}"}
+        return {}
 
-    def _send(self, session, task: DeliveryTask) -> DeliveryResult:
+    def _send(self, session, task: DeliveryTask, outgoing: Outgoing) -> DeliveryResult:
         import requests
 
         try:
-            found = read_object(task.image.path)
+            found = read_object(outgoing.file_of(task))
             body, kind = multipart(found)
+        except CannotCopy as error:
+            return DeliveryResult(IMPOSSIBLE, f"its header cannot be changed: {error}")
         except NoDicomObject as error:
             return DeliveryResult(IMPOSSIBLE, str(error))
         except OSError as error:
@@ -80,6 +88,10 @@ class StowSender:
                 raise DestinationUnavailable("no connection") from None
             return DeliveryResult(UNCLEAR, f"the server did not answer ({type(error).__name__})")
         return judge_answer(answer.status_code, answer.content, found.sop_instance)
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
 
 
 def _use_tls(session, settings: dict, base: Path) -> None:

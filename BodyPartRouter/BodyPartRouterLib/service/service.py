@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
-import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from BodyPartRouterLib.routing.delivery_worker import DeliveryWorker
+from BodyPartRouterLib.routing.header_values import keep_header_text_out_of_the_log
 from BodyPartRouterLib.routing.journal import DeliveryTask
 from BodyPartRouterLib.routing.plan import FOLDER
 from BodyPartRouterLib.routing.reader_process import ReaderProcess
@@ -58,7 +58,7 @@ class Service:
 
     def start(self, port: int) -> None:
         """Put in order what a crash has left, then work. Raises UnusableInput when a port cannot be had."""
-        keep_names_out_of_the_log()
+        keep_header_text_out_of_the_log()
         found = self.inbox.recover()
         if found:
             log.info("%d images had been received before a crash", found)
@@ -106,6 +106,8 @@ class Service:
             self._arrived.clear()
             while not self._stop.is_set() and self._attempt(self._sorter.sort_some):
                 self._sorted.set()
+            if self._attempt(self._sorter.groups.release_quiet):
+                self._sorted.set()
             if time.monotonic() - forgotten > FORGET_EVERY_S:
                 forgotten = time.monotonic()
                 self._attempt(lambda: self.inbox.journal.forget(86400 * self._settings.keep_days))
@@ -134,10 +136,3 @@ class Service:
         elif finished:
             self.metrics.delivered(task.image.held, time.time() - task.image.received)
             log.info("%s: %s", task.image.id[:12], "held for a person" if task.image.held else "delivered")
-
-
-def keep_names_out_of_the_log() -> None:
-    """pydicom's warnings and messages quote the values that they complain about."""
-    warnings.filterwarnings("ignore", module="pydicom")
-    for name in ("pydicom", "pynetdicom", "urllib3"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)

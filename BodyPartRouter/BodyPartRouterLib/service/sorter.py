@@ -18,6 +18,7 @@ from BodyPartRouterLib.routing.reader_process import STOPPED
 from BodyPartRouterLib.routing.rules import Rules
 
 from .inbox import Inbox
+from .quiet_groups import QuietGroups
 
 if TYPE_CHECKING:
     from BodyPartRouterLib.classification.classifier import Classifier
@@ -38,6 +39,7 @@ class Sorter:
     ):
         self._inbox, self._rules, self._classifier, self._metrics = inbox, rules, classifier, metrics
         self._reader = reader
+        self.groups = QuietGroups(inbox.journal, rules.service.quiet_s)
 
     def sort_some(self) -> int:
         """One batch of what waits; how many images."""
@@ -64,6 +66,7 @@ class Sorter:
             self._enter(image, replace(examined, sender=image.sender))
 
     def _enter(self, image: Image, examined: Examined) -> None:
+        self.groups.note(examined.values)
         plan = self._plan(image, examined)
         prediction = examined.prediction
         self._inbox.journal.classify(

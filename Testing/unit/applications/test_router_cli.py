@@ -198,3 +198,84 @@ def test_the_service_runs_until_a_signal(classifier, tmp_path, number, code):
     assert main(["route", "serve", "--port", "0", "--rules", str(rules)]) == code
     ender.join()
     assert (tmp_path / "box" / "journal.sqlite").exists()
+
+
+# names and texts that are not clean
+
+
+def run_cli(*arguments, encoding="utf-8"):
+    """The command in a process of its own, as a user starts it."""
+    import subprocess
+    import sys
+
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    command = [sys.executable, "-m", "LesionKitCLI", "route", "--network", "light", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, env=environment, timeout=300)
+
+
+def latin_named(folder):
+    """A valid name on POSIX systems that is no UTF-8."""
+    path = write_xray(folder / "x.dcm", "spine")
+    name = os.path.join(os.fsencode(folder), b"Gr\xf6sse.dcm")
+    os.rename(path, name)
+    return Path(os.fsdecode(name))
+
+
+@pytest.mark.parametrize("way", ["--copy", "--move"])
+def test_a_name_that_is_no_text_is_routed_and_shown_with_a_replacement(classifier, tmp_path, capsys, way):
+    source = latin_named(tmp_path / "in")
+    assert main(["route", str(tmp_path / "in"), way, str(tmp_path / "out"), "--json"]) == 0
+    assert len(names(tmp_path / "out")) == 1 and source.exists() is (way == "--copy")
+    (record,) = printed(capsys)
+    assert record["path"].endswith("Gr\N{REPLACEMENT CHARACTER}sse.dcm")
+
+
+def test_a_name_that_is_no_text_goes_through_a_journal(classifier, tmp_path):
+    latin_named(tmp_path / "in")
+    assert main(["route", str(tmp_path / "in"), "--copy", str(tmp_path / "out"), "--journal", str(tmp_path / "j")]) == 0
+    assert len(names(tmp_path / "out")) == 1
+
+
+def test_pipes_sockets_and_links_to_them_are_passed_over(classifier, tmp_path, capsys):
+    import socket
+
+    write_xray(tmp_path / "in" / "a.dcm", "spine")
+    os.mkfifo(tmp_path / "in" / "pipe.png")
+    os.symlink(tmp_path / "in" / "pipe.png", tmp_path / "in" / "link.dcm")
+    os.symlink(tmp_path / "nothing", tmp_path / "in" / "broken.dcm")
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind(os.path.relpath(tmp_path / "in" / "socket.dcm"))
+        assert main(["route", str(tmp_path / "in"), "--json"]) == 0
+    assert [Path(record["path"]).name for record in printed(capsys)] == ["a.dcm"]
+    assert main(["route", str(tmp_path / "in" / "pipe.png")]) == 3
+    assert "is no file" in capsys.readouterr().err
+
+
+def test_control_characters_in_names_are_shown_escaped(classifier, tmp_path, capsys):
+    for n, name in enumerate(("\x1b[31mred\x1b[0m", "two\nlines", "bell\a", "back\u202ewards")):
+        write_xray(tmp_path / "in" / f"{name}.dcm", "spine", n)
+    (tmp_path / "in" / "bad\x1b[2J.dcm").write_bytes(b"no image")
+    assert main(["route", str(tmp_path / "in")]) == 0
+    out = capsys.readouterr()
+    text = out.out + out.err
+    assert not [letter for letter in text if not letter.isprintable() and letter != "\n"]
+    assert "\\x1b[31mred" in text and "two\\nlines" in text
+
+
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_an_output_that_knows_no_umlauts_is_no_error(tmp_path, more):
+    write_xray(tmp_path / "in" / "größe 中文.dcm", "spine")
+    done = run_cli(tmp_path / "in", *more, encoding="ascii")
+    assert done.returncode == 0 and b"Traceback" not in done.stderr
+    if more:
+        assert json.loads(done.stdout)[0]["path"].endswith("größe 中文.dcm")
+
+
+def test_stderr_holds_no_header_text(tmp_path):
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        write_xray(tmp_path / "in" / "a.dcm", "spine", SeriesInstanceUID="FREE TEXT HERE", PatientAge="FREE TEXT")
+    done = run_cli(tmp_path / "in", "--copy", tmp_path / "out")
+    assert done.returncode == 0 and b"FREE" not in done.stderr

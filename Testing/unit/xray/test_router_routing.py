@@ -29,7 +29,8 @@ from BodyPartRouterLib.routing.retry_policy import (
     RetryPolicy,
 )
 from BodyPartRouterLib.routing.route_files import carry_out, plan_files
-from BodyPartRouterLib.routing.rules import folder_rules, load_rules
+from BodyPartRouterLib.routing.rules import folder_rules
+from BodyPartRouterLib.routing.rules_file import load_rules
 from LesionKitLib.run.errors import Cancelled, UnusableInput
 from LesionKitLib.run.progress import Progress
 

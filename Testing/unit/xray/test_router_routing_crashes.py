@@ -15,7 +15,8 @@ from BodyPartRouterLib.routing.journal_tables import VERSION
 from BodyPartRouterLib.routing.plan import FOLDER, Delivery, Plan
 from BodyPartRouterLib.routing.reader_process import STOPPED, TOO_SLOW, ReaderProcess
 from BodyPartRouterLib.routing.route_files import carry_out, plan_files
-from BodyPartRouterLib.routing.rules import folder_rules, load_rules
+from BodyPartRouterLib.routing.rules import folder_rules
+from BodyPartRouterLib.routing.rules_file import load_rules
 
 # runs first in every Python process: what happens when the child opens a file whose name begins with "bad"
 FAULT = """
@@ -228,7 +229,7 @@ def test_a_destination_of_the_same_name_at_another_address_is_another_plan(tmp_p
 
     sent = []
 
-    def sender(destination):
+    def sender(destination, secret_path):
         return lambda tasks: [sent.append(destination.settings["port"]) or DeliveryResult(DONE) for _ in tasks]
 
     monkeypatch.setitem(route_files._SENDERS, "dicom", sender)

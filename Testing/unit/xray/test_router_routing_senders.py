@@ -6,6 +6,7 @@ import io
 import json
 import threading
 import zlib
+from pathlib import Path
 
 import pytest
 from router_fixtures import write_xray, xray_dataset
@@ -45,11 +46,11 @@ def tasks_for(*paths):
 def store(peer_port, *paths, **settings):
     """Results of C-STORE, in the order of the paths."""
     settings = {"host": "127.0.0.1", "port": peer_port, "ae_title": "ARCHIVE", "timeout_s": 5, **settings}
-    return list(StoreSender(Destination("a", "dicom", settings))(tasks_for(*paths)))
+    return list(StoreSender(Destination("a", "dicom", settings), Path("none"))(tasks_for(*paths)))
 
 
 def stow(url, *paths):
-    return list(StowSender(Destination("a", "stow", {"url": url, "timeout_s": 5}))(tasks_for(*paths)))
+    return list(StowSender(Destination("a", "stow", {"url": url, "timeout_s": 5}), Path("none"))(tasks_for(*paths)))
 
 
 @pytest.fixture
@@ -374,7 +375,7 @@ def test_a_server_that_hangs_is_unclear(tmp_path, server):
     held = threading.Event()
     web._answer = lambda kind, body: (held.wait(30), 503, "", b"", {})[1:]
     settings = {"url": web.url, "timeout_s": 0.5}
-    (result,) = StowSender(Destination("a", "stow", settings))(tasks_for(write_xray(tmp_path / "a.dcm")))
+    (result,) = StowSender(Destination("a", "stow", settings), Path("none"))(tasks_for(write_xray(tmp_path / "a.dcm")))
     held.set()
     assert result.state == UNCLEAR
 

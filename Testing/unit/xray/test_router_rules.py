@@ -8,7 +8,8 @@ import pytest
 
 from BodyPartRouterLib.routing import naming
 from BodyPartRouterLib.routing.header_values import check_keyword, number
-from BodyPartRouterLib.routing.rules import Subject, folder_rules, into_folder, load_rules
+from BodyPartRouterLib.routing.rules import Subject, folder_rules, into_folder
+from BodyPartRouterLib.routing.rules_file import load_rules
 from LesionKitLib.run.errors import UnusableInput
 
 ROOT = Path(__file__).parents[3]
