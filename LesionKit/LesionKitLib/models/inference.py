@@ -43,11 +43,11 @@ class Runtime:
 
 
 def choose_runtime(device: str = "auto", batch: int | None = None) -> Runtime:
-    """The runtime for a wish. "auto" takes CUDA, then Apple's GPU, then the CPU.
+    """The runtime that was asked for. "auto" takes CUDA, then Apple's GPU, then the CPU.
 
     batch: slices at once; None takes what the device's free memory allows.
 
-    Raises UnusableInput when the wished device is not there.
+    Raises UnusableInput when that device is not there.
     """
     import torch
 
@@ -83,7 +83,7 @@ def _precision(device: str) -> str:
 
 
 def with_fallback(work: Callable[[Runtime], object], runtime: Runtime, warn: Callable[[str], None] = log.warning):
-    """work(runtime), again with half the batch and at last on the CPU whenever the GPU runs out of memory.
+    """work(runtime), again with half the batch and at last on the CPU whenever the GPU (CUDA or MPS) lacks memory.
 
     Returns the result and the runtime that gave it. Everything else that work raises passes through.
     """
@@ -92,15 +92,23 @@ def with_fallback(work: Callable[[Runtime], object], runtime: Runtime, warn: Cal
     while True:
         try:
             return work(runtime), runtime
-        except torch.OutOfMemoryError:
-            if runtime.device == "cpu":
+        except (torch.OutOfMemoryError, RuntimeError) as error:
+            if runtime.device == "cpu" or not is_out_of_memory(error):
                 raise
         # outside the handler, so that the failed attempt's tensors are free before the next one
-        if runtime.device == "cuda":
-            torch.cuda.empty_cache()
+        getattr(torch, runtime.device).empty_cache()
         if runtime.batch > 1:
             runtime = replace(runtime, batch=runtime.batch // 2)
             warn(f"The GPU ran out of memory; trying again with {runtime.batch} slices at once.")
         else:
             runtime = Runtime("cpu", _precision("cpu"))
             warn("The GPU ran out of memory; going on with the CPU.")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether a GPU ran out of memory. CUDA has an error of its own for that, MPS a RuntimeError with these words."""
+    import torch
+
+    return isinstance(error, torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and "MPS backend out of memory" in str(error)
+    )

@@ -58,7 +58,7 @@ def test_the_batch_follows_the_gpus_free_memory(a_gpu, monkeypatch, free, least,
     assert least <= choose_runtime("cuda").batch <= most
 
 
-def test_a_wished_batch_is_taken(no_gpu):
+def test_a_given_batch_is_taken(no_gpu):
     assert choose_runtime("cpu", 3).batch == 3
 
 
@@ -100,6 +100,31 @@ def test_a_cpu_out_of_memory_is_not_tried_again():
     with pytest.raises(torch.OutOfMemoryError):
         with_fallback(failing(9, seen), Runtime("cpu"), lambda text: None)
     assert len(seen) == 1
+
+
+def test_mps_that_runs_out_of_memory_falls_back_to_the_cpu(monkeypatch):
+    """PyTorch has no error class for it there, only these words in a RuntimeError."""
+    emptied, seen = [], []
+    monkeypatch.setattr(torch.mps, "empty_cache", lambda: emptied.append(True))
+
+    def work(runtime):
+        seen.append(runtime)
+        if runtime.device == "mps":
+            raise RuntimeError("MPS backend out of memory (MPS allocated: 8.4 GB, other allocations: 9.1 GB).")
+        return "done"
+
+    result, runtime = with_fallback(work, Runtime("mps", "fp32", 2), lambda text: None)
+    assert result == "done" and runtime.device == "cpu"
+    assert [(r.device, r.batch) for r in seen[:2]] == [("mps", 2), ("mps", 1)] and len(emptied) == 2
+
+
+@pytest.mark.parametrize("device", ["mps", "cuda"])
+def test_another_runtime_error_of_a_gpu_passes_through(device):
+    def work(runtime):
+        raise RuntimeError("sizes do not match")
+
+    with pytest.raises(RuntimeError, match="sizes do not match"):
+        with_fallback(work, Runtime(device, "fp32", 8), lambda text: None)
 
 
 def test_other_errors_pass_through():

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import logging
 import sys
+import tomllib
 import types
+from pathlib import Path
 
 import pytest
 
 from LesionKitLib.run.errors import MissingResource
-from LesionKitLib.run.requirements import PACKAGES, TORCH, SlicerInstaller, install, missing_packages, question
+from LesionKitLib.run.requirements import (
+    PACKAGES,
+    ROUTER_PACKAGES,
+    TORCH,
+    SlicerInstaller,
+    install,
+    is_older,
+    missing_packages,
+    question,
+)
 
 SMALL = [package for package in PACKAGES if package.name in ("safetensors", "nrrd")]
 
@@ -73,6 +84,48 @@ def test_a_module_without_a_spec_counts_as_installed(monkeypatch):
     assert "nrrd" not in {package.name for package in missing_packages()}
 
 
+@pytest.mark.parametrize(
+    ("version", "oldest", "older"),
+    [
+        ("2.2.0", "2.5", True), ("2.5.0+cu124", "2.5", False), ("2.13.0", "2.5", False), ("1.9", "1.11", True),
+        ("3.0.0rc1", "3.0", False), ("10.4.0", "10.0", False), ("", "2.5", False), ("3", "2.9.1", False),
+    ],
+)  # fmt: skip
+def test_versions_are_compared_as_numbers(version, oldest, older):
+    assert is_older(version, oldest) is older
+
+
+def test_a_package_that_is_too_old_is_missing_and_the_question_says_so():
+    versions = {"safetensors": "0.3.1", "pynrrd": "1.1.3"}
+    missing = missing_packages(SMALL, lambda name: True, versions.get)
+    assert [(package.name, package.installed) for package in missing] == [("safetensors", "0.3.1")]
+    assert "(0.3.1 is installed, 0.4 or later is needed)" in question(missing)
+    assert missing_packages(SMALL, lambda name: True, lambda name: "") == []
+
+
+def test_a_pytorch_that_is_too_old_is_told_before_anything_is_asked():
+    old = missing_packages([TORCH], lambda name: True, lambda name: "2.2.0")
+    installer = FakeInstaller()
+    with pytest.raises(MissingResource, match="PyTorch 2.2.0 is installed, but 2.5 or later is needed"):
+        run([*old, *SMALL], installer)
+    assert installer.calls == [] and installer.logic.asked == []
+
+
+def test_a_renewed_package_that_is_in_use_asks_for_a_restart(monkeypatch):
+    monkeypatch.setitem(sys.modules, "nrrd", types.ModuleType("nrrd"))
+    old = missing_packages(SMALL, lambda name: True, {"safetensors": "0.8", "pynrrd": "0.9"}.get)
+    with pytest.raises(MissingResource, match="restart Slicer"):
+        run(old, FakeInstaller())
+
+
+def test_the_oldest_versions_are_those_of_the_wheel():
+    root = Path(__file__).resolve().parents[3]
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wheel = [*project["dependencies"], *(name for extra in project["optional-dependencies"].values() for name in extra)]
+    for package in {*PACKAGES, *ROUTER_PACKAGES}:
+        assert f"{package.pip_name}{package.specifier}" in wheel
+
+
 def test_with_nothing_missing_nobody_is_asked():
     assert run([], FakeInstaller()) == (True, [], [])
 
@@ -91,7 +144,7 @@ def test_one_question_names_every_package_with_its_size_and_purpose():
 def test_torch_goes_through_its_extension_and_is_never_given_to_pip():
     installer = FakeInstaller()
     run([TORCH, *SMALL], installer)
-    assert installer.logic.asked == [(False, ">=2.2")]
+    assert installer.logic.asked == [(False, ">=2.5")]
     assert installer.calls == [["safetensors>=0.4", "pynrrd>=1.0"]]
 
 
