@@ -18,10 +18,10 @@ SLICER ?= Slicer
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench slicer lock clean
+.PHONY: help demo test lint bench wheel-test mrml-newest slicer lock clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 demo: $(VENV)/.demo ## analyze the bundled sample CT and show the result (ARGS=--no-serve ends after the report)
 	@$(BIN)/lesionkit demo $(ARGS)
@@ -36,6 +36,20 @@ lint: $(VENV)/.test ## check style and formatting
 bench: $(VENV)/.bench ## print the speed benchmarks
 	@for script in Testing/benchmarks/bench_*.py; do $(BIN)/python "$$script" $(ARGS) || exit 1; done
 
+# PYTHONS="python3.11 python3.12 python3.13" tries each of them
+PYTHONS ?= $(PYTHON)
+wheel-test: ## build sdist and wheel and run the command line from a clean environment (PYTHONS="python3.12 ...")
+	Tools/try_wheel.sh build/wheel-test $(PYTHONS)
+
+mrml-newest: ## run the MRML layer's tests on the newest slicer-core instead of the pinned one
+	mkdir -p build
+	sed 's|^-r demo.txt|-r ../requirements/demo.txt|; s/^slicer-core==.*/slicer-core/; /^vtk==/d' requirements/test.txt \
+	  > build/mrml-newest.txt
+	$(PYTHON) -m venv --clear build/mrml-newest
+	build/mrml-newest/bin/python -m pip install --quiet -r build/mrml-newest.txt
+	build/mrml-newest/bin/python -m pip list | grep -i -E "^(slicer-core|vtk) "
+	OMP_NUM_THREADS=1 build/mrml-newest/bin/python -m pytest -q Testing/mrml $(ARGS)
+
 slicer: ## start 3D Slicer with the modules of this folder (SLICER=/path/to/Slicer)
 	@command -v "$(SLICER)" >/dev/null || { \
 	  echo "3D Slicer was not found at '$(SLICER)'; name its program: make slicer SLICER=/path/to/Slicer" >&2; exit 1; }
@@ -49,11 +63,11 @@ lock: ## renew the pinned versions in requirements/
 	rm -rf build/lock
 	$(PYTHON) -m venv build/lock
 	build/lock/bin/python -m pip install --upgrade "torch==$(TORCH)"
-	build/lock/bin/python -m pip install .
+	build/lock/bin/python -m pip install ".[router,stroke,train,pdf,cohort,workbench]"
 	$(FREEZE) > build/lock/demo.txt
-	build/lock/bin/python -m pip install ".[test,train,slicer]"
+	build/lock/bin/python -m pip install ".[router,stroke,train,pdf,cohort,workbench,test,slicer]"
 	$(FREEZE) > build/lock/test.txt
-	build/lock/bin/python -m pip install ".[test,train,slicer,bench]"
+	build/lock/bin/python -m pip install ".[router,stroke,train,pdf,cohort,workbench,test,slicer,bench]"
 	$(FREEZE) > build/lock/bench.txt
 	{ $(HEADER); cat build/lock/demo.txt; } > requirements/demo.txt
 	{ $(HEADER); echo "-r demo.txt"; grep -vxFf build/lock/demo.txt build/lock/test.txt; } > requirements/test.txt

@@ -33,8 +33,8 @@ class BodyPartRouter(ScriptedLoadableModule):
         super().__init__(parent)
         self.parent.title = _("BodyPartRouter")
         self.parent.categories = [translate("qSlicerAbstractCoreModule", "Informatics")]
-        self.parent.dependencies = ["Volumes", "SubjectHierarchy"]
-        self.parent.contributors = ["LesionKit contributors"]
+        self.parent.dependencies = ["LesionKit", "Volumes", "SubjectHierarchy"]
+        self.parent.contributors = ["The LesionKit contributors"]
         self.parent.helpText = _(
             "Tells whether an X-ray shows the abdomen, an adult's or a child's chest, the spine or something else, "
             "compares that with the header, and sends the images where rules say. What it is not sure of it leaves to "

@@ -40,8 +40,8 @@ class CovidLungQuant(ScriptedLoadableModule):
         super().__init__(parent)
         self.parent.title = _("CovidLungQuant")
         self.parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
-        self.parent.dependencies = ["Segmentations", "SegmentEditor", "SubjectHierarchy"]
-        self.parent.contributors = ["LesionKit contributors"]
+        self.parent.dependencies = ["LesionKit", "Segmentations", "SegmentEditor", "SubjectHierarchy"]
+        self.parent.contributors = ["The LesionKit contributors"]
         self.parent.helpText = _(
             "Finds ground-glass opacity, consolidation and pleural effusion on chest CT, shows them as segments that "
             "can be corrected by hand, and measures them per lung and per third of the lung. Choose a CT and press "

@@ -42,8 +42,8 @@ class StrokeSynth(ScriptedLoadableModule):
         super().__init__(parent)
         self.parent.title = _("StrokeSynth")
         self.parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
-        self.parent.dependencies = ["Segmentations", "SegmentEditor", "SubjectHierarchy"]
-        self.parent.contributors = ["LesionKit contributors"]
+        self.parent.dependencies = ["LesionKit", "Segmentations", "SegmentEditor", "SubjectHierarchy"]
+        self.parent.contributors = ["The LesionKit contributors"]
         self.parent.helpText = _(
             "Segments ischemic stroke lesions on brain MR, and synthesizes brain MR with strokes from label maps. "
             '<a href="{home}/tutorial-stroke.md">Tutorial</a>. '

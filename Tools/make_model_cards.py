@@ -1,7 +1,11 @@
-"""Writes docs/models/<name>.md from the bundled card.json files: ``.venv/bin/python docs/make_model_cards.py``."""
+"""Writes docs/models/NAME.md and, beside the weights, LICENSE.txt from the bundled card.json files.
+
+``.venv/bin/python Tools/make_model_cards.py``
+"""
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 from LesionKitCLI.installed_models import installed_models
@@ -95,10 +99,26 @@ def _plain(value) -> str:
     return ", ".join(str(v) for v in value) if isinstance(value, list) else str(value)
 
 
+def license_text(card: dict) -> str:
+    """What the weights may be used for, and the terms of what they were trained on, for LICENSE.txt beside them."""
+    lines = [
+        f"The weights {card['name']} {card['version']}",
+        "",
+        f"{card['license']}. The Apache License 2.0 of this project's code does not cover them.",
+        card["intended_use"],
+        "",
+        "They were trained on these data, whose terms bind whoever uses the weights:",
+    ]
+    for data in card["training_data"]:
+        lines += ["", *textwrap.wrap(f"- {data['name']}: {data['license']}", 100, subsequent_indent="  ")]
+    return "\n".join([*lines, ""])
+
+
 def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     for model in installed_models():
         (FOLDER / f"{model.name}.md").write_text(card_text(model), encoding="utf-8")
+        (model.folder / "LICENSE.txt").write_text(license_text(model.card), encoding="utf-8")
 
 
 if __name__ == "__main__":

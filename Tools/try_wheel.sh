@@ -2,7 +2,7 @@
 # Build sdist and wheel, install the wheel in an environment of its own, and run the command line from there:
 #   Tools/try_wheel.sh FOLDER PYTHON...       (default: build/wheel-test and python3)
 # Each Python gets a clean environment without any extra. What must then work: --version, models --verify, covid on the
-# bundled sample; and a command whose extra is missing must say so in one sentence with exit code 4.
+# bundled sample and again from its file; and a command whose extra is missing must say so in one sentence with exit code 4.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 folder=${1:-$root/build/wheel-test}
@@ -33,6 +33,8 @@ for python in "${pythons[@]}"; do
   "$lesionkit" models --verify
   rm -rf demo again
   "$lesionkit" demo --no-serve --output demo
+  "$lesionkit" covid demo/sample-ct.nii.gz --output again --quiet
+  test -s again/report.html && test -s again/measurements.json && test -s again/segmentation.seg.nrrd
   test -s demo/report.html && test -s demo/measurements.json && test -s demo/segmentation.seg.nrrd
   code=0
   sentence=$("$lesionkit" evaluate covid --data . 2>&1) || code=$?

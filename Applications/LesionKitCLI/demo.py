@@ -9,6 +9,7 @@ from .console import cancellable_progress
 from .covid import print_result
 from .parser import add_command
 
+SAMPLE = "sample-ct.nii.gz"
 SAMPLE_SEED = 19
 SAMPLE_SPACING = (0.8, 0.8, 2.5)
 SAMPLE_LESIONS = ("ggo", "ggo", "ggo", "consolidation", "consolidation", "effusion")
@@ -30,6 +31,7 @@ def run(options: argparse.Namespace) -> None:
     from CovidLungQuantLib.pipeline import analyze
     from CovidLungQuantLib.results.files import OVERLAY, REPORT, write_outputs
     from LesionKitLib.io.atomic import refuse_unwritable
+    from LesionKitLib.io.images import write_volume
 
     refuse_unwritable(options.output)
     print("Making the sample: a procedural chest CT, 0.8 x 0.8 x 2.5 mm, whose lesion volumes are known ...")
@@ -37,9 +39,11 @@ def run(options: argparse.Namespace) -> None:
     with cancellable_progress() as progress:
         result = analyze(sample.volume, progress=progress)
     write_outputs(result, options.output)
+    write_volume(options.output / SAMPLE, sample.volume)
     print_result(result)
     found = result.measurements["total"]
     print("\nAgainst the known volumes (ml):")
     for key, true_ml in sample.truth_ml.items():
         print(f"  {key.removesuffix('_ml'):14} true {true_ml:8.1f}   found {found[key]:8.1f}")
     print(f"\nReport:   {options.output / REPORT}\nPictures: {options.output / OVERLAY}")
+    print(f"Image:    {options.output / SAMPLE}")

@@ -9,10 +9,12 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from make_model_cards import license_text
 from module_lists import ROOT, library_resources, listed, modules, packages, resource_files, script_files
 
 import LesionKitLib
 from LesionKitCLI.extras import EXTRAS
+from LesionKitCLI.installed_models import installed_models
 
 MEGABYTE = 1_000_000
 ONE_MODEL_MB, ALL_MODELS_MB = 10, 40
@@ -162,6 +164,26 @@ def test_the_extensions_index_entry_agrees_with_the_build_files():
     assert entry["scm_url"] == cmake_value("EXTENSION_HOMEPAGE") == read_yaml("CITATION.cff")["repository-code"]
     assert entry["category"] == cmake_value("EXTENSION_CATEGORY")
     assert entry["build_dependencies"] == cmake_value("EXTENSION_DEPENDS").split()
+
+
+def test_the_extension_describes_each_of_its_modules_and_they_name_what_they_need():
+    description = cmake_value("EXTENSION_DESCRIPTION")
+    contributors = cmake_value("EXTENSION_CONTRIBUTORS")
+    assert contributors in {author["name"] for author in read_yaml("CITATION.cff")["authors"]}
+    for module in modules():
+        script = read(f"{module}/{module}.py")
+        assert f'contributors = ["{contributors}"]' in script
+        if module != "LesionKit":
+            assert f"{module} " in description
+            assert re.search(r'dependencies = \["LesionKit"', script)
+
+
+def test_the_terms_of_the_weights_lie_beside_them_and_name_every_data_set():
+    for model in installed_models():
+        assert (model.folder / "LICENSE.txt").read_text(encoding="utf-8") == license_text(model.card), (
+            "run .venv/bin/python Tools/make_model_cards.py"
+        )
+        assert all(data["name"].split()[0] in license_text(model.card) for data in model.card["training_data"])
 
 
 def test_the_pictures_named_to_the_extension_manager_exist():
