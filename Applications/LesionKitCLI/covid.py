@@ -10,13 +10,12 @@ from .options import (
     add_device_option,
     add_identify_option,
     add_json_option,
-    add_output_option,
     add_report_options,
-    add_series_option,
     check_device,
     check_report_options,
 )
 from .parser import add_command
+from .series_options import add_input_options, listed
 
 
 def add_parser(commands) -> None:
@@ -30,8 +29,7 @@ def add_parser(commands) -> None:
         ),
     )
     parser.add_argument("input", help="a DICOM folder or file, .nii, .nii.gz, .nrrd, .mha or .mhd")
-    add_output_option(parser)
-    add_series_option(parser)
+    add_input_options(parser)
     add_network_options(parser)
     add_identify_option(parser)
     add_report_options(parser)
@@ -52,9 +50,11 @@ def run(options: argparse.Namespace) -> None:
     from CovidLungQuantLib.pipeline import analyze
     from CovidLungQuantLib.results.files import write_outputs
     from LesionKitLib.io.atomic import refuse_unwritable
-    from LesionKitLib.io.identity import identified
+    from LesionKitLib.io.dicom_choice import CHEST_CT
     from LesionKitLib.io.images import read_volume_and_header
 
+    if listed([options.input], options, CHEST_CT):
+        return
     check_report_options(options)
     refuse_unwritable(options.output)
     check_device(options.device)
@@ -63,9 +63,8 @@ def run(options: argparse.Namespace) -> None:
     start = time.perf_counter()
     with cancellable_progress() as progress:
         progress.report("reading", 0.0)
-        volume, header = read_volume_and_header(options.input, options.series)
-        if options.identify:
-            volume = identified(volume, options.input)
+        chosen = (options.series, options.group, CHEST_CT, options.identify)
+        volume, header = read_volume_and_header(options.input, *chosen)
         read_seconds = time.perf_counter() - start
         result = analyze(volume, options.network, options.device, progress, header, read_seconds)
         names = write_outputs(result, options.output, options.pdf, options.paper)

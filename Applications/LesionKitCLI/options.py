@@ -55,11 +55,6 @@ def check_report_options(options: argparse.Namespace) -> None:
         require_pdf()
 
 
-def add_series_option(parser: argparse.ArgumentParser) -> None:
-    """--series, as every command that reads one image has it."""
-    parser.add_argument("--series", help="DICOM series: its UID, number, or place in the folder's list (1, 2, ...)")
-
-
 def add_output_option(parser: argparse.ArgumentParser, text: str = "folder for the results") -> None:
     """--output, required."""
     parser.add_argument("--output", required=True, metavar="DIR", help=text)

@@ -12,14 +12,13 @@ from ..options import (
     add_device_option,
     add_identify_option,
     add_json_option,
-    add_output_option,
     add_report_options,
-    add_series_option,
     check_device,
     check_folders,
     check_report_options,
 )
 from ..parser import add_command
+from ..series_options import add_input_options, listed
 
 
 def add_parser(tasks) -> None:
@@ -38,8 +37,7 @@ def add_parser(tasks) -> None:
         metavar="INPUT",
         help="a DICOM folder or file, .nii, .nii.gz, .nrrd, .mha or .mhd; of several, each gets a folder in --output",
     )
-    add_output_option(parser)
-    add_series_option(parser)
+    add_input_options(parser)
     parser.add_argument("--tissues", action="store_true", help="segment the tissue classes, too (some seconds more)")
     add_device_option(parser)
     add_identify_option(parser)
@@ -49,8 +47,11 @@ def add_parser(tasks) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    from LesionKitLib.io.dicom_choice import BRAIN_MR
     from StrokeSynthLib.networks.registry import NETWORKS, SEGMENTATION
 
+    if listed(options.inputs, options, BRAIN_MR):
+        return 0
     check_report_options(options)
     check_folders(options)
     check_device(options.device)
@@ -72,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
 
 def segment_one(path: str, folder: Path, options: argparse.Namespace):
     """Read, segment, measure and write one image; returns the StrokeResult and the written names."""
-    from LesionKitLib.io.identity import identified
+    from LesionKitLib.io.dicom_choice import BRAIN_MR
     from LesionKitLib.io.images import read_volume_and_header
     from StrokeSynthLib.pipeline import segment_stroke
     from StrokeSynthLib.results.files import write_outputs
@@ -80,9 +81,8 @@ def segment_one(path: str, folder: Path, options: argparse.Namespace):
     start = time.perf_counter()
     with cancellable_progress() as progress:
         progress.report("reading", 0.0)
-        volume, header = read_volume_and_header(path, options.series)
-        if options.identify:
-            volume = identified(volume, path)
+        chosen = (options.series, options.group, BRAIN_MR, options.identify)
+        volume, header = read_volume_and_header(path, *chosen)
         read_seconds = time.perf_counter() - start
         result = segment_stroke(volume, options.device, progress, header, read_seconds, options.tissues)
         names = write_outputs(result, folder, options.pdf, options.paper)
