@@ -14,6 +14,7 @@ from pydicom.sequence import Sequence as DicomSequence
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 CT_STORAGE = "1.2.840.10008.5.1.4.1.1.2"
+ENHANCED_MR_STORAGE = "1.2.840.10008.5.1.4.1.1.4.1"
 ENHANCED_CT_STORAGE = "1.2.840.10008.5.1.4.1.1.2.1"
 MR_STORAGE = "1.2.840.10008.5.1.4.1.1.4"
 DX_STORAGE = "1.2.840.10008.5.1.4.1.1.1.1"
@@ -138,6 +139,63 @@ def write_enhanced_ct(path: Path, places: Sequence[float] = tuple(range(12)), st
         frames.append(frame)
     data.PerFrameFunctionalGroupsSequence = DicomSequence(frames)
     return save(data, path)
+
+
+def write_mr_series(folder: Path, shift: int = 0, places: Sequence[float] = tuple(range(12)), **elements) -> list[Path]:
+    """An MR series; its values are ``shift`` higher than slice_hu() + 1024. change(data, n) as in write_series."""
+    change = elements.pop("change", None)
+
+    def as_mr(data: Dataset, n: int) -> None:
+        del data.RescaleSlope, data.RescaleIntercept, data.ConvolutionKernel
+        data.PixelData = mr_values(places[n], shift).astype(np.uint16).tobytes()
+        if change is not None:
+            change(data, n)
+
+    usual = {"Modality": "MR", "SOPClassUID": MR_STORAGE, "BodyPartExamined": "HEAD"}
+    usual["ImageType"] = ["ORIGINAL", "PRIMARY", "M", "ND"]
+    return write_series(folder, places, change=as_mr, **{**usual, **elements})
+
+
+def mr_values(place: float, shift: int = 0, rows: int = 64, columns: int = 72) -> np.ndarray:
+    """Stored values of write_mr_series."""
+    return slice_hu(place, rows, columns) + 1024 + shift
+
+
+def write_enhanced_mr(
+    path: Path, frames: Sequence[tuple[float, int, Change]], dimensions: Sequence[int] = (), **elements
+) -> Path:
+    """A multi-frame MR: for each frame its place, the shift of its values, and change(functional groups, n).
+
+    dimensions: tags of the elements that the frames' DimensionIndexValues count.
+    """
+    stored = np.stack([mr_values(place, shift) for place, shift, _ in frames])
+    data = dicom_image(
+        stored,
+        ENHANCED_MR_STORAGE,
+        "MR",
+        SeriesNumber=5,
+        ImageType=["ORIGINAL", "PRIMARY", "VOLUME", "NONE"],
+        InstanceNumber=1,
+        **elements,
+    )
+    shared = Dataset()
+    shared.PixelMeasuresSequence = sequence_of(PixelSpacing=[0.8, 0.7], SliceThickness=2.0)
+    shared.PlaneOrientationSequence = sequence_of(ImageOrientationPatient=list(AXIAL))
+    data.SharedFunctionalGroupsSequence = DicomSequence([shared])
+    data.DimensionIndexSequence = DicomSequence([sequence_of(DimensionIndexPointer=tag)[0] for tag in dimensions])
+    groups = []
+    for n, (place, _, change) in enumerate(frames):
+        group = Dataset()
+        group.PlanePositionSequence = sequence_of(ImagePositionPatient=[-100.0, -90.0, -300.0 + place * 2.0])
+        change(group, n)
+        groups.append(group)
+    data.PerFrameFunctionalGroupsSequence = DicomSequence(groups)
+    return save(data, path)
+
+
+def sequence_of(**elements) -> DicomSequence:
+    """A sequence of one item."""
+    return _item(**elements)
 
 
 def _item(**elements) -> DicomSequence:

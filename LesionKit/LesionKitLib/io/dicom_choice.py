@@ -125,8 +125,8 @@ def _is_trace(group: Group, _) -> bool:
     return group.traits.get("diffusion") == "trace"
 
 
-def _component(group: Group, _) -> int:
-    return {"magnitude": 2, "": 1}.get(group.traits.get("component") or "", 0)
+def _component(group: Group, _) -> bool:
+    return group.traits.get("component") in (None, "", "magnitude")
 
 
 def _lower_first(name: str) -> Callable:

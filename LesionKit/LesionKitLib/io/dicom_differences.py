@@ -17,19 +17,21 @@ Parts = list[tuple[str, list[Frame]]]
 _PERSON_GROUP, _PIXEL_GROUPS = 0x0010, (0x7FE0, 0x6000)
 _NEVER = {"InstanceNumber", "SOPInstanceUID", "SmallestImagePixelValue", "LargestImagePixelValue"}
 _BULK_VRS = {"OB", "OW", "OF", "OD", "OL", "OV", "PN"}
+_IDENTIFYING_VRS = {"UI", "DA", "TM", "DT"}
 _LONGEST_BYTES = 1024  # of a private element: beyond it differences are not looked for
 _LONGEST = 40  # characters of a value that is shown
 
 
 def differing_element(
-    frames: Sequence[Frame], is_clean: Callable[[list[Frame]], bool], most: int
+    frames: Sequence[Frame], is_clean: Callable[[list[Frame]], bool], most: int, identifiers: bool = False
 ) -> tuple[str, Parts] | None:
     """The element whose values part the frames into stacks, its name and [(value as text, frames)].
 
     is_clean: whether frames hold no two images of one place. Of several such elements that with the fewest values,
-    public before private, then in the order of tags. None where there is none with at most ``most`` values.
+    public before private, then in the order of tags. identifiers: look at identifiers, dates and times, which say that
+    images differ, but not in what, instead of all others. None where there is none with at most ``most`` values.
     """
-    values = _values(frames)
+    values = _values(frames, identifiers)
     found = []
     for tag in sorted({tag for one in values for tag in one}):
         parts: dict[str, list[Frame]] = defaultdict(list)
@@ -46,33 +48,33 @@ def differing_element(
     return name, [(shown[value], parts[value]) for value in shown]
 
 
-def _values(frames: Sequence[Frame]) -> list[dict]:
+def _values(frames: Sequence[Frame], identifiers: bool) -> list[dict]:
     """For each frame {tag: (name, value as text)}; dimensions of enhanced objects under the tag's place."""
     files: dict[Path, list[dict]] = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for path in dict.fromkeys(frame.path for frame in frames):
-            files[path] = _file_values(path)
+            files[path] = _file_values(path, identifiers)
     return [files[frame.path][min(frame.frame, len(files[frame.path]) - 1)] for frame in frames]
 
 
-def _file_values(path: Path) -> list[dict]:
+def _file_values(path: Path, identifiers: bool) -> list[dict]:
     data = read_dicom_file(path).data
-    common = _flat(data)
+    common = _flat(data, identifiers)
     groups = data.get("PerFrameFunctionalGroupsSequence") or ()
     pointers = [int(item.DimensionIndexPointer) for item in data.get("DimensionIndexSequence") or () if _points(item)]
-    return [common | _frame_values(group, pointers) for group in groups] or [common]
+    return [common | _frame_values(group, pointers, identifiers) for group in groups] or [common]
 
 
 def _points(item) -> bool:
     return item.get("DimensionIndexPointer") is not None
 
 
-def _frame_values(group, pointers: list[int]) -> dict:
+def _frame_values(group, pointers: list[int], identifiers: bool) -> dict:
     values: dict = {}
     for macro in readable_elements(group):
         if macro.VR == "SQ" and len(macro.value or ()):
-            values |= _flat(macro.value[0])
+            values |= _flat(macro.value[0], identifiers)
     content = (group.get("FrameContentSequence") or [None])[0]
     indices = content.get("DimensionIndexValues") if content is not None else None
     if indices is not None:
@@ -83,12 +85,13 @@ def _frame_values(group, pointers: list[int]) -> dict:
     return values
 
 
-def _flat(data) -> dict:
+def _flat(data, identifiers: bool) -> dict:
     values = {}
     for element in readable_elements(data):
         if element.tag.group == _PERSON_GROUP or element.tag.group in _PIXEL_GROUPS or element.VR in _BULK_VRS:
             continue
-        if element.VR != "SQ" and element.keyword not in _NEVER:
+        wanted = (element.VR in _IDENTIFYING_VRS) == identifiers
+        if wanted and element.VR != "SQ" and element.keyword not in _NEVER:
             values[int(element.tag)] = (_name(int(element.tag)), _plain(element.value))
     return values
 
@@ -118,4 +121,7 @@ def _shown(value: str, index: int) -> str:
     """Short values as they are; long ones and identifiers by their number."""
     if not value:
         return "not given"
-    return value if len(value) <= _LONGEST and value.count(".") < 4 else f"no. {index}"
+    try:
+        return f"{float(value):g}"
+    except ValueError:
+        return value if len(value) <= _LONGEST and value.count(".") < 4 else f"no. {index}"

@@ -179,7 +179,9 @@ def _without_collisions(frames: list[Frame]) -> list[Group]:
     if not _collide(frames):
         return [Group(tuple(frames), duplicates=tuple(duplicates))]
     most = max(Counter(_places(frames)).values())
-    told = differing_element(frames, lambda part: not _collide(part), 2 * most)
+    told = differing_element(frames, _is_clean, 2 * most)
+    if told is None and not _differ_in_time(frames, most):
+        told = differing_element(frames, _is_clean, 2 * most, identifiers=True)
     if told is not None:
         name, parts = told
         groups = [Group(tuple(part), {name: value}, known=False) for value, part in parts]
@@ -190,8 +192,7 @@ def _without_collisions(frames: list[Frame]) -> list[Group]:
 
 def _in_order(frames: list[Frame], most: int) -> list[Group]:
     """Images that no element tells apart: the first at each place, the second, ... in time or by instance number."""
-    times = {frame.time for frame in frames}
-    name = TIME if len(times) >= most and len(times) > 1 else ORDER
+    name = TIME if _differ_in_time(frames, most) else ORDER
     by_place: dict[int, list[Frame]] = defaultdict(list)
     for frame, place in zip(frames, _places(frames), strict=True):
         by_place[int(place)].append(frame)
@@ -203,6 +204,10 @@ def _in_order(frames: list[Frame], most: int) -> list[Group]:
     return [
         Group(tuple(stack), {name: f"{n} of {most}"}, known=name == TIME) for n, stack in enumerate(stacks, start=1)
     ]
+
+
+def _differ_in_time(frames: list[Frame], most: int) -> bool:
+    return len({frame.time for frame in frames}) >= most
 
 
 def _drop_equal(frames: list[Frame]) -> tuple[list[Frame], list[Frame]]:
@@ -277,6 +282,10 @@ def _places(frames: Sequence[Frame]) -> list[int]:
 
 def _collide(frames: Sequence[Frame]) -> bool:
     return len(set(_places(frames))) < len(frames)
+
+
+def _is_clean(frames: Sequence[Frame]) -> bool:
+    return not _collide(frames)
 
 
 # --- what tells groups apart
