@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections import ChainMap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 LONGEST = 64  # characters kept of a text
 
@@ -43,7 +43,8 @@ def words(value) -> tuple[str, ...]:
     """The values as texts without surplus blanks and control characters."""
     if value is None:
         return ()
-    parts = (value,) if isinstance(value, str) or not hasattr(value, "__iter__") else tuple(value)
+    several = isinstance(value, Sequence) and not isinstance(value, str | bytes)  # a person's name is none
+    parts = tuple(value) if several else (value,)
     return tuple(re.sub(r"[\x00-\x1f\x7f\s]+", " ", str(part)).strip()[:LONGEST] for part in parts)
 
 

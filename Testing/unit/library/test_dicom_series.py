@@ -491,3 +491,35 @@ def test_an_mr_series_is_read_and_says_so(tmp_path):
     write_series(tmp_path, Modality="MR", SOPClassUID=MR_STORAGE)
     volume, header = read_volume_and_header(tmp_path)
     assert header.modality == "MR" and volume.name == "MR series 3"
+
+
+@pytest.mark.parametrize("cosine", [1e-4, 5e-4, 3e-3])
+def test_axes_off_by_the_rounding_of_headers_are_straightened_not_refused(tmp_path, cosine):
+    write_series(tmp_path, change=lambda data, n: setattr(data, "ImageOrientationPatient", [1, 0, 0, cosine, 1, 0]))
+    volume = read_volume(tmp_path)
+    assert_slices(volume)
+    np.testing.assert_allclose(volume.directions.T @ volume.directions, np.eye(3), atol=1e-9)
+    np.testing.assert_allclose(volume.directions, np.diag([-1, -1, 1]), atol=0.6 * cosine)
+    np.testing.assert_allclose(volume.spacing, [0.7, 0.8, 2.0])
+
+
+def test_two_slice_distances_are_resampled_and_named_and_nothing_is_called_missing(tmp_path):
+    write_series(tmp_path, places=[*range(0, 16, 2), *range(16, 30)])
+    volume = read_volume(tmp_path)
+    assert_slices(volume, range(30))
+    assert volume.notes == (
+        "The series has parts of different slice distances (2 and 4 mm); they were resampled to every 2 mm, and what "
+        "lies between the slices is interpolated.",
+    )
+
+
+def test_two_slice_distances_too_far_apart_are_refused_with_both(tmp_path):
+    write_series(tmp_path, places=[*range(0, 60, 10), *range(60, 80)], rows=16, columns=16)
+    text = sentence(tmp_path)
+    assert "parts of different slice distances (2 and 20 mm)" in text and "missing" not in text
+
+
+def test_a_file_without_an_extension_is_read_like_any_other(tmp_path):
+    first = write_series(tmp_path)[0]
+    assert first.suffix == ""
+    assert_slices(read_volume(first))
