@@ -20,10 +20,12 @@ from LesionKitLib.imaging.volume import LPS_IN_RAS, Volume, affine
 from LesionKitLib.run.errors import UnusableInput
 
 from .dicom_choice import ANY, Choice, choose, choose_of_series, name_of
+from .dicom_file import read_dicom_file
 from .dicom_folder import files_beside, is_media_directory, left_out_notes, refuse_nothing, walk
 from .dicom_grouping import Group, Series, series_of
 from .dicom_header import Frame, Header, scan_files
 from .dicom_pixels import PixelReader
+from .dicom_values import text
 from .digest import file_digest, join_digests
 from .slice_stack import StackPlan, plan_stack
 
@@ -196,8 +198,8 @@ def _source(group: Group, header: Header, path: Path, volume: Volume, identify: 
 
 
 def _patient(file: Path) -> tuple[str, str]:
-    from .dicom_file import read_dicom_file
-    from .dicom_values import text
-
+    """Name, as people read it, and ID (PS3.3 C.7.1.1)."""
     data = read_dicom_file(file, ["PatientName", "PatientID", "SpecificCharacterSet"]).data
-    return text(data.get("PatientName")), text(data.get("PatientID"))
+    written = str(data.get("PatientName", "") or "").split("=")[0]
+    parts = [part.strip() for part in written.split("^")]  # family, given, middle, prefix, suffix
+    return ", ".join(part for part in parts if part), text(data.get("PatientID"))

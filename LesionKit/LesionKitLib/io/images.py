@@ -36,6 +36,7 @@ __all__ = [
     "read_volume_and_header", "write_labelmap", "write_seg_nrrd", "write_volume",
 ]  # fmt: skip
 
+NOT_KNOWN = "The image does not say who the patient is, so the results do not either."
 WRITABLE = (".nii.gz", ".nii", ".nrrd", ".mha")
 _READERS: dict[str, Callable[[Path], tuple[Volume, list[Path]]]] = {
     NIFTI: read_nifti,
@@ -72,16 +73,16 @@ def read_volume_and_header(
         if not path.exists():
             raise UnusableInput("The input does not exist.")
         image = image_in(path) if path.is_dir() else path
-        if image is None:
-            return read_dicom(path, series, group, task, identify)
-        kind = kind_of(image)
+        kind = DICOM if image is None else kind_of(image)
         if kind == DICOM:
-            return read_dicom(image, series, group, task, identify)
+            volume, header = read_dicom(image or path, series, group, task, identify)
+            return _identified(volume) if identify else volume, header
         if kind not in _READERS:
             raise UnusableInput(sentence_for_unknown(image))
         if series is not None or group is not None:
             raise UnusableInput("A series can be chosen only where the input is DICOM.")
-        return _with_source(image, *_READERS[kind](image)), Header()
+        volume = _with_source(image, *_READERS[kind](image))
+        return _identified(volume) if identify else volume, Header()
     except PermissionError as error:
         raise UnusableInput("The input cannot be opened: reading it is not permitted.") from error
     except MemoryError as error:
@@ -118,6 +119,12 @@ def write_volume(path: str | os.PathLike, volume: Volume) -> None:
                 raise RuntimeError("short file")
         except RuntimeError as error:
             raise UnusableInput(f"'{shown(path)}' could not be written completely: the disk may be full.") from error
+
+
+def _identified(volume: Volume) -> Volume:
+    """The volume, with a note where it was asked who the patient is and the image does not say."""
+    known = volume.source.patient_name or volume.source.patient_id
+    return volume if known else replace(volume, notes=(*volume.notes, NOT_KNOWN))
 
 
 def _with_source(path: Path, volume: Volume, files: list[Path]) -> Volume:

@@ -314,7 +314,7 @@ def test_the_source_names_the_image_and_only_on_request_the_patient(tmp_path):
     assert source.sha256 == hashlib.sha256("".join(digests).encode()).hexdigest()
     assert (source.patient_name, source.patient_id) == ("", "")
     named = read_volume_and_header(tmp_path / "exam", identify=True)[0].source
-    assert (named.patient_name, named.patient_id) == (PATIENT, "12345")
+    assert (named.patient_name, named.patient_id) == ("Doe, Jane", "12345")
 
 
 def test_the_digest_is_of_the_images_used_whatever_their_names(tmp_path):

@@ -12,8 +12,7 @@ from dicom_fixtures import PATIENT, write_series
 from LesionKitLib import __version__
 from LesionKitLib.imaging.source import ImageSource
 from LesionKitLib.imaging.volume import Volume, affine
-from LesionKitLib.io.identity import NOT_KNOWN, identified
-from LesionKitLib.io.images import read_volume
+from LesionKitLib.io.images import NOT_KNOWN, read_volume, read_volume_and_header, write_volume
 from LesionKitLib.io.resources import resource
 from LesionKitLib.report.files import csv_writer, json_writer, write_files
 from LesionKitLib.report.provenance import (
@@ -91,16 +90,17 @@ def test_the_patient_of_a_dicom_series_is_read_when_asked_for(tmp_path):
     write_series(tmp_path / "series")
     volume = read_volume(tmp_path / "series")
     assert volume.source is None or not volume.source.patient_name
-    source = identified(volume, tmp_path / "series").source
+    source = read_volume_and_header(tmp_path / "series", identify=True)[0].source
     family, given = PATIENT.split("^")[:2]
     assert source.patient_name == f"{family}, {given}" and source.patient_id
 
 
 def test_an_image_that_names_no_patient_says_so(tmp_path):
     path = tmp_path / "scan.nii.gz"
-    path.write_bytes(b"not DICOM")
-    found = identified(VOLUME, path)
-    assert found.notes == (NOT_KNOWN,) and found.source is None
+    write_volume(path, VOLUME)
+    assert NOT_KNOWN not in read_volume(path).notes
+    found = read_volume_and_header(path, identify=True)[0]
+    assert NOT_KNOWN in found.notes and not found.source.patient_name
 
 
 def test_not_a_number_never_reaches_a_document():
