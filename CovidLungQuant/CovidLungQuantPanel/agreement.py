@@ -53,6 +53,9 @@ class AgreementSection:
         outcome = self.logic.compareWithTruth(self._segmentation, self.ui.groundTruthSelector.currentNode())
         dice = "–" if outcome["dice"] is None else f"{outcome['dice']:.2f}"
         text = _("Found {found:.1f} ml, missed {missed:.1f} ml, false positive {extra:.1f} ml; Dice {dice}").format(
-            found=outcome["found_ml"], missed=outcome["missed_ml"], extra=outcome["in_vain_ml"], dice=dice
+            found=outcome["true_positive_ml"],
+            missed=outcome["false_negative_ml"],
+            extra=outcome["false_positive_ml"],
+            dice=dice,
         )
         show_text(self.ui.agreementLabel, text)

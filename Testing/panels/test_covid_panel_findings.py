@@ -73,9 +73,12 @@ def test_truth_against_prediction_colors_what_was_missed_and_is_a_false_positive
     assert panel.ui.compareButton.enabled
     panel.ui.compareButton.click()
     node = segmentation.GetNodeReference(panel.widget.logic.AGREEMENT_ROLE)
-    found = {key: slicer.util.arrayFromSegmentBinaryLabelmap(node, key, volume) for key in ("missed", "in_vain")}
-    np.testing.assert_array_equal(found["missed"] > 0, (lesions > 0) & (chest[2] == 0))
-    np.testing.assert_array_equal(found["in_vain"] > 0, chest[2] == 3)
+    found = {
+        key: slicer.util.arrayFromSegmentBinaryLabelmap(node, key, volume)
+        for key in ("false_negative", "false_positive")
+    }
+    np.testing.assert_array_equal(found["false_negative"] > 0, (lesions > 0) & (chest[2] == 0))
+    np.testing.assert_array_equal(found["false_positive"] > 0, chest[2] == 3)
     assert "missed 2.9 ml, false positive 2.4 ml" in panel.ui.agreementLabel.text
     panel.ui.groundTruthSelector.setCurrentNode(segmentation)
     assert not panel.ui.compareButton.enabled

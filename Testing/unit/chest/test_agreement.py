@@ -8,11 +8,13 @@ import pytest
 from CovidLungQuantLib.measurement.agreement import OUTCOMES, compare, summary
 
 
-def test_every_voxel_is_found_missed_marked_in_vain_or_nothing():
+def test_every_voxel_is_true_positive_false_negative_false_positive_or_nothing():
     truth, predicted = np.array([0, 0, 1, 2, 3]), np.array([0, 1, 0, 1, 3])
     outcome = compare(truth, predicted)
     assert outcome.tolist() == [0, 3, 2, 1, 1] and outcome.dtype == np.uint8
-    assert summary(outcome, 0.5) == pytest.approx({"found_ml": 1.0, "missed_ml": 0.5, "in_vain_ml": 0.5, "dice": 2 / 3})
+    assert summary(outcome, 0.5) == pytest.approx(
+        {"true_positive_ml": 1.0, "false_negative_ml": 0.5, "false_positive_ml": 0.5, "dice": 2 / 3}
+    )
 
 
 def test_nothing_to_find_and_nothing_found_has_no_dice():

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from chest_fixtures import AIR_LUNG, BODY, FakeHeads, ThresholdNetwork, block_chest
 
 from CovidLungQuantLib import pipeline
 from CovidLungQuantLib.pipeline import analyze
+from CovidLungQuantLib.results.files import write_outputs
 from CovidLungQuantLib.segmentation.cut_lungs import midline_of_halved_body, with_missed_air, with_tissue_for_padding
 from CovidLungQuantLib.segmentation.frames import FramePlacement
 from CovidLungQuantLib.segmentation.gas import drop_gas
@@ -77,6 +80,18 @@ def test_a_slab_has_the_volume_that_is_seen_and_a_note(slices, words):
     result = analyze(Volume(LUNGS[slices], CHEST.volume.ijk_to_ras))
     assert result.measurements["total"]["lung_ml"] == pytest.approx((CHEST.lungs[slices] > 0).sum() * 0.016, rel=1e-3)
     assert any(words in note and "cut off" in note for note in result.notes)
+
+
+@pytest.mark.usefixtures("threshold_network")
+def test_a_report_and_tables_of_cut_lungs_can_be_written(tmp_path):
+    result = analyze(Volume(CHEST.volume.array[:12], CHEST.volume.ijk_to_ras))
+    write_outputs(result, tmp_path / "out")
+    document = json.loads((tmp_path / "out" / "measurements.json").read_text(encoding="utf-8"))
+    assert document["severity"]["score"] is None and document["total"]["ggo_ml"] > 0
+    thirds = [row for row in document["regions"] if row["third"] != "all"]
+    assert {row["burden_percent"] for row in thirds} == {None}
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "cut off at the upper end" in page and "None" not in page
 
 
 @pytest.mark.usefixtures("threshold_network")
