@@ -7,13 +7,13 @@ environment variable LESIONKIT_MODELS (the user's own models), then Resources/Mo
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from LesionKitLib.io.digest import file_digest
 from LesionKitLib.run.errors import MissingResource
 
 CARD_FILE = "card.json"
@@ -92,17 +92,11 @@ def read_model(folder: Path) -> Model:
     return Model(card, folder)
 
 
-def sha256_of(path: Path) -> str:
-    """Hexadecimal sha256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def verify(model: Model) -> None:
     """Raises MissingResource when the weights are missing or are not those that the card describes."""
     if not model.weights_path.is_file():
         raise MissingResource(f"The weights of the model '{model.name}' are missing.")
-    if sha256_of(model.weights_path) != model.card["sha256"]:
+    if file_digest(model.weights_path) != model.card["sha256"]:
         raise MissingResource(f"The weights of the model '{model.name}' are damaged or altered (sha256 differs).")
 
 
@@ -135,7 +129,7 @@ def save_model(network, card: dict, folder: Path) -> Model:
     }
     with atomic_file(folder / WEIGHTS_FILE) as path:
         save_file(tensors, path)
-    card = {**card, "sha256": sha256_of(folder / WEIGHTS_FILE)}
+    card = {**card, "sha256": file_digest(folder / WEIGHTS_FILE)}
     with atomic_file(folder / CARD_FILE) as path:
         path.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return read_model(folder)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from dicom_fixtures import write_series
+from image_file_fixtures import nifti
 
 from LesionKitLib.imaging.volume import Volume, affine, to_sitk
 from LesionKitLib.io import images
@@ -176,6 +177,22 @@ def test_a_folder_of_several_image_files_is_refused_with_their_names(tmp_path):
     for n in range(5):
         save(volume_of(), tmp_path / f"e{n}.nrrd")
     assert "and 4 more" in sentence(tmp_path)
+
+
+def test_image_files_deep_in_a_folder_are_found(tmp_path):
+    """As data sets are stored: a folder for each patient."""
+    for patient in ("sub-01", "sub-02"):
+        (tmp_path / patient / "anat").mkdir(parents=True)
+        save(volume_of(), tmp_path / patient / "anat" / "t1.nii.gz")
+    assert "2 NIfTI files: sub-01/anat/t1.nii.gz, sub-02/anat/t1.nii.gz" in sentence(tmp_path)
+    assert read_volume(tmp_path / "sub-01").source.file == "t1.nii.gz"
+    save(volume_of(), tmp_path / "sub-01" / ".hidden.nii.gz")
+    assert read_volume(tmp_path / "sub-01").source.file == "t1.nii.gz"
+
+
+def test_the_two_files_of_a_pair_are_one_image_of_a_folder(tmp_path):
+    nifti(tmp_path / "a.hdr", pair=True)
+    assert read_volume(tmp_path).source.file == "a.hdr"
 
 
 def test_a_folder_of_segmentations_alone_holds_no_image(tmp_path):

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from LesionKitCLI.installed_models import LIBRARIES
+from LesionKitLib.io.digest import file_digest
 from LesionKitLib.models import registry
 from LesionKitLib.models.network_registry import NetworkEntry, NetworkRegistry
 from LesionKitLib.run.errors import MissingResource, UnusableInput
@@ -57,7 +58,7 @@ def test_a_saved_model_is_found_and_loads_to_half_precision_of_what_was_saved(mo
 
 def test_saving_leaves_the_weights_and_the_card_and_nothing_else(model):
     assert sorted(os.listdir(model.folder)) == ["card.json", "model.safetensors"]
-    assert model.card["sha256"] == registry.sha256_of(model.weights_path)
+    assert model.card["sha256"] == file_digest(model.weights_path)
 
 
 def test_a_model_that_is_not_there_is_named(folder):
@@ -108,7 +109,7 @@ def test_a_pickle_in_place_of_weights_is_never_opened(model, tmp_path):
     """Not even when the card vouches for it."""
     trace = tmp_path / "executed"
     model.weights_path.write_bytes(pickle.dumps(Bomb(trace)))
-    card = {**model.card, "sha256": registry.sha256_of(model.weights_path)}
+    card = {**model.card, "sha256": file_digest(model.weights_path)}
     (model.folder / "card.json").write_text(json.dumps(card))
     assert "cannot be read" in refusal(registry.load_weights, registry.find_model("small"), network())
     assert not trace.exists()
