@@ -355,15 +355,14 @@ class BodyPartRouterLogic(ScriptedLoadableModuleLogic):
         import tempfile
         import uuid
 
-        import numpy as np
         from PIL import Image
+
+        from BodyPartRouterLib.reading.thumbnail import thumbnail
 
         if self._thumbnails is None:
             self._thumbnails = tempfile.mkdtemp(prefix="BodyPartRouter-", dir=slicer.app.temporaryPath)
-        picture = Image.fromarray((np.clip(xray.pixels, 0, 1) * 255).astype(np.uint8))
-        picture.thumbnail((64, 64))
         path = Path(self._thumbnails, f"{uuid.uuid4().hex}.png")
-        picture.save(path)
+        Image.fromarray(thumbnail(xray, 64)).save(path)
         return str(path)
 
     def removeThumbnails(self) -> None:

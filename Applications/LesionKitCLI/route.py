@@ -39,6 +39,7 @@ def add_parser(commands) -> None:
     into.add_argument("--move", type=Path, metavar="DIR", help="move there instead")
     parser.add_argument("--dry-run", action="store_true", help="show where each image would go, and change nothing")
     parser.add_argument("--journal", type=Path, metavar="FILE", help="remember deliveries; a stopped run then goes on")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write a report with thumbnails, .html or .pdf")
     add_json_option(parser, "the images")
     add_network_options(parser)
     serve = parser.add_argument_group("serve")
@@ -62,14 +63,18 @@ def run(options: argparse.Namespace) -> int | None:
     if options.inputs == [SERVE]:
         return run_service(options)
     from BodyPartRouterLib.classification.classifier import load_classifier
+    from BodyPartRouterLib.reading.thumbnail import thumbnail
+    from BodyPartRouterLib.results.report import report_of
     from BodyPartRouterLib.routing.find_files import find_files
     from BodyPartRouterLib.routing.header_values import keep_header_text_out_of_the_log
     from BodyPartRouterLib.routing.journal import Journal
     from BodyPartRouterLib.routing.printable import printable
     from BodyPartRouterLib.routing.reader_process import ReaderProcess
     from BodyPartRouterLib.routing.route_files import carry_out, plan_files
+    from LesionKitLib.report.files import write_report
     from LesionKitLib.run.errors import UnusableInput
 
+    check_report(options.report)
     keep_header_text_out_of_the_log()
     rules = chosen_rules(options)
     paths = find_files(options.inputs, rules.filled_folders if rules else ())
@@ -81,9 +86,12 @@ def run(options: argparse.Namespace) -> int | None:
     reader.start()  # it loads its libraries while the network is loaded
     classifier = load_classifier(options.network, options.device)
     with cancellable_progress() as progress, reader:
-        found = list(plan_files(paths, rules, classifier, progress, reader))
+        picture = thumbnail if options.report else None
+        found = list(plan_files(paths, rules, classifier, progress, reader, picture))
         if acts:
             found = carry_out(found, rules, journal, progress)
+    if options.report:
+        write_report(report_of(found, classifier, acts), options.report)
     records = [routed.record for routed in found]
     if options.json:
         print_json(records)
@@ -110,6 +118,22 @@ def chosen_rules(options: argparse.Namespace):
         return folder_rules(folder, bool(options.move)) if folder else None
     rules = load_rules(options.rules)
     return into_folder(rules, folder, bool(options.move)) if folder else rules
+
+
+def check_report(path: Path | None) -> None:
+    """Before anything is read: raises UnusableInput for an ending or a place that does not do, MissingResource for a
+    PDF that cannot be written here."""
+    from LesionKitLib.io.atomic import refuse_unwritable
+    from LesionKitLib.report.pdf import require_pdf
+    from LesionKitLib.run.errors import UnusableInput
+
+    if path is None:
+        return
+    if path.suffix.lower() not in (".html", ".pdf"):
+        raise UnusableInput("A report is written as .html or .pdf; give its file such an ending.")
+    if path.suffix.lower() == ".pdf":
+        require_pdf()
+    refuse_unwritable(path.parent)
 
 
 def refuse_unwritable_folder(folder: Path | None) -> None:

@@ -50,10 +50,11 @@ def plan_files(
     classifier,
     progress: Progress | None = None,
     reader: Reader = read_file,
+    thumbnail: Callable | None = None,
 ) -> Iterable[Routed]:
-    """The dry run: what each file is and where it would go. Nothing is changed."""
+    """The dry run: what each file is and where it would go. Nothing is changed. thumbnail: as examine takes it."""
     keywords = rules.keywords if rules else ()
-    for examined in examine(paths, classifier, keywords, progress, reader=reader):
+    for examined in examine(paths, classifier, keywords, progress, thumbnail=thumbnail, reader=reader):
         yield plan_one(examined, rules)
 
 

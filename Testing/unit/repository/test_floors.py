@@ -38,7 +38,7 @@ ROOMS = {
         "pipeline",
     ),
     "StrokeSynthLib": ("labels", "networks", "segmentation", "measurement", "synthesis", "results", "pipeline"),
-    "BodyPartRouterLib": ("labels", "networks", "reading", "classification", "routing", "service"),
+    "BodyPartRouterLib": ("labels", "networks", "reading", "classification", "routing", "results", "service"),
     "LesionKitResearch": (
         "datasets", "augmentation", "networks", "losses", "calibration", "evaluation", "training", "experiments",
     ),

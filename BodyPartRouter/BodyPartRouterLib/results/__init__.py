@@ -1,0 +1,1 @@
+"""What a routing leaves for people: the report."""
