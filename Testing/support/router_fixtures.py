@@ -9,6 +9,8 @@ from dicom_fixtures import DX_STORAGE, dicom_image, save
 
 from BodyPartRouterLib.classification.prediction import Prediction
 from BodyPartRouterLib.labels import CLASSES, UNKNOWN, UNKNOWN_SENTENCE
+from LesionKitLib.models.inference import Runtime
+from LesionKitLib.models.registry import Model
 
 LEVELS = {label: (n + 1) / 7 for n, label in enumerate((*CLASSES, UNKNOWN))}  # mean brightness of the pictures
 
@@ -42,6 +44,8 @@ class BrightnessClassifier:
     """Sees the class of picture(); probability: of every answer. calls: sizes of the batches."""
 
     network, name, version = "light", "brightness", "0"
+    model = Model({"name": "brightness", "version": "0", "sha256": "ab" * 32, "limits": ["Tests only."]}, Path())
+    runtime = Runtime("cpu")
 
     def __init__(self, probability: float = 0.9):
         self.probability = probability

@@ -151,8 +151,15 @@ def _picture(one: Routed) -> Picture:
     if record["agrees"] is False:
         parts.append(f"header says {record['header_body_part']}")
     if record["held"] or one.problem:
-        parts.append(f"held: {record['reason'] or 'needs a person'}")
+        parts.append(_reason(one, record))
     return Picture(png_bytes(pixels), (pixels.shape[1], pixels.shape[0]), " · ".join(parts))
+
+
+def _reason(one: Routed, record: dict) -> str:
+    """Why an image has no destination."""
+    if one.problem:
+        return one.problem
+    return f"held: {record['reason'] or 'needs a person'}" if record["held"] else "no rules were given"
 
 
 def _image_table(routed: Sequence[Routed], records: list[dict]) -> Table:
@@ -160,10 +167,10 @@ def _image_table(routed: Sequence[Routed], records: list[dict]) -> Table:
     for n, (one, record) in enumerate(zip(routed, records, strict=True), 1):
         probability = "–" if record["probability"] is None else f"{record['probability']:.2f}"
         agrees = {True: "agrees", False: "DISAGREES", None: "–"}[record["agrees"]]
-        where = record["destination"] or f"held: {record['reason'] or 'no rule was given'}"
+        where = record["destination"] or _reason(one, record)
         kind = _title(_class_of(record)).split(":")[0]
         said = (record["header_body_part"] or "–", agrees, where)
         cells = (Path(record["path"]).name, one.examined.uid or "–", kind, probability, *said)
         rows.append(Row((str(n), *cells)))
     header = ("No.", "File", "SOP Instance UID", "Class", "Prob.", "Header", "Header and class", "Destination")
-    return Table(header, tuple(rows), (0.5, 1.7, 2.2, 1.2, 0.6, 0.9, 1.1, 2.4), (0, 1, 2, 3, 5, 6, 7))
+    return Table(header, tuple(rows), (0.5, 1.7, 2.2, 1.2, 0.6, 1.2, 1.1, 2.3), (0, 1, 2, 3, 5, 6, 7))

@@ -33,10 +33,10 @@ class MultiTaskNet(nn.Module):
 
     def __init__(self, deep: int = 128, code: int = 32, dropout: float = 0.5):
         super().__init__()
-        self.color = nn.Conv2d(2, 3, 1)
+        self.colour = nn.Conv2d(2, 3, 1)  # "colour" and "grey" are the names in the files of weights
         with torch.no_grad():  # the lung window as three equal colors, as the ImageNet weights expect
-            self.color.weight.zero_()[:, 0] = 1
-            self.color.bias.zero_()
+            self.colour.weight.zero_()[:, 0] = 1
+            self.colour.bias.zero_()
         self.encoder = EfficientNetLite0(ENCODER_BLOCKS)
         c = self.encoder.channels
         self.deepest = nn.Sequential(conv(c[16], deep, stride=2), conv(deep, deep))
@@ -51,7 +51,7 @@ class MultiTaskNet(nn.Module):
         self.code = conv(deep, code, 1)
         widths = (code, 32, 32, 24, 16)
         self.redraw = nn.ModuleList(conv(a, b) for a, b in zip(widths, widths[1:], strict=False))
-        self.gray = nn.Conv2d(widths[-1], 2, 1)
+        self.grey = nn.Conv2d(widths[-1], 2, 1)
         self.decide = nn.Sequential(
             nn.Linear(c[16] + deep, 128), nn.ReLU(), nn.Dropout(dropout),
             nn.Linear(128, 64), nn.ReLU(), nn.Dropout(dropout), nn.Linear(64, 1),
@@ -60,7 +60,7 @@ class MultiTaskNet(nn.Module):
     def forward(self, x: Tensor, lengths: list[int] | None = None) -> MultiOutputHeads:
         """x: (n, 2, h, w), gray 0..1 in the lung and the soft-tissue window; lengths are not used: slice by slice."""
         centered = 2 * x - 1
-        features = self.encoder(self.color(centered))
+        features = self.encoder(self.colour(centered))
         deepest = self.deepest(features[16])
         masks = self._segment(features, deepest, centered)
         weights = lung_weights(masks.lung, features[16].shape[-2:])
@@ -87,7 +87,7 @@ class MultiTaskNet(nn.Module):
         x = self.code(deepest)
         for layer in self.redraw:
             x = layer(F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False))
-        return self.gray(x).sigmoid()
+        return self.grey(x).sigmoid()
 
     @torch.inference_mode()
     def stream(self, slices: Iterable[Tensor], encode=None) -> Iterator[MultiOutputHeads]:
