@@ -41,7 +41,7 @@ def rows_writer(header: Sequence[str], rows: Sequence[Sequence]) -> Writer:
     """A table as CSV, UTF-8; None becomes empty."""
 
     def write(path: Path) -> None:
-        with path.open("w", newline="", encoding="utf-8") as file:
+        with path.open("w", newline="", encoding="utf-8", errors="replace") as file:
             csv.writer(file).writerows([header, *rows])
 
     return write
@@ -84,4 +84,4 @@ def write_report(report: Report, path: str | os.PathLike, paper: str = "a4") -> 
 
 
 def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8", newline="\n")
+    path.write_text(text, encoding="utf-8", errors="replace", newline="\n")

@@ -7,6 +7,7 @@ import functools
 
 from .chart import Label, Line, Rectangle
 from .document import WARNING, Report
+from .text import printable
 
 TEMPLATE, STYLE = "report.html.j2", "report.css"
 
@@ -23,7 +24,7 @@ def _environment():
 
     environment = Environment(
         loader=FunctionLoader(_template), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True, keep_trailing_newline=True,
+        lstrip_blocks=True, keep_trailing_newline=True, finalize=_printable,
     )  # fmt: skip
     environment.globals["style"] = Markup(_template(STYLE))
     environment.tests |= {
@@ -38,6 +39,12 @@ def _environment():
         "coordinate": lambda value: f"{value:.1f}".removesuffix(".0"),
     }
     return environment
+
+
+def _printable(value):
+    from markupsafe import Markup
+
+    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _template(name: str) -> str:

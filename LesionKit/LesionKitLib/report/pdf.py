@@ -17,6 +17,7 @@ from LesionKitLib.run.errors import MissingResource
 
 from .chart import Label, Line, Rectangle
 from .document import WARNING, Beside, Chart, Facts, Notes, Pictures, Report, Row, Section, Table, Text, Tile, Tiles
+from .text import printable
 
 MM = 72.0 / 25.4
 PAPERS = {"a4": (210 * MM, 297 * MM), "letter": (215.9 * MM, 279.4 * MM)}
@@ -48,7 +49,12 @@ def write_pdf(report: Report, path: str | os.PathLike, paper: str = "a4") -> Non
     width, height = PAPERS[paper]
     size = (width - 2 * MARGIN, height - 2 * MARGIN - FOOT)
     document = BaseDocTemplate(
-        os.fspath(path), pagesize=(width, height), title=report.title, subject=WARNING, creator="LesionKit", invariant=1
+        os.fspath(path),
+        pagesize=(width, height),
+        title=printable(report.title),
+        subject=WARNING,
+        creator="LesionKit",
+        invariant=1,
     )
     frame = Frame(MARGIN, MARGIN + FOOT, *size, leftPadding=0, rightPadding=0, topPadding=0, bottomPadding=0)
     document.addPageTemplates(PageTemplate(frames=[frame]))
@@ -60,7 +66,7 @@ def write_pdf(report: Report, path: str | os.PathLike, paper: str = "a4") -> Non
 
 
 def _foot(report: Report) -> str:
-    return f"{report.title} · LesionKit {report.module} · {WARNING}"
+    return printable(f"{report.title} · LesionKit {report.module} · {WARNING}")
 
 
 @functools.lru_cache(maxsize=1)
@@ -239,8 +245,9 @@ def _chart(block: Chart, width: float) -> list:
             made = DrawnLine(shape.x1, drawn.height - shape.y1, shape.x2, drawn.height - shape.y2,
                              strokeColor=color(shape.color), strokeWidth=0.6)  # fmt: skip
         elif isinstance(shape, Label):
-            made = String(shape.x, drawn.height - shape.y, shape.text, fontName=REGULAR, fontSize=shape.size - 0.5,
-                          fillColor=color(shape.color), textAnchor=shape.anchor)  # fmt: skip
+            made = String(shape.x, drawn.height - shape.y, printable(shape.text), fontName=REGULAR,
+                          fontSize=shape.size - 0.5, fillColor=color(shape.color),
+                          textAnchor=shape.anchor)  # fmt: skip
         picture.add(made)
     picture.scale(scale, scale)
     picture.width, picture.height = drawn.width * scale, drawn.height * scale
@@ -311,7 +318,7 @@ def _space(height: float):
 def _markup(text: str) -> str:
     """The text escaped, with fonts for the scripts that the bundled one lacks; what no font has becomes a box."""
     runs = []
-    for name, run in itertools.groupby(text, _font_for):
+    for name, run in itertools.groupby(printable(text), _font_for):
         part = escape("".join(run))
         runs.append(f'<font name="{name}">{part}</font>' if name else part)
     return "".join(runs)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 NONE = "–"
+# controls, halves of surrogate pairs (from file names that are no UTF-8), noncharacters: neither HTML nor PDF has them
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 SPACE, THIN_SPACE, MINUS = "\u00a0", "\u202f", "\u2212"
 
 
@@ -22,6 +26,11 @@ def number(value: float | int | None, unit: str = "", digits: int = 1) -> str:
         text = f"{value:,.{digits if abs(value) < 100 else 0}f}"
     text = text.replace(",", THIN_SPACE).replace("-", MINUS)
     return f"{text}{SPACE}{unit}" if unit else text
+
+
+def printable(text: str) -> str:
+    """The text with a replacement character for each that cannot be shown: names and headers may hold anything."""
+    return _UNPRINTABLE.sub("\ufffd", text)
 
 
 def milliliters(value: float) -> str:

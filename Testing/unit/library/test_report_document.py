@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -29,7 +30,7 @@ from LesionKitLib.report.document import (
     Tile,
     Tiles,
 )
-from LesionKitLib.report.files import write_report
+from LesionKitLib.report.files import json_writer, rows_writer, write_files, write_report
 from LesionKitLib.report.html import report_html
 from LesionKitLib.report.model_card import card_section
 from LesionKitLib.report.text import count, interval, milliliters, number
@@ -199,3 +200,15 @@ def test_volumes_counts_and_intervals_read_as_people_write_them():
     assert (milliliters(0.456), milliliters(45.6)) == ("0.46\u00a0ml", "45.6\u00a0ml")
     assert (count(1, "lesion"), count(2, "lesion")) == ("1 lesion", "2 lesions")
     assert (interval(0.5, None, None), interval(None, 0.1, 0.2)) == ("0.50", "–")
+
+
+def test_names_that_are_no_clean_text_are_shown_and_stop_nothing(tmp_path):
+    report = every_block("scan\x1b[31m\udcff\x00.nii")
+    write_report(report, tmp_path / "report.html")
+    write_report(report, tmp_path / "report.pdf")
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "scan\ufffd[31m\ufffd\ufffd.nii" in text and "\x1b" not in text and "\x00" not in text
+    write_files(
+        tmp_path, {"a.json": json_writer({"file": "scan\udcff"}), "a.csv": rows_writer(("file",), [("\udcff",)])}
+    )
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {"file": "scan?"}
