@@ -63,7 +63,7 @@ class BodyPartRouterParameterNode:
 
 
 class BodyPartRouterWidget(ScriptedLoadableModuleWidget):
-    """The panel: the scene's parameters, and the sections Images, Result and Route that follow them."""
+    """The panel: the scene's parameters, and the sections Run, Results and Route that follow them."""
 
     def __init__(self, parent=None):
         super().__init__(parent)
@@ -78,25 +78,25 @@ class BodyPartRouterWidget(ScriptedLoadableModuleWidget):
     def setup(self):
         super().setup()
         from BodyPartRouterPanel.entries import Entries
-        from BodyPartRouterPanel.images import ImagesSection
         from BodyPartRouterPanel.results import ResultsSection
-        from BodyPartRouterPanel.routing import RouteSection
+        from BodyPartRouterPanel.route import RouteSection
+        from BodyPartRouterPanel.run import RunSection
 
         from LesionKitPanel.parameters import SceneParameters, load_ui
 
         self.ui = load_ui(self, "BodyPartRouter.ui")
         self.logic = BodyPartRouterLogic()
         self.entries = Entries(self._onEntriesChanged)
-        self.images = ImagesSection(self.ui, self.logic, self.entries.replace, self._onRun)
-        self.results = ResultsSection(self.ui, self.logic, self.entries)
-        self.route = RouteSection(self.ui, self.logic, self.entries)
-        self.sections = (self.images, self.results, self.route)
+        self.runSection = RunSection(self.ui, self.logic, self.entries.replace, self._onRun)
+        self.resultsSection = ResultsSection(self.ui, self.logic, self.entries)
+        self.routeSection = RouteSection(self.ui, self.logic, self.entries)
+        self.sections = (self.runSection, self.resultsSection, self.routeSection)
         choices = {"network": NETWORKS, "device": DEVICES, "source": SOURCES}
         self.scene = SceneParameters(
             self,
             BodyPartRouterParameterNode,
             choices,
-            self.images.nameChoices,
+            self.runSection.nameChoices,
             self._onParametersChanged,
             self._onClose,
         )
@@ -114,24 +114,24 @@ class BodyPartRouterWidget(ScriptedLoadableModuleWidget):
         self.scene.take_up()
 
     def _onClose(self):
-        self.images.stop()
-        self.route.stop()
+        self.runSection.stop()
+        self.routeSection.stop()
         self.entries.clear()
 
     def _onParametersChanged(self):
-        self.images.show(self._parameterNode)
+        self.runSection.show(self._parameterNode)
         if self._parameterNode is not None:
             self.entries.set_threshold(self._parameterNode.threshold)
 
     def _onEntriesChanged(self):
         if len(self.sections):
-            self.results.show()
-            self.route.check()
+            self.resultsSection.show()
+            self.routeSection.check()
 
     def _onRun(self):
         """A run of the network has begun or ended."""
-        self.results.setNetwork(self._parameterNode.network if self._parameterNode else "")
-        self.route.setBusy(self.images.apply.running)
+        self.resultsSection.setNetwork(self._parameterNode.network if self._parameterNode else "")
+        self.routeSection.setBusy(self.runSection.apply.running)
 
 
 class BodyPartRouterLogic(ScriptedLoadableModuleLogic):
@@ -149,8 +149,9 @@ class BodyPartRouterLogic(ScriptedLoadableModuleLogic):
     def __init__(self, loadClassifier=None):
         super().__init__()
         self._loadClassifier = loadClassifier
-        self._classifiers = {}  # (network, device) -> classifier
-        self._last = None
+        self._classifiers = {}  # of the worker's thread: (network, device) -> classifier
+        self._explainers = {}  # of the main thread, which explains while the worker may be classifying
+        self._last = None  # (network, device) of the last run
         self._thumbnails = None  # a temporary folder
 
     def process(self, inputs, network="efficientnet-lite0", device="auto", progress=None) -> list:
@@ -179,7 +180,8 @@ class BodyPartRouterLogic(ScriptedLoadableModuleLogic):
         path = self.fileOf(volumeNode)
         if path is not None:
             return self.prepareFiles([path], network, device)
-        xray, name = self.xrayOf(volumeNode), volumeNode.GetName()
+        # the node's ID, because names are not unique, and its name for people
+        xray, name = self.xrayOf(volumeNode), f"{volumeNode.GetID()}/{volumeNode.GetName().replace('/', '_')}"
 
         def work(progress):
             return [examine_pixels(name, xray, self._classifier(network, device, progress), self._saveThumbnail)]
@@ -283,10 +285,13 @@ class BodyPartRouterLogic(ScriptedLoadableModuleLogic):
 
     def show(self, examined):
         """The image as a volume in the views; the same node when it was shown before."""
-        from LesionKitLib.mrml.views import show_ct
+        from LesionKitLib.mrml.views import show_ct, show_volume
 
         node = self._nodeOf(examined)
-        show_ct(node, window=1.0, level=0.5)
+        if examined.in_memory:
+            show_volume(node)
+        else:
+            show_ct(node, window=1.0, level=0.5)
         return node
 
     def showHeatmap(self, examined, label: str | None = None):
@@ -296,7 +301,7 @@ class BodyPartRouterLogic(ScriptedLoadableModuleLogic):
         if self._last is None:
             raise ValueError(_("Classify the image first."))
         node = self.show(examined)
-        array = self._last.explain(self._xray(examined), label)
+        array = self._explainer().explain(self._xray(examined), label)
         existing = node.GetNodeReference(self.HEATMAP_ROLE)
         name, colors = f"{node.GetName()} heat map", "vtkMRMLColorTableNodeFileColdToHotRainbow.txt"
         heatmap = write_overlay(array[None], node, name, colors, existing)
@@ -315,26 +320,41 @@ class BodyPartRouterLogic(ScriptedLoadableModuleLogic):
     def _nodeOf(self, examined):
         import numpy as np
 
+        if examined.in_memory:
+            return self._loadedNode(examined)
         key = str(examined.path)
         for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"):
             if node.GetAttribute(self.FILE_ATTRIBUTE) == key:
                 return node
         xray = self._xray(examined)
-        rows, columns = xray.spacing or (1.0, 1.0)
-        matrix = np.diag([-columns, -rows, 1.0, 1.0])  # the patient's left at the right, as X-rays are looked at
-        node = slicer.util.addVolumeFromArray(np.ascontiguousarray(xray.pixels[None]), matrix, examined.path.stem)
+        pixels, matrix = np.ascontiguousarray(xray.pixels[None]), _radiographMatrix(examined.path, xray.spacing)
+        node = slicer.util.addVolumeFromArray(pixels, matrix, examined.path.stem)
         node.SetAttribute(self.FILE_ATTRIBUTE, key)
+        return node
+
+    def _loadedNode(self, examined):
+        """The node of the scene that was examined."""
+        node = slicer.mrmlScene.GetNodeByID(examined.path.parts[0])
+        if node is None:
+            raise ValueError(_("The image is no longer in the scene."))
         return node
 
     def _xray(self, examined):
         from BodyPartRouterLib.reading.decoding import read_xray
 
-        if not examined.in_memory:
-            return read_xray(examined.path)
-        node = slicer.mrmlScene.GetFirstNodeByName(str(examined.path))
-        if node is None:
-            raise ValueError(_("The image is no longer in the scene."))
-        return self.xrayOf(node)
+        return self.xrayOf(self._loadedNode(examined)) if examined.in_memory else read_xray(examined.path)
+
+    def _explainer(self):
+        if self._last not in self._explainers:
+            self._explainers[self._last] = self._load(*self._last)
+        return self._explainers[self._last]
+
+    def _load(self, network, device):
+        if self._loadClassifier is None:
+            from BodyPartRouterLib.classification.classifier import load_classifier
+
+            self._loadClassifier = load_classifier
+        return self._loadClassifier(network, device)
 
     # on the worker's thread
 
@@ -342,13 +362,9 @@ class BodyPartRouterLogic(ScriptedLoadableModuleLogic):
         key = network, device
         if key not in self._classifiers:
             progress.report("loading the network", 0.0)
-            if self._loadClassifier is None:
-                from BodyPartRouterLib.classification.classifier import load_classifier
-
-                self._loadClassifier = load_classifier
-            self._classifiers[key] = self._loadClassifier(network, device)
-        self._last = self._classifiers[key]
-        return self._last
+            self._classifiers[key] = self._load(network, device)
+        self._last = key
+        return self._classifiers[key]
 
     def _saveThumbnail(self, xray) -> str:
         """A small PNG in a temporary folder."""
@@ -374,6 +390,23 @@ class BodyPartRouterLogic(ScriptedLoadableModuleLogic):
             self._thumbnails = None
 
 
+def _radiographMatrix(path, spacing):
+    """4 x 4 from pixels to mm that shows an X-ray as it is looked at: the patient's left at the right, head up.
+
+    PatientOrientation (DICOM PS3.3 C.7.6.1.1.1) names the directions of rows and columns; without it L\\F is taken.
+    """
+    import numpy as np
+
+    from BodyPartRouterLib.routing.header_values import read_values
+
+    rows, columns = spacing or (1.0, 1.0)
+    told = read_values(path, ["PatientOrientation"]).get("PatientOrientation", ())
+    along_row, along_column = (told[0][:1], told[1][:1]) if len(told) == 2 else ("L", "F")
+    x = columns if along_row == "R" else -columns
+    y = rows if along_column == "H" else -rows
+    return np.diag([x, y, np.sign(x * y), 1.0])  # a right-handed grid, whatever is mirrored
+
+
 class BodyPartRouterTest(ScriptedLoadableModuleTest):
     """Runs in Slicer (ctest, or Reload and Test) and on slicer-core alone, with a stand-in for the network."""
 
@@ -381,8 +414,17 @@ class BodyPartRouterTest(ScriptedLoadableModuleTest):
         slicer.mrmlScene.Clear()
 
     def runTest(self):
+        tests = [self.test_an_image_is_examined_routed_and_explained]
+        if self.panelTest().hasPanel():
+            tests += [
+                self.test_a_folder_is_classified_planned_and_shown,
+                self.test_two_loaded_images_and_a_saved_scene,
+                self.test_closing_the_scene_during_a_run_is_safe,
+            ]
+        for test in tests:
+            self.setUp()
+            test()
         self.setUp()
-        self.test_an_image_is_examined_routed_and_explained()
 
     def test_an_image_is_examined_routed_and_explained(self):
         import tempfile
@@ -405,6 +447,97 @@ class BodyPartRouterTest(ScriptedLoadableModuleTest):
             self.assertEqual(heatmap.GetImageData().GetDimensions(), (64, 48, 1))
             logic.removeThumbnails()
         self.delayDisplay("Done")
+
+    def test_a_folder_is_classified_planned_and_shown(self):
+        import tempfile
+
+        with tempfile.TemporaryDirectory(dir=slicer.app.temporaryPath) as folder:
+            for name in ("a", "b"):
+                _writePicture(Path(folder, "in", f"{name}.png"))
+            panel, widget = self.opened()
+            widget._parameterNode.source = "folder"
+            widget.ui.folderPathLineEdit.currentPath = str(Path(folder, "in"))
+            self.delayDisplay("Classifying a folder")
+            panel.press(widget.ui.applyButton, widget.runSection)
+            table = widget.ui.imagesTableWidget
+            self.assertEqual(table.rowCount, 2)
+            widget.ui.targetPathLineEdit.currentPath = str(Path(folder, "sorted"))
+            panel.press(widget.ui.planButton, widget.routeSection)
+            self.assertFalse(Path(folder, "sorted").exists())
+            table.selectRow(0)
+            slicer.app.processEvents()
+            widget.ui.showButton.click()
+            widget.ui.heatmapCheckBox.checked = True
+            self.assertEqual(len(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")), 2)
+            widget.ui.heatmapCheckBox.checked = False
+            panel.press(widget.ui.routeButton, widget.routeSection)
+            self.assertEqual(len(list(Path(folder, "sorted").rglob("*.png"))), 2)
+            widget.logic.removeThumbnails()
+
+    def test_two_loaded_images_and_a_saved_scene(self):
+        import numpy as np
+
+        pixels = np.tile(np.linspace(0, 255, 64, dtype=np.int16), (48, 1))[None]
+        nodes = [slicer.util.addVolumeFromArray(pixels, name="AP // chest") for _ in range(2)]
+        panel, widget = self.opened()
+        widget._parameterNode.inputVolume = nodes[1]
+        panel.press(widget.ui.applyButton, widget.runSection)
+        self.assertIs(widget.logic.show(widget.entries.all[0].raw), nodes[1])
+        self.delayDisplay("Saving and loading the scene")
+        widget._parameterNode.threshold = 0.25
+        panel.reloadScene()
+        self.assertEqual(widget._parameterNode.threshold, 0.25)
+        self.assertIsNotNone(widget._parameterNode.inputVolume)
+        self.assertEqual(widget.entries.all, [])
+
+    def test_closing_the_scene_during_a_run_is_safe(self):
+        import tempfile
+        import threading
+
+        gate, began = threading.Event(), threading.Event()
+
+        class Waiting(StandInClassifier):
+            def predict(self, xrays, progress=None):
+                began.set()
+                gate.wait(10)
+                return super().predict(xrays, progress)
+
+        with tempfile.TemporaryDirectory(dir=slicer.app.temporaryPath) as folder:
+            _writePicture(Path(folder, "in", "a.png"))
+            panel, widget = self.opened(Waiting)
+            widget._parameterNode.source = "folder"
+            widget.ui.folderPathLineEdit.currentPath = str(Path(folder, "in"))
+            widget.ui.applyButton.click()
+            panel.waitWhile(lambda: not began.is_set())
+            slicer.mrmlScene.Clear(False)
+            gate.set()
+            slicer.app.processEvents()
+            self.assertFalse(widget.runSection.apply.running)
+            self.assertEqual(widget.entries.all, [])
+            widget.runSection.apply.runner.stop(5.0)
+
+    def opened(self, kind=None):
+        """(what a user does, the panel) with a stand-in for the network."""
+        panel = self.panelTest()
+        widget = panel.openPanel()
+        widget.logic._classifiers, widget.logic._explainers = {}, {}
+        widget.logic._loadClassifier = lambda network, device: (kind or StandInClassifier)()
+        return panel, widget
+
+    def panelTest(self):
+        """The steps of a user, whose assertions are this test's."""
+        from LesionKitPanel.selftest import PanelTest
+
+        return PanelTest("BodyPartRouter")
+
+
+def _writePicture(path) -> None:
+    """A gradient as PNG."""
+    import numpy as np
+    from PIL import Image
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.tile(np.linspace(0, 255, 64, dtype=np.uint8), (48, 1))).save(path)
 
 
 class StandInClassifier:

@@ -94,14 +94,38 @@ def registerSampleData():
 
 def makeSamplePhantom(_source=None) -> vtkMRMLScalarVolumeNode:
     """The chest phantom as a volume in the scene, shown with a lung window. Takes some seconds."""
-    from CovidLungQuantLib.phantoms.chest import make_phantom
     from LesionKitLib.mrml.views import show_ct
 
     with slicer.util.tryWithErrorDisplay(_("The phantom could not be made."), waitCursor=True):
-        volume = make_phantom(seed=7, spacing=(1.4, 1.4, 3.0), lesions=PHANTOM_LESIONS).volume
+        volume = _computed(_samplePhantom)
         node = slicer.util.addVolumeFromArray(volume.array, volume.ijk_to_ras, "ChestPhantom")
         show_ct(node)
     return node
+
+
+def _samplePhantom():
+    from CovidLungQuantLib.phantoms.chest import make_phantom
+
+    return make_phantom(seed=7, spacing=(1.4, 1.4, 3.0), lesions=PHANTOM_LESIONS).volume
+
+
+def _computed(work):
+    """work() on another thread; the application goes on drawing meanwhile, but takes no clicks."""
+    from concurrent.futures import ThreadPoolExecutor, wait
+
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(work)
+        while not wait([done], timeout=0.02).done:
+            _drawEvents()
+        return done.result()
+
+
+def _drawEvents():
+    try:
+        import qt
+    except ImportError:  # an application without windows
+        return
+    slicer.app.processEvents(qt.QEventLoop.ExcludeUserInputEvents)
 
 
 @parameterNodeWrapper
@@ -460,7 +484,7 @@ def _resultNow(labels: tuple, run: dict):
 
 
 class CovidLungQuantTest(ScriptedLoadableModuleTest):
-    """Runs in Slicer (ctest, or Reload and Test) and on slicer-core alone.
+    """Runs in Slicer (ctest, or Reload and Test), and on the test host.
 
     analyze: set it to run without the bundled network. Without PyTorch the network is left out as well.
     """
@@ -471,9 +495,18 @@ class CovidLungQuantTest(ScriptedLoadableModuleTest):
         slicer.mrmlScene.Clear()
 
     def runTest(self):
-        for test in (self.test_phantom_is_segmented_and_measured, self.test_panel_applies_and_follows_an_edit):
+        tests = [self.test_phantom_is_segmented_and_measured]
+        if self.panelTest().hasPanel():
+            tests += [
+                self.test_strokes_are_undone_and_redone_and_margin_leaves_the_lungs,
+                self.test_two_images_come_back_with_a_saved_scene,
+                self.test_a_ct_under_a_transform_is_edited_on_its_grid,
+                self.test_closing_the_scene_during_a_run_is_safe,
+            ]
+        for test in tests:
             self.setUp()
             test()
+        self.setUp()
 
     def test_phantom_is_segmented_and_measured(self):
         phantom, node = self.makePhantom()
@@ -489,32 +522,100 @@ class CovidLungQuantTest(ScriptedLoadableModuleTest):
         truth = phantom.truth_ml
         self.assertAlmostEqual(total["lung_ml"], truth["lung_ml"], delta=0.2 * truth["lung_ml"])
         self.assertGreater(total["ggo_ml"] + total["high_opacity_ml"], 0)
-        self.delayDisplay("Done")
 
-    def test_panel_applies_and_follows_an_edit(self):
-        """Only where the application has loaded the module with its panel."""
-        if not hasattr(slicer.modules, "covidlungquant"):
-            return
-        phantom, node = self.makePhantom()
-        widget = slicer.modules.covidlungquant.widgetRepresentation().self()
-        widget.scene.take_up()
-        widget.logic._analyze = self.pipelineFor(phantom)
-        widget._parameterNode.inputVolume = node
+    def test_strokes_are_undone_and_redone_and_margin_leaves_the_lungs(self):
+        panel, widget, phantom, _node = self.applied()
+        lungs = phantom.lungs > 0
+        masks = []
+        for k in _fullest(lungs, 3):
+            mask = (phantom.lesions == 0) & lungs
+            mask[[n for n in range(len(mask)) if n != k]] = False
+            masks.append(mask)
+        panel.strokesAreUndoneAndRedone(widget, "ggo", masks)
 
-        self.delayDisplay("Applying")
-        widget.ui.applyButton.click()
-        self.assertEqual(widget.ui.applyButton.text, _("Cancel"))
-        self.waitWhile(lambda: widget.runSection.apply.runner.running)
+        self.delayDisplay("Margin, then taking the lesion away again")
+        logic, segmentation = widget.logic, widget._parameterNode.outputSegmentation
+        inputVolume = logic.volumeOf(segmentation)
+        before = logic.measure(segmentation, inputVolume)["total"]["lung_ml"]
+        panel.applyMargin(widget, "consolidation", 6.0)
+        for segmentId in ("ggo", "consolidation", "effusion"):
+            panel.stroke(widget, segmentId, lungs | True, erase=True)
+        after = logic.measure(segmentation, inputVolume)["total"]["lung_ml"]
+        self.assertAlmostEqual(after, before, delta=0.02 * before, msg="the lungs have lost volume")
+
+    def test_two_images_come_back_with_a_saved_scene(self):
+        panel, widget, _phantom, node = self.applied()
+        first = widget._parameterNode.outputSegmentation
+        other = slicer.util.addVolumeFromArray(slicer.util.arrayFromVolume(node), name="Second CT")
+        other.CopyOrientation(node)
+        widget._parameterNode.inputVolume = other
+        panel.press(widget.ui.applyButton, widget.runSection)
+        panel.settle(widget)
+        self.assertEqual(widget.ui.imageLabel.text, "Second CT")
+        self.assertFalse(first.GetDisplayNode().GetVisibility(), "both results lie over each other")
+        headline = widget.ui.headlineLabel.text
+
+        self.delayDisplay("Saving and loading the scene")
+        panel.reloadScene()
+        panel.settle(widget)
+        self.assertEqual(widget._parameterNode.inputVolume.GetName(), "Second CT")
+        self.assertEqual((widget.ui.imageLabel.text, widget.ui.headlineLabel.text), ("Second CT", headline))
+
+    def test_a_ct_under_a_transform_is_edited_on_its_grid(self):
+        import numpy as np
+
+        panel, widget, phantom, node = self.applied(turn=True)
         segmentation = widget._parameterNode.outputSegmentation
-        self.assertIsNotNone(segmentation)
-        self.assertEqual(widget.ui.comparisonTableView.mrmlTableNode(), widget.logic.comparisonFor(segmentation))
+        mask = np.zeros(phantom.lungs.shape, bool)
+        (k,) = _fullest(phantom.lungs > 0, 1)
+        mask[k] = phantom.lungs[k] > 0
+        panel.stroke(widget, "ggo", mask)
+        _volume, _lungs, lesions = widget.logic.labelsFor(segmentation, node)
+        self.assertTrue((lesions[k][mask[k] & (phantom.lesions[k] == 0)] == 1).all())
+        self.assertTrue((lesions[: k - 1] == phantom.lesions[: k - 1]).all(), "labels moved with the stroke")
 
-        self.delayDisplay("Emptying a segment")
-        before = widget.ui.headlineLabel.text
-        segmentation.GetSegmentation().GetSegment("ggo")
-        slicer.util.updateSegmentBinaryLabelmapFromArray(phantom.lesions * 0, segmentation, "ggo", node)
-        self.waitWhile(lambda: widget.ui.headlineLabel.text == before)
-        self.delayDisplay("Done")
+    def test_closing_the_scene_during_a_run_is_safe(self):
+        panel, widget, _phantom, _node = self.applied()
+        started = []
+
+        def endless(volume, network="convlstm", device="auto", progress=None):
+            import time
+
+            while True:  # until it is cancelled, which report raises
+                started.append(True)
+                progress.report("segmenting", 0.5)
+                time.sleep(0.01)
+
+        widget.logic._analyze = endless
+        widget.ui.applyButton.click()
+        panel.waitWhile(lambda: not started)
+        self.assertEqual(widget.ui.applyButton.text, _("Cancel"))
+        slicer.mrmlScene.Clear(False)
+        slicer.app.processEvents()
+        self.assertFalse(widget.runSection.apply.running)
+        self.assertEqual(slicer.util.getNodesByClass("vtkMRMLSegmentationNode"), [])
+
+    def applied(self, turn=False):
+        """(what a user does, the panel, the phantom, its CT): Apply was pressed, its lesions known beforehand."""
+        phantom, node = self.makePhantom()
+        panel = self.panelTest()
+        if turn:
+            panel.turned(node)
+        widget = panel.openPanel()
+        widget.logic._analyze = _truthOf(phantom)
+        widget._parameterNode.inputVolume = node
+        self.delayDisplay("Applying")
+        panel.press(widget.ui.applyButton, widget.runSection)
+        panel.settle(widget)
+        self.assertIsNotNone(widget._parameterNode.outputSegmentation)
+        self.assertTrue(widget.ui.headlineLabel.text.startswith("Burden"))
+        return panel, widget, phantom, node
+
+    def panelTest(self):
+        """The steps of a user, whose assertions are this test's."""
+        from LesionKitPanel.selftest import PanelTest
+
+        return PanelTest("CovidLungQuant")
 
     def makePhantom(self):
         """A coarse phantom, and its CT in the scene."""
@@ -531,21 +632,25 @@ class CovidLungQuantTest(ScriptedLoadableModuleTest):
 
         if type(self).analyze is not None or not missing_packages():
             return type(self).analyze
+        return _truthOf(phantom)
 
-        def answer(volume, network="convlstm", device="auto", progress=None):
-            from CovidLungQuantLib.measurement.measurements import measure
-            from CovidLungQuantLib.results.result import CovidResult
 
-            measurements = measure(volume, phantom.lungs, phantom.lesions)
-            return CovidResult(volume, phantom.lungs, phantom.lesions, network, "0", "none", {}, measurements)
+def _truthOf(phantom):
+    """A pipeline that answers with the phantom's own labels."""
 
-        return answer
+    def answer(volume, network="convlstm", device="auto", progress=None):
+        from CovidLungQuantLib.measurement.findings import list_findings
+        from CovidLungQuantLib.measurement.measurements import measure
+        from CovidLungQuantLib.results.result import CovidResult
 
-    def waitWhile(self, condition, seconds=300.0):
-        """Let the application work until the condition no longer holds."""
-        import time
+        labels = volume, phantom.lungs, phantom.lesions
+        findings = tuple(list_findings(*labels))
+        return CovidResult(*labels, network, "0", "none", {}, measure(*labels), findings=findings)
 
-        end = time.monotonic() + seconds
-        while condition():
-            self.assertLess(time.monotonic(), end, "waited too long")
-            slicer.app.processEvents()
+    return answer
+
+
+def _fullest(mask, count: int) -> list[int]:
+    """Indices k of the slices with most voxels, one beside the other."""
+    middle = int(mask.sum((1, 2)).argmax())
+    return list(range(middle, middle + count))

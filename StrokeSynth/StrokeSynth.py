@@ -654,34 +654,165 @@ def _outlineLesion(segmentation) -> None:
 
 
 class StrokeSynthTest(ScriptedLoadableModuleTest):
-    """Runs in Slicer (ctest, or Reload and Test) and on slicer-core alone, with a stand-in for the networks."""
+    """Runs in Slicer (ctest, or Reload and Test), and on the test host, with a stand-in for the networks."""
 
     def setUp(self):
         slicer.mrmlScene.Clear()
 
     def runTest(self):
+        tests = [self.test_a_synthesized_brain_comes_with_its_segmentation]
+        if self.panelTest().hasPanel():
+            tests += [
+                self.test_strokes_are_undone_and_redone_and_the_brain_stays_whole,
+                self.test_two_images_and_labels_come_back_with_a_saved_scene,
+                self.test_an_image_under_a_transform_is_edited_on_its_grid,
+                self.test_closing_the_scene_during_a_drawing_and_a_run_is_safe,
+            ]
+        for test in tests:
+            self.setUp()
+            test()
         self.setUp()
-        self.test_a_synthesized_brain_comes_with_its_segmentation()
 
     def test_a_synthesized_brain_comes_with_its_segmentation(self):
-        import numpy as np
+        from StrokeSynthLib.labels import LESION
 
-        from LesionKitLib.imaging.volume import Volume, affine
-        from StrokeSynthLib.labels import LESION, WHITE
-        from StrokeSynthLib.synthesis.synthesis import Synthesis
-
-        labels = np.zeros((10, 12, 14), np.uint8)
-        labels[2:8, 2:10, 2:12] = WHITE.value
-        labels[4:6, 4:7, 4:7] = LESION.value
-        volume = Volume(labels, affine((2.0, 2.0, 2.0)))
-
-        def answer(*_arguments):
-            return Synthesis(volume.with_array((labels * 100).astype(np.int16)), volume, "stand-in 0", 1)
-
-        logic = StrokeSynthLogic(synthesize=answer)
+        labels = _testLabels()
+        logic = StrokeSynthLogic(synthesize=_answerSynthesis)
         self.delayDisplay("Synthesizing")
         node = logic.synthesize()
         segmentation = node.GetNodeReference(logic.SEGMENTATION_ROLE)
         mask = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, LESION.key, node)
         self.assertEqual(int((mask > 0).sum()), int((labels == LESION.value).sum()))
-        self.delayDisplay("Done")
+
+    def test_strokes_are_undone_and_redone_and_the_brain_stays_whole(self):
+        panel, widget, node = self.applied()
+        labels, masks = _testLabels(), []
+        for k in (3, 4, 5):
+            mask = (labels > 0) & False
+            mask[k, 2:10, 7:12] = True
+            masks.append(mask)
+        panel.strokesAreUndoneAndRedone(widget, "lesion", masks)
+        panel.applyMargin(widget, "lesion", 4.0)
+        panel.stroke(widget, "lesion", labels > -1, erase=True)
+        found = widget.logic.measure(widget._parameterNode.outputSegmentation, node)
+        self.assertEqual(found["lesion_ml"], 0)
+        self.assertAlmostEqual(found["brain_ml"], (labels > 0).sum() * 0.008, delta=1e-6)
+
+    def test_two_images_and_labels_come_back_with_a_saved_scene(self):
+        panel, widget, node = self.applied()
+        widget.ui.useLabelsButton.click()
+        labels = widget._parameterNode.labelsVolume
+        self.assertIsNotNone(labels)
+        panel.press(widget.ui.synthesizeButton, widget.synthesizeSection)
+        self.assertIsNot(widget._parameterNode.inputVolume, node)
+        panel.press(widget.ui.applyButton, widget.runSection)
+        panel.settle(widget)
+        image, headline = widget.ui.imageLabel.text, widget.ui.headlineLabel.text
+        self.delayDisplay("Saving and loading the scene")
+        panel.reloadScene()
+        panel.settle(widget)
+        self.assertEqual((widget.ui.imageLabel.text, widget.ui.headlineLabel.text), (image, headline))
+        self.assertEqual(widget._parameterNode.labelsVolume.GetName(), "Phantom MR labels")
+
+    def test_an_image_under_a_transform_is_edited_on_its_grid(self):
+        import numpy as np
+
+        panel, widget, node = self.applied(turn=True)
+        segmentation = widget._parameterNode.outputSegmentation
+        labels = _testLabels()
+        mask = np.zeros(labels.shape, bool)
+        mask[5, 2:4, 8:11] = True
+        panel.stroke(widget, "lesion", mask)
+        _volume, _brain, lesion, _tissues = widget.logic._labelsNow(segmentation)
+        self.assertTrue((lesion == (mask | (labels == labels.max()))).all(), "labels moved with the stroke")
+
+    def test_closing_the_scene_during_a_drawing_and_a_run_is_safe(self):
+        panel, widget, _node = self.applied()
+        widget.ui.useLabelsButton.click()
+        widget._parameterNode.lesion = "drawn"
+        widget.ui.drawButton.click()
+        slicer.mrmlScene.Clear(False)
+        slicer.app.processEvents()
+        self.assertIsNone(widget.ui.segmentEditorWidget.segmentationNode())
+
+        panel, widget, _node = self.applied()
+        started = []
+
+        def endless(volume, device="auto", progress=None, tissues=False):
+            import time
+
+            while True:  # until it is cancelled, which report raises
+                started.append(True)
+                progress.report("segmenting", 0.5)
+                time.sleep(0.01)
+
+        widget.logic._segment = endless
+        widget.ui.applyButton.click()
+        panel.waitWhile(lambda: not started)
+        slicer.mrmlScene.Clear(False)
+        slicer.app.processEvents()
+        self.assertFalse(widget.runSection.apply.running)
+        self.assertEqual(slicer.util.getNodesByClass("vtkMRMLSegmentationNode"), [])
+
+    def applied(self, turn=False):
+        """(what a user does, the panel, its image): Apply was pressed, the lesion known beforehand."""
+        from LesionKitLib.imaging.volume import affine
+
+        node = slicer.util.addVolumeFromArray(_testLabels().astype("int16") * 100, affine((2.0, 2.0, 2.0)))
+        node.SetName("Phantom MR")
+        panel = self.panelTest()
+        if turn:
+            panel.turned(node)
+        widget = panel.openPanel()
+        widget.logic._segment, widget.logic._synthesize = _answerSegmentation, _answerSynthesis
+        widget._parameterNode.inputVolume = node
+        self.delayDisplay("Applying")
+        panel.press(widget.ui.applyButton, widget.runSection)
+        panel.settle(widget)
+        self.assertIsNotNone(widget._parameterNode.outputSegmentation)
+        self.assertTrue(widget.ui.headlineLabel.text.startswith("Stroke"))
+        return panel, widget, node
+
+    def panelTest(self):
+        """The steps of a user, whose assertions are this test's."""
+        from LesionKitPanel.selftest import PanelTest
+
+        return PanelTest("StrokeSynth")
+
+
+def _testLabels():
+    """A box of white matter with a box of lesion in it, uint8 [k, j, i]."""
+    import numpy as np
+
+    from StrokeSynthLib.labels import LESION, WHITE
+
+    labels = np.zeros((10, 12, 14), np.uint8)
+    labels[2:8, 2:10, 2:12] = WHITE.value
+    labels[4:6, 4:7, 4:7] = LESION.value
+    return labels
+
+
+def _answerSegmentation(volume, device="auto", progress=None, tissues=False):
+    """In the place of the network: the lesion and brain of _testLabels."""
+    import numpy as np
+
+    from StrokeSynthLib.labels import LESION, WHITE
+    from StrokeSynthLib.measurement.measurements import measure
+    from StrokeSynthLib.results.result import StrokeResult
+
+    labels = _testLabels()
+    brain, lesion = (labels > 0).astype(np.uint8), (labels == LESION.value).astype(np.uint8)
+    kinds = np.where(labels > 0, WHITE.value, 0).astype(np.uint8)
+    found = measure(volume, lesion, brain, np.eye(4), kinds)
+    return StrokeResult(volume, lesion, brain, kinds, "stand-in", "0", "none", {}, found, np.eye(4))
+
+
+def _answerSynthesis(labels=None, *_arguments):
+    """In the place of the networks: gray values in proportion to the labels."""
+    import numpy as np
+
+    from LesionKitLib.imaging.volume import Volume, affine
+    from StrokeSynthLib.synthesis.synthesis import Synthesis
+
+    semantic = labels if labels is not None else Volume(_testLabels(), affine((2.0, 2.0, 2.0)))
+    return Synthesis(semantic.with_array((semantic.array * 100).astype(np.int16)), semantic, "stand-in 0", 1)

@@ -105,10 +105,10 @@ def main() -> None:
         widget._parameterNode.source = "folder"
         ui.folderPathLineEdit.currentPath = temporary
         ui.applyButton.click()
-        host.wait_until(lambda: not widget.images.apply.running, 120)
+        host.wait_until(lambda: not widget.runSection.apply.running, 120)
         ui.targetPathLineEdit.currentPath = "/sorted"
         ui.planButton.click()
-        host.wait_until(lambda: not widget.route.apply.running, 120)
+        host.wait_until(lambda: not widget.routeSection.apply.running, 120)
         ui.imagesTableWidget.selectRow(2)
         ui.imagesTableWidget.setMinimumHeight(320)
         ui.folderPathLineEdit.currentPath = "/data/monday"

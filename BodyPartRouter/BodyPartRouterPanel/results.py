@@ -9,7 +9,9 @@ import slicer
 from slicer.i18n import tr as _
 
 from LesionKitPanel.slots import slot
+from LesionKitPanel.texts import show_text
 
+WIDTHS = (104, 84, 42, 50)  # pixels of all columns but the last, which takes the rest of a panel of 380
 NEEDS_A_PERSON = (200, 90, 0)  # red, green, blue
 MISMATCH = (190, 0, 0)
 
@@ -20,13 +22,17 @@ class ResultsSection:
     def __init__(self, ui, logic, entries):
         self.ui, self.logic, self._entries = ui, logic, entries
         self._network = ""
-        self._titles = (_("Image"), _("Class"), _("Prob."), _("Header"), _("Agrees"), _("To"))
+        self._titles = (_("Image"), _("Class"), _("Prob."), _("Agrees"), _("To"))
         table = ui.imagesTableWidget
         table.setColumnCount(len(self._titles))
         table.setHorizontalHeaderLabels(list(self._titles))
         table.horizontalHeader().setStretchLastSection(True)
         table.verticalHeader().setVisible(False)
         table.verticalHeader().setDefaultSectionSize(44)
+        table.setIconSize(qt.QSize(40, 40))
+        table.setTextElideMode(qt.Qt.ElideMiddle)  # the end of a file's name tells as much as its beginning
+        for column, width in enumerate(WIDTHS):
+            table.setColumnWidth(column, width)
         for index, title in enumerate(logic.classTitles().values()):
             ui.classComboBox.insertItem(index, title)
         ui.labelsPathLineEdit.currentPath = os.path.join(os.path.expanduser("~"), "LesionKit", "router-labels.csv")
@@ -48,8 +54,6 @@ class ResultsSection:
         table.setRowCount(len(entries))
         for row in range(len(entries)):
             self._fill(row)
-        table.resizeColumnsToContents()
-        table.setColumnWidth(len(self._titles) - 1, 50)  # the least; it takes what room there is
         table.clearSelection()
         for row in keep[:1]:
             table.selectRow(row)
@@ -73,20 +77,21 @@ class ResultsSection:
             name = _("{name} (by hand)").format(name=name)
         probability = "–" if record["probability"] is None else f"{record['probability']:.2f}"
         agrees = {True: _("yes"), False: _("no"), None: "–"}[record["agrees"]]
-        texts = (
-            examined.path.name,
-            name,
-            "–" if entry.label else probability,
-            record["header_body_part"] or "–",
-            agrees,
-            record["destination"] or self._without_destination(record, entry.routed),
+        header = _("The header says: {part}").format(part=record["header_body_part"] or "–")
+        destination = record["destination"] or self._without_destination(record, entry.routed)
+        cells = (  # text, tool tip
+            (examined.path.name, str(examined.path.name)),
+            (name, name),
+            ("–" if entry.label else probability, _("Probability of the class")),
+            (agrees, header),
+            (_short(destination), destination),
         )
-        for column, text in enumerate(texts):
-            item = qt.QTableWidgetItem(_short(text) if column == len(texts) - 1 else text)
-            item.setToolTip(text)
+        for column, (text, tip) in enumerate(cells):
+            item = qt.QTableWidgetItem(text)
+            item.setToolTip(tip)
             if column == 1 and record["held"]:
                 item.setForeground(qt.QBrush(qt.QColor(*NEEDS_A_PERSON)))
-            if column == 4 and record["agrees"] is False:
+            if column == 3 and record["agrees"] is False:
                 item.setForeground(qt.QBrush(qt.QColor(*MISMATCH)))
             if column == 0 and examined.thumbnail:
                 item.setIcon(qt.QIcon(str(examined.thumbnail)))
@@ -109,7 +114,7 @@ class ResultsSection:
     def _on_selected(self) -> None:
         rows, row = self._rows(), self._row()
         readable = row is not None and self._entries.all[row].raw.error is None
-        self.ui.selectionLabel.text = self._about(row) if row is not None else _("Select an image.")
+        show_text(self.ui.selectionLabel, self._about(row) if row is not None else _("Select an image."))
         for name in ("showButton", "heatmapCheckBox", "openButton"):
             getattr(self.ui, name).enabled = readable and len(rows) == 1
         module = self._module(row) if row is not None else ""

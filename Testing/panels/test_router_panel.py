@@ -21,7 +21,7 @@ from LesionKitLib.run import requirements
 
 ROOT = Path(__file__).parents[2]
 UI_FILE = ROOT / "BodyPartRouter" / "Resources" / "UI" / "BodyPartRouter.ui"
-IMAGE, CLASS, PROBABILITY, HEADER, AGREES, DESTINATION = range(6)
+IMAGE, CLASS, PROBABILITY, AGREES, DESTINATION = range(5)
 
 
 class WaitingClassifier(BrightnessClassifier):
@@ -68,7 +68,7 @@ class Panel:
         self.wait()
 
     def wait(self):
-        apply, route = self.widget.images.apply, self.widget.route.apply
+        apply, route = self.widget.runSection.apply, self.widget.routeSection.apply
         self.host.wait_until(lambda: not apply.running and not route.running, 60)
         self.host.process_events()
 
@@ -82,7 +82,7 @@ class Panel:
 
     def table(self):
         table = self.ui.imagesTableWidget
-        return [[table.item(row, column).text() for column in range(6)] for row in range(table.rowCount)]
+        return [[table.item(row, column).text() for column in range(5)] for row in range(table.rowCount)]
 
     def line(self, name):
         return next(n for n, row in enumerate(self.table()) if row[IMAGE] == name)
@@ -156,7 +156,7 @@ def test_a_folder_is_listed_and_what_needs_a_person_comes_first(panel):
     rows = panel.table()
     assert [row[IMAGE] for row in rows] == ["broken.dcm", "unknown.dcm", "mismatch.dcm", "adult_chest.dcm"]
     assert [row[CLASS] for row in rows] == ["Cannot be read", "Needs a person", "Spine", "Chest, adult"]
-    assert rows[3][PROBABILITY] == "0.90" and rows[3][HEADER] == "CHEST" and rows[3][AGREES] == "yes"
+    assert rows[3][PROBABILITY] == "0.90" and rows[3][AGREES] == "yes"
     assert rows[2][AGREES] == "no"
     assert panel.ui.statusLabel.text == "4 images; 1 need a person, 1 could not be read."
     assert not panel.ui.imagesTableWidget.item(3, IMAGE).icon().isNull()
@@ -382,6 +382,72 @@ def test_an_image_is_shown_as_x_rays_are_looked_at(panel):
     assert np.diag(local_ijk_to_ras(node))[:3] == pytest.approx((-0.2, -0.2, 1.0))
 
 
+@pytest.mark.parametrize(
+    ("orientation", "signs"), [(["L", "F"], (-1, -1, 1)), (["R", "F"], (1, -1, -1)), (["R", "H"], (1, 1, 1))]
+)
+def test_an_image_is_shown_with_the_patient_s_left_at_the_right(panel, orientation, signs):
+    panel.classified("spine", PatientOrientation=orientation)
+    panel.select("spine.dcm")
+    panel.ui.showButton.click()
+    (node,) = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+    from LesionKitLib.mrml.volumes import local_ijk_to_ras
+
+    assert tuple(np.sign(np.diag(local_ijk_to_ras(node))[:3])) == signs
+    panel.ui.heatmapCheckBox.checked = True
+    assert panel.host.messages.texts("error") == []
+
+
+def test_the_table_fits_into_a_panel_of_the_usual_width(panel):
+    panel.classified("abdomen", "spine")
+    table = panel.ui.imagesTableWidget
+    fixed = sum(table.columnWidth(column) for column in range(table.columnCount - 1))
+    assert fixed <= 300 and table.columnCount == 5 and table.iconSize.width() == 40
+    assert "CHEST" in panel.ui.imagesTableWidget.item(0, AGREES).toolTip()
+
+
+def test_of_two_loaded_images_of_one_name_the_right_one_is_shown(panel):
+    nodes = []
+    for label in ("spine", "abdomen"):
+        pixels = picture(label).astype(np.float32)
+        nodes.append(slicer.util.addVolumeFromArray(pixels[None], np.eye(4), "AP // chest"))
+    panel.parameters.inputVolume = nodes[1]
+    panel.classify()
+    (row,) = panel.table()
+    assert row[CLASS] == "Abdomen"
+    examined = panel.widget.entries.all[0].raw
+    assert panel.widget.logic.show(examined) is nodes[1]
+    panel.select(row[IMAGE])
+    panel.ui.heatmapCheckBox.checked = True
+    assert nodes[1].GetNodeReference(panel.widget.logic.HEATMAP_ROLE) is not None
+    assert nodes[0].GetNodeReference(panel.widget.logic.HEATMAP_ROLE) is None
+    slicer.mrmlScene.RemoveNode(nodes[1])
+    with pytest.raises(ValueError, match="no longer in the scene"):
+        panel.widget.logic.show(examined)
+
+
+def test_the_heat_map_does_not_use_the_classifier_of_a_run_that_is_going_on(panel):
+    panel.classified("spine")
+    panel.select("spine.dcm")
+    panel.ui.heatmapCheckBox.checked = True
+    assert panel.asked == [("efficientnet-lite0", "auto")] * 2  # one for each thread
+    panel.ui.heatmapCheckBox.checked = False
+    panel.ui.heatmapCheckBox.checked = True
+    assert len(panel.asked) == 2
+
+
+def test_the_selection_is_found_in_a_slicer_before_2026(panel, monkeypatch):
+    (path,) = panel.add_images("abdomen")
+    tables = SimpleNamespace(currentSeriesSelection=lambda: ["1.3"])
+    browser = SimpleNamespace(dicomTableManager=lambda: tables)
+    browser_widget = SimpleNamespace(dicomBrowser=browser)
+    monkeypatch.setattr(slicer.modules, "DICOMWidget", SimpleNamespace(browserWidget=browser_widget), raising=False)
+    database = SimpleNamespace(filesForSeries={"1.3": [str(path)]}.get)
+    monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
+    panel.parameters.source = "database"
+    panel.classify()
+    assert [row[IMAGE] for row in panel.table()] == ["abdomen.dcm"]
+
+
 def test_an_image_is_opened_in_the_module_that_its_rule_names(panel, monkeypatch):
     chosen = []
     monkeypatch.setattr(slicer.util, "selectModule", chosen.append)
@@ -427,7 +493,7 @@ def test_closing_the_scene_during_a_run_is_safe(panel):
     panel.scene.Clear(False)
     panel.classifier.gate.set()
     panel.host.process_events(0.1)
-    assert not panel.widget.images.apply.running and panel.table() == []
+    assert not panel.widget.runSection.apply.running and panel.table() == []
 
 
 def test_no_thumbnail_stays_behind(panel):

@@ -15,9 +15,24 @@ def stroke(editor, mask: np.ndarray, erase: bool = False) -> None:
     source volume's grid. Voxels outside the editable area stay; by the editor's overwrite mode, other segments give
     way. An undo state is saved before.
     """
-    volume, segmentation = editor.sourceVolumeNode(), editor.segmentationNode()
+    volume = editor.sourceVolumeNode()
     if mask.shape != slicer.util.arrayFromVolume(volume).shape:
         raise ValueError(f"The mask has the shape {mask.shape}, not that of the source volume")
+    _modify(editor, mask, "Remove" if erase else "Add")
+
+
+def grow(editor, mm: float) -> None:
+    """The effect Margin: the chosen segment grows by ``mm``, all its voxels are given to it anew."""
+    from scipy import ndimage
+
+    volume = editor.sourceVolumeNode()
+    mask = slicer.util.arrayFromSegmentBinaryLabelmap(editor.segmentationNode(), editor.currentSegmentID(), volume) > 0
+    distance = ndimage.distance_transform_edt(~mask, sampling=volume.GetSpacing()[::-1])
+    _modify(editor, distance <= mm, "Set")
+
+
+def _modify(editor, mask: np.ndarray, mode: str) -> None:
+    volume, segmentation = editor.sourceVolumeNode(), editor.segmentationNode()
     logic = slicer.vtkSlicerSegmentEditorLogic()
     logic.SetMRMLScene(slicer.mrmlScene)
     logic.SetSegmentEditorNode(editor.mrmlSegmentEditorNode())
@@ -25,10 +40,11 @@ def stroke(editor, mask: np.ndarray, erase: bool = False) -> None:
     logic.SetSourceVolumeNode(volume)
     logic.UpdateReferenceGeometryImage()
     logic.ResetModifierLabelmapToDefault()
+    logic.UpdateMaskLabelmap()
     editor.saveStateForUndo()
-    mode = logic.ModificationModeRemove if erase else logic.ModificationModeAdd
-    segment_id = editor.currentSegmentID()
-    logic.ModifySegmentByLabelmap(segmentation, segment_id, _oriented_image(mask, volume), mode, False, False)
+    kind = getattr(logic, f"ModificationMode{mode}")
+    image = _oriented_image(mask, volume)
+    logic.ModifySegmentByLabelmap(segmentation, editor.currentSegmentID(), image, kind, False, False)
 
 
 def _oriented_image(mask: np.ndarray, volume):

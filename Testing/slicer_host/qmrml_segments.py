@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import types
-
 import qt
 import slicer
 import vtk
@@ -87,6 +85,27 @@ class qMRMLSegmentsTableView(qMRMLWidget):
             self._list.addItem(item)
             item.setSelected(segment_id in selected)
         self._list.blockSignals(blocked)
+
+
+class Effect:
+    """The chosen effect. Of all effects only Margin can be applied here, with the editor's C++ logic."""
+
+    def __init__(self, editor, name: str):
+        self.name, self._editor, self._parameters = name, editor, {}
+
+    def setParameter(self, name, value):
+        self._parameters[name] = str(value)
+
+    def self(self):
+        """The Python half of a scripted effect."""
+        return self
+
+    def onApply(self):
+        if self.name != "Margin":
+            raise ValueError(f"The effect {self.name} cannot be applied on the host")
+        from .editing import grow
+
+        grow(self._editor, float(self._parameters["MarginSizeMm"]))
 
 
 class qMRMLSegmentEditorWidget(qMRMLWidget):
@@ -232,7 +251,7 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
 
     def activeEffect(self):
         name = self._effect_name()
-        return types.SimpleNamespace(name=name) if name else None
+        return Effect(self, name) if name else None
 
     def availableEffectNames(self):
         return EFFECTS

@@ -8,13 +8,14 @@ import slicer
 from slicer.i18n import tr as _
 
 from LesionKitPanel.apply import ApplySection
+from LesionKitPanel.run import name_choices
 from LesionKitPanel.slots import slot
 
 LOADED, FOLDER, DATABASE = "loaded", "folder", "database"
 SERIES_TYPE = 3  # ctkDICOMModel::SeriesType
 
 
-class ImagesSection:
+class RunSection:
     """on_result(list of Examined): called when a run has ended well. on_changed(): a run has begun or ended."""
 
     def __init__(self, ui, logic, on_result, on_changed):
@@ -36,14 +37,8 @@ class ImagesSection:
             DATABASE: _("The selection in the DICOM module"),
             "efficientnet-lite0": _("EfficientNet-Lite0"),
             "light": _("Light (faster, less accurate)"),
-            "auto": _("Auto"),
-            "cpu": _("Processor (CPU)"),
-            "cuda": _("NVIDIA graphics card (CUDA)"),
-            "mps": _("Apple graphics (MPS)"),
         }
-        for box in (self.ui.sourceComboBox, self.ui.networkComboBox, self.ui.deviceComboBox):
-            for index in range(box.count):
-                box.setItemText(index, names.get(box.itemText(index), box.itemText(index)))
+        name_choices((self.ui.sourceComboBox, self.ui.networkComboBox, self.ui.deviceComboBox), names)
 
     def show(self, parameters) -> None:
         """These choices from now on; None: nothing."""
@@ -130,4 +125,11 @@ def selected_files() -> list[Path]:
     database = getattr(slicer, "dicomDatabase", None)
     if browser is None or database is None:
         return []
-    return [Path(path) for series in browser.selectedItems(SERIES_TYPE) for path in database.filesForSeries(series)]
+    return [Path(path) for series in _selected_series(browser) for path in database.filesForSeries(series)]
+
+
+def _selected_series(browser) -> list[str]:
+    """UIDs of the series that are selected in a ctkDICOMBrowser: CTK has selectedItems since January 2026 only."""
+    if hasattr(browser, "selectedItems"):
+        return list(browser.selectedItems(SERIES_TYPE))
+    return list(browser.dicomTableManager().currentSeriesSelection())

@@ -1,0 +1,19 @@
+"""The modules' own tests, which also run in a real Slicer (ctest, or make slicer-test), pass on the host."""
+
+from __future__ import annotations
+
+import pytest
+
+from LesionKitLib.run import requirements
+
+
+@pytest.mark.parametrize("name", ["CovidLungQuant", "StrokeSynth", "BodyPartRouter"])
+def test_the_module_s_own_test_passes_with_its_panel(host, load, monkeypatch, name):
+    monkeypatch.setattr(requirements, "missing_packages", lambda *_: [])
+    loaded = load(name)
+    case = getattr(loaded.module, f"{name}Test")()
+    if name == "CovidLungQuant":
+        monkeypatch.setattr(type(case), "test_phantom_is_segmented_and_measured", lambda self: None)  # in Testing/mrml
+    assert case.panelTest().hasPanel()
+    case.runTest()
+    assert host.messages.texts("error") == []
