@@ -65,7 +65,7 @@ def test_truth_against_prediction_colors_what_was_missed_and_is_a_false_positive
     segmentation = panel.apply()
     assert not panel.ui.compareButton.enabled and "holds the ground truth" in panel.ui.compareButton.toolTip
     lesions = chest[2].copy()
-    lesions[lesions == 3] = 0  # the network's effusion is in vain
+    lesions[lesions == 3] = 0  # the network's effusion is a false positive
     lesions[8:10, 9:12, 3:7] = 2  # and this was missed
     volume = panel.widget.logic.volumeOf(segmentation)
     truth = write_segmentation([Layer(lesions, LESIONS)], volume, "LesionKit phantom 1")
