@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from CovidLungQuantLib.labels import LESIONS, SIDES
-from CovidLungQuantLib.segmentation.lungs import THIRDS, heights, third_index, third_limits
 from LesionKitLib.imaging.lesion_components import LesionComponent, lesion_components
 from LesionKitLib.imaging.volume import Volume, reorient_to_lps
 
 from .coverage import coverage_of
+from .thirds import THIRDS, heights, third_index, third_limits
 
 OUTER_PART = 1 / 3  # of a lung's depth below the chest wall is "peripheral"
 KINDS = {lesion.value: lesion.key for lesion in LESIONS}

@@ -14,13 +14,13 @@ import numpy as np
 
 from CovidLungQuantLib.labels import LEFT_LUNG, LUNGS, RIGHT_LUNG, lungs_with_lesions, nearer_lung
 from CovidLungQuantLib.segmentation.input_check import HU_LIMITS
-from CovidLungQuantLib.segmentation.lungs import heights, level_third_limits, third_index
 from LesionKitLib.imaging.measures import CodeSums, bounding_box
 from LesionKitLib.imaging.volume import Volume, reorient_to_lps
 
 from .component_runs import LesionRuns
 from .coverage import FieldOfView
 from .measurements import ANY, GROUP_TITLES, GROUPS, assemble, measure
+from .thirds import heights, level_third_limits, third_index
 
 NO_LUNGS = "The segmentation holds no lung in this volume, so there is nothing to measure against."
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import numpy as np
 
 from CovidLungQuantLib.labels import CONSOLIDATION, EFFUSION, GGO, LEFT_LUNG, LESIONS, RIGHT_LUNG
-from CovidLungQuantLib.segmentation.lungs import heights, third_index, third_limits
 from LesionKitLib.imaging.measures import (
     MIN_LESION_ML,
     CodeSums,
@@ -22,6 +21,7 @@ from LesionKitLib.run.errors import UnusableInput
 
 from .coverage import coverage_of
 from .severity import severity
+from .thirds import heights, third_index, third_limits
 
 SIDES = {"both": (0, 1), "right": (0,), "left": (1,)}  # name -> indices of the side axis of the sums
 THIRDS = {"all": (0, 1, 2), "upper": (2,), "middle": (1,), "lower": (0,)}

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from CovidLungQuantLib.labels import CONSOLIDATION, GGO, SIDES
-from CovidLungQuantLib.segmentation.lungs import THIRDS
 from LesionKitLib.imaging.measures import percent_or_none
+
+from .thirds import THIRDS
 
 INVOLVED = (GGO.value, CONSOLIDATION.value)  # effusion is not in the lung tissue
 GRADES = (1.0, 25.0, 50.0, 75.0)  # % of a zone from which it scores 1, 2, 3, 4

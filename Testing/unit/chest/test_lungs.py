@@ -3,17 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from CovidLungQuantLib.segmentation.lungs import (
-    LEFT,
-    RIGHT,
-    drop_islands,
-    fill_lungs,
-    label_lungs,
-    split_left_right,
-    third_limits,
-    thirds,
-)
-from LesionKitLib.imaging.volume import LPS_IN_RAS, affine
+from CovidLungQuantLib.segmentation.left_right import LEFT, RIGHT, split_left_right
+from CovidLungQuantLib.segmentation.lungs import drop_islands, fill_lungs, label_lungs
 
 SPACING = (2.0, 2.0, 3.0)
 SHAPE = (70, 100, 150)  # k, j, i: 300 x 200 x 210 mm
@@ -175,35 +166,3 @@ def test_what_both_lungs_enclose_together_is_not_filled():
     ring = ellipsoid((0, 0, 0), (120, 90, 90)) & ~ellipsoid((0, 0, 0), (60, 50, 300))
     labels = np.where(ring, np.where(np.arange(SHAPE[2]) < MIDDLE, RIGHT, LEFT), 0).astype(np.uint8)
     assert np.array_equal(fill_lungs(labels, SPACING), labels)
-
-
-def test_each_lung_is_divided_by_its_own_height():
-    lungs = np.zeros((30, 4, 10), np.uint8)
-    lungs[0:30, :, :4] = RIGHT
-    lungs[12:30, :, 6:] = LEFT
-    matrix = affine((1, 1, 2.5))
-    labeled = thirds(lungs, matrix)
-    assert [labeled[k, 0, 0] for k in (0, 9, 10, 19, 20, 29)] == [1, 1, 2, 2, 3, 3]
-    assert [labeled[k, 0, 9] for k in (12, 17, 18, 23, 24, 29)] == [1, 1, 2, 2, 3, 3]
-    assert labeled[0, 0, 9] == 0
-
-
-def test_a_stray_voxel_does_not_move_the_thirds():
-    lungs = np.zeros((60, 20, 20), np.uint8)
-    lungs[10:40] = RIGHT
-    before = third_limits(lungs, affine((1, 1, 2)))
-    lungs[58, 3, 3] = RIGHT
-    assert third_limits(lungs, affine((1, 1, 2))) == before
-
-
-def test_thirds_follow_the_patients_height_in_a_tilted_grid():
-    angle = np.radians(20)
-    tilt = np.array([[1, 0, 0], [0, np.cos(angle), -np.sin(angle)], [0, np.sin(angle), np.cos(angle)]])
-    matrix = affine((1, 1, 1), tilt @ LPS_IN_RAS)
-    lungs = np.full((40, 40, 3), LEFT, np.uint8)
-    labeled = thirds(lungs, matrix)
-    k, j, i = np.indices(lungs.shape)
-    height = matrix[2, 0] * i + matrix[2, 1] * j + matrix[2, 2] * k
-    assert height[labeled == 1].max() <= height[labeled == 2].min()
-    assert height[labeled == 2].max() <= height[labeled == 3].min()
-    assert np.ptp(height[labeled == 2]) == pytest.approx(np.ptp(height) / 3, rel=0.1)
