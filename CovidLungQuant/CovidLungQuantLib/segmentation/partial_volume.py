@@ -19,7 +19,8 @@ DOME_SLICES = 2  # where slices are thicker a component of this many is still pa
 DOME_SLICE_MM = 5.5  # ... up to this slice thickness; above it a small lesion has no more slices either
 DOME_SHARE = 0.8  # of a component's voxels, that have no lung straight above or below
 DENSE_HU = -200.0  # a mixture of half lung (-850 HU) and half tissue (40 HU) has -400; denser is consolidation
-FAT_HU = -50.0  # median below which a component lies in fat (-100 HU), not in fluid
+FLUID_HU = -20.0  # fluid has 0 HU or more; a component of which nine tenths have less than this holds none ...
+FAT_ML = 5.0  # ... if it is small; a large one is left for the reader, with a note on its mean
 
 
 def drop_partial_volume(
@@ -38,12 +39,13 @@ def drop_partial_volume(
     box = tuple(slice(max(0, s.start - 2), s.stop + 2) for s in box)  # with the border's neighbors
     lung, lesion, values = lungs[box] > 0, lesions[box].copy(), hu[box]
     numbers, count = ndimage.label(lesion > 0, np.ones((3, 3, 3)), output=np.int32)
+    voxel_ml = float(np.prod(spacing)) / 1000
     flat, fat = np.zeros(count + 1, bool), np.zeros(count + 1, bool)
     for number, part in enumerate(ndimage.find_objects(numbers), 1):
         mask = numbers[part] == number
         classes = np.bincount(lesion[part][mask], minlength=4)
         if classes[EFFUSION.value] > classes[GGO.value] + classes[CONSOLIDATION.value]:
-            fat[number] = np.median(values[part][mask]) < FAT_HU
+            fat[number] = mask.sum() * voxel_ml <= FAT_ML and np.percentile(values[part][mask], 90) < FLUID_HU
         else:
             flat[number] = _is_flat(mask, part, lung, spacing) and values[part][mask].mean() < DENSE_HU
     if not (flat.any() or fat.any()):

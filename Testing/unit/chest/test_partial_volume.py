@@ -77,6 +77,21 @@ def test_effusion_with_the_density_of_fat_is_neither_effusion_nor_lung(hu, stays
     assert (lesions[box] == 3).all() == stays and (lungs[box] == 1).all() == stays
 
 
+def test_a_thin_effusion_whose_rims_are_mixed_with_fat_and_lung_stays():
+    box = (slice(8, 16), slice(48, 53), slice(20, 50))
+    image, lungs, lesions = chest()
+    lesions[box], lungs[box] = 3, 1
+    image[box] = np.array([-300, -90, 10, -80, -90])[:, None]  # a fifth of it is fluid
+    found = drop_partial_volume(image, lungs, lesions, SPACING)
+    np.testing.assert_array_equal(found[1], lesions)
+
+
+def test_much_effusion_of_a_strange_density_is_left_to_the_reader():
+    box = (slice(8, 30), slice(38, 50), slice(20, 60))  # 47 ml
+    (_, lesions), before, _ = with_lesion(box, 3, -110)
+    np.testing.assert_array_equal(lesions, before)
+
+
 def test_without_lesions_nothing_is_done():
     hu, lungs, lesions = chest()
     found = drop_partial_volume(hu, lungs, lesions, SPACING)

@@ -10,7 +10,7 @@ from LesionKitLib.imaging.volume import LPS_IN_RAS, affine
 
 
 def thirds(lungs: np.ndarray, ijk_to_ras: np.ndarray) -> np.ndarray:
-    """As measure sorts voxels: uint8 of the lungs' shape: 0 outside, 1 lower, 2 middle, 3 upper third of the lung the voxel belongs to."""
+    """As measure sorts voxels: 0 outside, 1 lower, 2 middle, 3 upper third of the lung the voxel belongs to."""
     limits = third_limits(lungs, ijk_to_ras)
     by_slice, in_slice = heights(ijk_to_ras, lungs.shape)
     result = np.zeros(lungs.shape, np.uint8)
