@@ -18,7 +18,7 @@ SLICER ?= Slicer
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench wheel-test mrml-newest slicer lock clean
+.PHONY: help demo test lint bench wheel-test mrml-newest slicer slicer-test lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -54,6 +54,12 @@ slicer: ## start 3D Slicer with the modules of this folder (SLICER=/path/to/Slic
 	@command -v "$(SLICER)" >/dev/null || { \
 	  echo "3D Slicer was not found at '$(SLICER)'; name its program: make slicer SLICER=/path/to/Slicer" >&2; exit 1; }
 	"$(SLICER)" --additional-module-paths $(MODULE_PATHS)
+
+slicer-test: ## run the modules' self-tests in 3D Slicer, panels and all (SLICER=/path/to/Slicer)
+	@command -v "$(SLICER)" >/dev/null || { \
+	  echo "3D Slicer was not found at '$(SLICER)'; name its program: make slicer-test SLICER=/path/to/Slicer" >&2; exit 1; }
+	"$(SLICER)" --testing --no-splash --additional-module-paths $(MODULE_PATHS) \
+	  --python-script "$(CURDIR)/Testing/slicer/run_self_tests.py"
 
 # The pins: what pip chooses in a clean environment, less the build tag of the processor-only PyTorch.
 # Each file names the one below it and holds only what comes on top.
