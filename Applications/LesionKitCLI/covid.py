@@ -1,4 +1,4 @@
-"""``lesionkit covid``: pneumonia burden of one chest CT, as files."""
+"""``lesionkit covid``: pneumonia burden of a chest CT, or of several of one patient, as files."""
 
 from __future__ import annotations
 
@@ -26,9 +26,15 @@ def add_parser(commands) -> None:
         (
             "lesionkit covid CT_FOLDER --output out",
             "lesionkit covid ct.nii.gz --output out --network ensemble --json",
+            "lesionkit covid MARCH_FOLDER APRIL_FOLDER --output out    (follow-up of one patient)",
         ),
     )
-    parser.add_argument("input", help="a DICOM folder or file, .nii, .nii.gz, .nrrd, .mha or .mhd")
+    parser.add_argument(
+        "inputs",
+        nargs="+",
+        metavar="INPUT",
+        help="a DICOM folder or file, .nii, .nii.gz, .nrrd, .mha or .mhd; several are one patient's at different dates",
+    )
     add_input_options(parser)
     add_network_options(parser)
     add_identify_option(parser)
@@ -47,32 +53,47 @@ def add_network_options(parser: argparse.ArgumentParser, default: str = "convlst
 
 def run(options: argparse.Namespace) -> None:
     from CovidLungQuantLib.networks.registry import NETWORKS, members
-    from CovidLungQuantLib.pipeline import analyze
-    from CovidLungQuantLib.results.files import write_outputs
     from LesionKitLib.io.atomic import refuse_unwritable
     from LesionKitLib.io.dicom_choice import CHEST_CT
-    from LesionKitLib.io.images import read_volume_and_header
 
-    if listed([options.input], options, CHEST_CT):
+    if listed(options.inputs, options, CHEST_CT):
         return
     check_report_options(options)
     refuse_unwritable(options.output)
     check_device(options.device)
     for network in members(options.network):
         NETWORKS.model(network)
-    start = time.perf_counter()
+    if len(options.inputs) > 1:
+        from .followup import run_followup
+
+        run_followup(options)
+    else:
+        _run_one(options)
+
+
+def _run_one(options: argparse.Namespace) -> None:
+    from CovidLungQuantLib.results.files import write_outputs
+
     with cancellable_progress() as progress:
-        progress.report("reading", 0.0)
-        chosen = (options.series, options.group, CHEST_CT, options.identify)
-        volume, header = read_volume_and_header(options.input, *chosen)
-        read_seconds = time.perf_counter() - start
-        result = analyze(volume, options.network, options.device, progress, header, read_seconds)
+        result = analyze_input(options.inputs[0], options, progress)
         names = write_outputs(result, options.output, options.pdf, options.paper)
     if options.json:
         print_json(result.summary())
     else:
         print_result(result)
         print(f"\nResults are in {options.output}: {', '.join(names)}")
+
+
+def analyze_input(path: str, options: argparse.Namespace, progress):
+    """The CovidResult of one input, read and analyzed as the options say."""
+    from CovidLungQuantLib.pipeline import analyze
+    from LesionKitLib.io.dicom_choice import CHEST_CT
+    from LesionKitLib.io.images import read_volume_and_header
+
+    start = time.perf_counter()
+    progress.report("reading", 0.0)
+    volume, header = read_volume_and_header(path, options.series, options.group, CHEST_CT, options.identify)
+    return analyze(volume, options.network, options.device, progress, header, time.perf_counter() - start)
 
 
 def print_result(result) -> None:

@@ -36,3 +36,23 @@ class Progress:
         elapsed = time.monotonic() - self._start
         remaining = elapsed * (1 - fraction) / fraction if fraction > 0.02 else None
         self._callback(stage, fraction, remaining)
+
+    def part(self, low: float, high: float) -> Progress:
+        """A Progress for one part of the job: its 0..1 is low..high of this one; it is cancelled with this one."""
+        return _Part(self, low, high)
+
+
+class _Part(Progress):
+    def __init__(self, whole: Progress, low: float, high: float):
+        super().__init__()
+        self._whole, self._low, self._high = whole, low, high
+
+    def cancel(self) -> None:
+        self._whole.cancel()
+
+    @property
+    def cancelled(self) -> bool:
+        return self._whole.cancelled
+
+    def report(self, stage: str, fraction: float) -> None:
+        self._whole.report(stage, self._low + (self._high - self._low) * fraction)

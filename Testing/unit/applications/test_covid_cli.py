@@ -196,7 +196,7 @@ BAD = {
     "three slices": (lambda f: image(CHEST.volume.array[5:8], f / "a.nii.gz"), "only 3 slices"),
     "slices too far apart": (lambda f: image(CHEST.volume.array, f / "a.nii.gz", (4, 4, 15)), "15.0 mm apart"),
     "missing slices": (missing_slices, "6 slices are missing"),
-    "not an image": (text_file, "damaged"),
+    "not an image": (text_file, "no NIfTI image"),
     "abdomen": (lambda f: changed(f / "a.nii.gz", lambda a: a.clip(40, 100, a)[:2].fill(-1000)), "air-filled lungs"),
 }  # fmt: skip
 
