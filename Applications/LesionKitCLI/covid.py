@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import time
 
 from .console import cancellable_progress, print_json
+from .covid_input import analyze_input
 from .options import (
     add_device_option,
     add_identify_option,
@@ -82,18 +82,6 @@ def _run_one(options: argparse.Namespace) -> None:
     else:
         print_result(result)
         print(f"\nResults are in {options.output}: {', '.join(names)}")
-
-
-def analyze_input(path: str, options: argparse.Namespace, progress):
-    """The CovidResult of one input, read and analyzed as the options say."""
-    from CovidLungQuantLib.pipeline import analyze
-    from LesionKitLib.io.dicom_choice import CHEST_CT
-    from LesionKitLib.io.images import read_volume_and_header
-
-    start = time.perf_counter()
-    progress.report("reading", 0.0)
-    volume, header = read_volume_and_header(path, options.series, options.group, CHEST_CT, options.identify)
-    return analyze(volume, options.network, options.device, progress, header, time.perf_counter() - start)
 
 
 def print_result(result) -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 
 from .console import cancellable_progress, print_json
+from .covid_input import analyze_input
 
 
 def run_followup(options: argparse.Namespace) -> None:
     """Analyze each input, compare them in the order of their dates, write the files and print what changed."""
     from CovidLungQuantLib.followup.comparison import compare_examinations
     from CovidLungQuantLib.followup.files import write_followup
-
-    from .covid import analyze_input
 
     with cancellable_progress() as progress:
         share = 1 / (len(options.inputs) + 1)

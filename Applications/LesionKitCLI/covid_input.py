@@ -1,0 +1,18 @@
+"""One input of ``lesionkit covid``, read and analyzed."""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+
+def analyze_input(path: str, options: argparse.Namespace, progress):
+    """The CovidResult of one input, read and analyzed as the options say."""
+    from CovidLungQuantLib.pipeline import analyze
+    from LesionKitLib.io.dicom_choice import CHEST_CT
+    from LesionKitLib.io.images import read_volume_and_header
+
+    start = time.perf_counter()
+    progress.report("reading", 0.0)
+    volume, header = read_volume_and_header(path, options.series, options.group, CHEST_CT, options.identify)
+    return analyze(volume, options.network, options.device, progress, header, time.perf_counter() - start)
