@@ -5,7 +5,15 @@ from __future__ import annotations
 import argparse
 
 from ..console import cancellable_progress, print_json
-from ..options import add_device_option, add_json_option, add_output_option, add_seed_option, check_device
+from ..options import (
+    add_device_option,
+    add_json_option,
+    add_output_option,
+    add_report_options,
+    add_seed_option,
+    check_device,
+    check_report_options,
+)
 from ..parser import add_command
 from .segment import component_count
 
@@ -26,6 +34,7 @@ def add_parser(tasks) -> None:
     )
     add_choices(parser)
     add_output_option(parser)
+    add_report_options(parser)
     add_json_option(parser, "what was done")
     parser.set_defaults(run=run)
 
@@ -49,9 +58,10 @@ def run(options: argparse.Namespace) -> None:
     from LesionKitLib.io.atomic import refuse_unwritable
     from LesionKitLib.io.images import read_volume
     from LesionKitLib.io.mask_files import read_mask
-    from StrokeSynthLib.results.synthesis_files import write_synthesis
+    from StrokeSynthLib.results.synthesis_files import synthesis_document, write_synthesis
     from StrokeSynthLib.synthesis.synthesis import synthesize
 
+    check_report_options(options)
     refuse_unwritable(options.output)
     check_device(options.device)
     with cancellable_progress() as progress:
@@ -62,9 +72,9 @@ def run(options: argparse.Namespace) -> None:
             labels, lesion, options.translator, options.seed, tuple(options.volume), options.side,
             options.device, progress,
         )  # fmt: skip
-        write_synthesis(result, options.output)
+        names = write_synthesis(result, options.output, options.pdf, options.paper)
         progress.report("done", 1.0)
-    about = result.summary()
+    about = synthesis_document(result)
     if options.json:
         print_json(about)
         return
@@ -73,5 +83,5 @@ def run(options: argparse.Namespace) -> None:
     print(f"{about['translator']}, {about['seconds']['total']:.1f} s on {about['device']}")
     for note in about["notes"]:
         print(f"Note: {note}")
-    print(f"\nResults are in {options.output}: image, labels, lesion (.nii.gz), segmentation.seg.nrrd, synthesis.json")
+    print(f"\nResults are in {options.output}: {', '.join(names)}")
     print("Research and education only, not a medical device.")
