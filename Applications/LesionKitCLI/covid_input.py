@@ -6,13 +6,18 @@ import argparse
 import time
 
 
-def analyze_input(path: str, options: argparse.Namespace, progress):
-    """The CovidResult of one input, read and analyzed as the options say."""
+def analyze_input(path: str, options: argparse.Namespace, progress, identify: bool | None = None):
+    """The CovidResult of one input, read and analyzed as the options say.
+
+    identify: whether the volume's source holds the patient's name and ID; None as the options say.
+    """
     from CovidLungQuantLib.pipeline import analyze
     from LesionKitLib.io.dicom_choice import CHEST_CT
     from LesionKitLib.io.images import read_volume_and_header
 
     start = time.perf_counter()
     progress.report("reading", 0.0)
-    volume, header = read_volume_and_header(path, options.series, options.group, CHEST_CT, options.identify)
+    volume, header = read_volume_and_header(
+        path, options.series, options.group, CHEST_CT, options.identify if identify is None else identify
+    )
     return analyze(volume, options.network, options.device, progress, header, time.perf_counter() - start)

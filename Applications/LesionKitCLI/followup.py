@@ -10,15 +10,18 @@ from .covid_input import analyze_input
 
 def run_followup(options: argparse.Namespace) -> None:
     """Analyze each input, compare them in the order of their dates, write the files and print what changed."""
-    from CovidLungQuantLib.followup.comparison import compare_examinations
+    from CovidLungQuantLib.followup.comparison import compare_examinations, notes_on_patients, without_identity
     from CovidLungQuantLib.followup.files import write_followup
 
     with cancellable_progress() as progress:
         share = 1 / (len(options.inputs) + 1)
         results = []
         for n, path in enumerate(options.inputs):
-            results.append(analyze_input(path, options, progress.part(n * share, (n + 1) * share)))
-        followup = compare_examinations(results, progress.part(1 - share, 1.0))
+            results.append(analyze_input(path, options, progress.part(n * share, (n + 1) * share), True))
+        notes = tuple(notes_on_patients(results))
+        if not options.identify:
+            results = [without_identity(result) for result in results]
+        followup = compare_examinations(results, progress.part(1 - share, 1.0), notes)
         names = write_followup(followup, options.output, options.pdf, options.paper)
     if options.json:
         print_json(followup.document())

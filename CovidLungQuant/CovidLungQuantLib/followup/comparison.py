@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from CovidLungQuantLib.results.result import CovidResult
 from LesionKitLib.run.progress import Progress
@@ -60,15 +60,19 @@ class FollowUp:
         return {name: None if None in pair else pair[1] - pair[0] for name, pair in known.items()}
 
 
-def compare_examinations(results: list[CovidResult], progress: Progress | None = None) -> FollowUp:
+def compare_examinations(
+    results: list[CovidResult], progress: Progress | None = None, notes: tuple[str, ...] = ()
+) -> FollowUp:
     """Order the examinations by date and match the lesions of each with those of the next.
 
-    Where a date is missing the given order is kept and said. Raises ValueError for fewer than two results.
+    notes: said before those that the comparison finds. Where a date is missing the given order is kept and said.
+    Raises ValueError for fewer than two results.
     """
     if len(results) < 2:
         raise ValueError("a follow-up needs at least two examinations")
     progress = progress or Progress()
-    ordered, notes = in_order_of_date(results)
+    ordered, found = in_order_of_date(results)
+    notes = [*notes, *found]
     intervals = []
     for n, (earlier, later) in enumerate(zip(ordered, ordered[1:], strict=False)):
         progress.report("comparing examinations", n / (len(ordered) - 1))
@@ -76,6 +80,22 @@ def compare_examinations(results: list[CovidResult], progress: Progress | None =
         notes += _notes_on_lungs(n + 1, earlier, later, interval.transform)
         intervals.append(interval)
     return FollowUp(tuple(ordered), tuple(intervals), tuple([*notes, *_notes_on_sources(ordered)]))
+
+
+def notes_on_patients(results: list[CovidResult]) -> list[str]:
+    """A note where the images name more than one patient ID; results as read with the patient's identity."""
+    named = {result.volume.source.patient_id for result in results if result.volume.source}
+    if len(named - {""}) < 2:
+        return []
+    return ["The images name different patient IDs: make sure that they are of one person."]
+
+
+def without_identity(result: CovidResult) -> CovidResult:
+    """The result without the patient's name and ID."""
+    source = result.volume.source
+    if source is None:
+        return result
+    return replace(result, volume=replace(result.volume, source=replace(source, patient_name="", patient_id="")))
 
 
 def in_order_of_date(results: list[CovidResult]) -> tuple[list[CovidResult], list[str]]:

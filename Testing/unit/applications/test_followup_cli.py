@@ -17,7 +17,7 @@ CHEST = block_chest()
 GROWN = (slice(3, 11), slice(24, 48), slice(8, 24))  # k, j, i: of the right lung
 
 
-def write_examination(folder, box, date: str) -> float:
+def write_examination(folder, box, date: str, patient: str = "A17") -> float:
     """A series of the chest whose only lesion is ground glass in the box; returns its milliliters."""
     hu = np.where(CHEST.lungs > 0, AIR_LUNG, CHEST.volume.array)
     hu[box] = np.where(CHEST.lungs[box] > 0, GGO, hu[box])
@@ -25,6 +25,7 @@ def write_examination(folder, box, date: str) -> float:
     def fill(data, n):
         data.PixelData = (hu[n].astype(int) + 1024).astype(np.uint16).tobytes()
         data.StudyDate = date
+        data.PatientID = patient
 
     write_series(folder, range(14), 8.0, change=fill, rows=64, columns=64, PixelSpacing=[4.0, 4.0])
     return float((hu == GGO).sum()) * CHEST.volume.voxel_ml
@@ -75,3 +76,21 @@ def test_a_part_of_a_job_reports_its_share_and_is_cancelled_with_it():
     assert part.cancelled
     with pytest.raises(Cancelled):
         part.report("reading", 0.6)
+
+
+def test_other_patient_ids_are_said_and_written_nowhere(pair, tmp_path, capsys):
+    write_examination(tmp_path / "stranger", GROWN, "20200401", "B42")
+    inputs = [pair[1], str(tmp_path / "stranger")]
+    assert main(["covid", *inputs, "--output", str(tmp_path / "out"), "--device", "cpu", "--json"]) == 0
+    out = capsys.readouterr()
+    assert "different patient IDs" in " ".join(json.loads(out.out)["notes"])
+    written = b"".join(path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file())
+    assert b"B42" not in written and "B42" not in out.out + out.err
+
+
+def test_one_patients_examinations_bring_no_such_note_and_are_named_when_asked(pair, tmp_path, capsys):
+    inputs = [*pair[:2], "--output", str(tmp_path / "out"), "--device", "cpu", "--json", "--identify"]
+    assert main(["covid", *inputs]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert not any("patient" in note for note in document["notes"])
+    assert {one["source"]["patient_id"] for one in document["examinations"]} == {"A17"}
