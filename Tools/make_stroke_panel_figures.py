@@ -18,7 +18,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [
     str(ROOT / folder) for folder in ("LesionKit", "CovidLungQuant", "StrokeSynth", "Testing", "Testing/support")
 ]
-SECTIONS = ("segment", "results", "edit", "synthesize", "database", "experiment")
+SECTIONS = ("inputs", "results", "edit", "export", "synthesize", "database", "experiment")
+SYNTHESIZE_TAB = ("synthesize", "database", "experiment")
 WAIT_S = 300
 SEED = 3
 
@@ -54,7 +55,7 @@ class Pictures:
         return self.widget._parameterNode
 
     def empty(self) -> None:
-        self.draw("empty", "segment")
+        self.draw("empty", "inputs")
 
     def synthesize(self) -> None:
         self.parameters.seed, self.parameters.minimumMl, self.parameters.maximumMl = SEED, 10.0, 60.0
@@ -67,7 +68,7 @@ class Pictures:
         """What was just made is segmented: it is the panel's MR volume already."""
         self.press("segment")
         self.settle()
-        self.draw("segment", "segment", "results")
+        self.draw("segment", "inputs", "results")
 
     def correct(self) -> None:
         """Take the smallest slices of the lesion away, as a reader would with Erase."""
@@ -93,7 +94,7 @@ class Pictures:
         self.ui.segmentEditorWidget.setCurrentSegmentID("lesion")
         self.ui.segmentEditorWidget.setActiveEffectByName("Paint")
         self.host.process_events(0.2)
-        self.draw("draw", "edit", "synthesize")
+        self.draw("draw", "edit")
         self.parameters.lesion = "gan"
 
     def database(self, folder: Path) -> None:
@@ -110,8 +111,9 @@ class Pictures:
         self.draw("experiment", "experiment")
 
     def press(self, section: str) -> None:
-        getattr(self.ui, f"{section}Button").click()
-        self.host.wait_until(lambda: not getattr(self.widget, section).apply.running, WAIT_S)
+        button, part = {"segment": ("apply", "run")}.get(section, (section, section))
+        getattr(self.ui, f"{button}Button").click()
+        self.host.wait_until(lambda: not getattr(self.widget, f"{part}Section").apply.running, WAIT_S)
         self.host.process_events(0.2)
         self.refuse_errors()
 
@@ -130,6 +132,7 @@ class Pictures:
 
         for section in SECTIONS:
             getattr(self.ui, f"{section}CollapsibleButton").collapsed = section not in opened
+        self.ui.tabs.setCurrentIndex(int(opened[0] in SYNTHESIZE_TAB))
         self.refuse_errors()
         draw(self.host, self.loaded, f"stroke_{name}")
 

@@ -40,7 +40,10 @@ def detail(found: dict) -> str:
     """Pieces, side and share of the brain of measurements.measure, for people."""
     sides = {"left": _("left side"), "right": _("right side"), "both": _("both sides")}
     pieces = _("1 piece") if found["lesions"] == 1 else _("{count} pieces").format(count=found["lesions"])
-    parts = [pieces, sides[found["side"]]] if found["lesions"] else [_("No lesion")]
+    side = sides.get(found["side"], "")
+    if any(piece["side"] != found["side"] for piece in found["pieces"]) and found["side"] in ("left", "right"):
+        side = {"left": _("mostly on the left"), "right": _("mostly on the right")}[found["side"]]
+    parts = [pieces, side] if found["lesions"] else [_("No lesion")]
     if found["lesion_percent"] is not None:
         share = _("{percent:.1f} % of {ml:.0f} ml brain")
         parts.append(share.format(percent=found["lesion_percent"], ml=found["brain_ml"]))

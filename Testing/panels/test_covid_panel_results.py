@@ -221,7 +221,7 @@ def test_tables_are_as_high_as_their_rows_and_absent_before_a_result(panel):
     assert table.isVisibleTo(panel.ui.resultsCollapsibleButton)
     assert table.minimumHeight == table.maximumHeight > 22 * table.mrmlTableNode().GetNumberOfRows()
     header = [table.model().headerData(column, qt.Qt.Horizontal) for column in range(7)]
-    assert header == ["Class", "AI [ml]", "Now [ml]", "± [ml]", "Dice", "AI [%]", "Now [%]"]
+    assert header == ["Class", "Now [ml]", "Now [%]", "± [ml]", "Dice", "AI [ml]", "AI [%]"]
 
 
 def test_lung_and_soft_tissue_windows(panel):

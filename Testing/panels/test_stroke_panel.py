@@ -176,7 +176,7 @@ def test_an_uncorrected_result_is_what_the_network_found(panel):
     rows = read_table(panel.logic.comparisonFor(segmentation))
     assert [row["Class"] for row in rows] == ["Stroke lesion", "Brain"]
     for row in rows:
-        assert row["AI (ml)"] == row["Corrected (ml)"] > 0 and row["Difference (ml)"] == 0 and row["Dice"] == 1
+        assert row["AI (ml)"] == row["Now (ml)"] > 0 and row["± (ml)"] == 0 and row["Dice"] == 1
     lesion = segmentation.GetSegmentation().GetSegment(LESION.key)
     assert get_tag(lesion, ALGORITHM_TYPE_TAG) == "AUTOMATIC"
 
@@ -490,3 +490,12 @@ def test_making_labels_opens_the_tab_that_uses_them(panel):
     panel.parameters.lesion = "drawn"
     panel.ui.drawButton.click()
     assert panel.ui.tabs.currentIndex == 0 and not panel.ui.editCollapsibleButton.collapsed
+
+
+def test_a_few_pieces_of_the_other_side_are_said():
+    from StrokeSynthPanel.results import detail
+
+    found = {"lesions": 2, "side": "left", "lesion_percent": None, "pieces": [{"side": "left"}, {"side": "right"}]}
+    assert detail(found) == "2 pieces, mostly on the left"
+    found["pieces"][1]["side"] = "left"
+    assert detail(found) == "2 pieces, left side"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from CovidLungQuantLib.labels import CONSOLIDATION, GGO
 
-COMPARISON = {  # key of live_counts' rows -> title, how it is written
-    "ai_ml": ("AI (ml)", ".1f"),
+COMPARISON = {  # key of live_counts' rows -> title, how it is written; first what a narrow panel shows
     "corrected_ml": ("Now (ml)", ".1f"),
+    "corrected_percent": ("Now (%)", ".1f"),
     "delta_ml": ("± (ml)", "+.1f"),
     "dice": ("Dice", ".3f"),
+    "ai_ml": ("AI (ml)", ".1f"),
     "ai_percent": ("AI (%)", ".1f"),
-    "corrected_percent": ("Now (%)", ".1f"),
 }
 NAMES = {"lesion": "All lesions"}  # where the table needs a shorter one
 BARS = {  # key of a region -> title, color

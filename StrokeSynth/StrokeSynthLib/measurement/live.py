@@ -70,8 +70,8 @@ class LiveCounts:
 
 def comparison_table(rows: list[dict]) -> tuple[list[str], list[list]]:
     """Header and cells of the table that compares AI with corrected."""
-    header = ["Class", "AI (ml)", "Corrected (ml)", "Difference (ml)", "Dice"]
-    keys = ("ai_ml", "corrected_ml", "delta_ml", "dice")
+    header = ["Class", "Now (ml)", "± (ml)", "Dice", "AI (ml)"]
+    keys = ("corrected_ml", "delta_ml", "dice", "ai_ml")
     digits = {"dice": 3}
     return header, [[row["name"], *(_rounded(row[key], digits.get(key, 2)) for key in keys)] for row in rows]
 

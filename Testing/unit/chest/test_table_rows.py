@@ -14,10 +14,10 @@ def test_the_comparison_is_written_for_people():
             same | {"dice": None, "ai_percent": 0.0, "corrected_percent": 0.0},
         ]
     )
-    assert header == ["Class", "AI (ml)", "Now (ml)", "± (ml)", "Dice", "AI (%)", "Now (%)"]
+    assert header == ["Class", "Now (ml)", "Now (%)", "± (ml)", "Dice", "AI (ml)", "AI (%)"]
     assert cells == [
-        ["All lesions", "12.3", "10.0", "-2.3", "0.912", "3.0", "–"],
-        ["GGO", "1.0", "1.0", "0.0", "–", "0.0", "0.0"],
+        ["All lesions", "10.0", "–", "-2.3", "0.912", "12.3", "3.0"],
+        ["GGO", "1.0", "0.0", "0.0", "–", "1.0", "0.0"],
     ]
 
 
