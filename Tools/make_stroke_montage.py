@@ -92,15 +92,15 @@ def gray(picture: np.ndarray) -> np.ndarray:
 def montage(rows, titles) -> np.ndarray:
     from PIL import Image, ImageDraw
 
-    from StrokeSynthLib.results.figures import TEXT, _font
+    from LesionKitLib.report.pictures import TEXT, font
 
     heights = [cells[0].shape[0] for _plane, cells in rows]
     size = (len(titles) * (CELL + GAP), HEAD + sum(heights) + GAP * len(rows))
     picture = Image.new("RGB", size)
     pen = ImageDraw.Draw(picture)
     for column, title in enumerate(titles):
-        pen.text((column * (CELL + GAP) + CELL / 2, HEAD / 2), title, anchor="mm", font=_font(14), fill=TEXT)
-    top, style = HEAD, {"font": _font(11), "fill": TEXT}
+        pen.text((column * (CELL + GAP) + CELL / 2, HEAD / 2), title, anchor="mm", font=font(14), fill=TEXT)
+    top, style = HEAD, {"font": font(11), "fill": TEXT}
     for (plane, cells), height in zip(rows, heights, strict=True):
         for column, cell in enumerate(cells):
             picture.paste(Image.fromarray(cell), (column * (CELL + GAP) + (CELL - cell.shape[1]) // 2, top))

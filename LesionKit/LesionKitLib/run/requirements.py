@@ -54,7 +54,6 @@ PACKAGES = (
     Requirement("nibabel", "nibabel", 4, "reads NIfTI files and checks those written", "5.2"),
     Requirement("jinja2", "Jinja2", 1, "writes the report", "3.1"),
     Requirement("PIL", "pillow", 8, "draws the report's pictures", "10.0"),
-    Requirement("matplotlib", "matplotlib", 20, "draws the report's charts", "3.8"),
 )
 ROUTER_PACKAGES = (
     TORCH,

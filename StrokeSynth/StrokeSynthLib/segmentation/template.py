@@ -1,6 +1,6 @@
 """The bundled brain template: tissue labels, tissue probabilities and a T1 in the MNI ICBM 152 standard space.
 
-Made by docs/make_stroke_template.py from the ICBM 152 nonlinear symmetric 2009a maps (Fonov et al. 2011, NeuroImage
+Made by Tools/make_stroke_template.py from the ICBM 152 nonlinear symmetric 2009a maps (Fonov et al. 2011, NeuroImage
 54:313); the terms are beside the file.
 """
 
@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from LesionKitLib.imaging.volume import Volume
+from LesionKitLib.io.resources import resource
 from LesionKitLib.run.errors import MissingResource
 
 # 1 mm, LPS order; x from 78 down to -78, y from 78 down to -112, z from -72 up to 85 mm of MNI space
@@ -24,7 +24,6 @@ SOOP_SHAPE = (136, 189, 157)
 SOOP_FIRST = (22, 2, 0)  # k, j, i
 
 NAME = "template.npz"
-FILE = Path(__file__).parents[2] / "Resources" / "Template" / NAME
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class Template:
 def load_template() -> Template:
     """The template; raises MissingResource when its file is missing or damaged."""
     try:
-        with np.load(_path()) as file:
+        with np.load(resource("StrokeSynthLib", "Template", NAME)) as file:
             labels, t1, priors = file["labels"], file["t1"], file["priors"]
     except (OSError, ValueError, KeyError) as error:
         raise MissingResource("The brain template of StrokeSynth is missing or damaged; install it again.") from error
@@ -57,9 +56,3 @@ def template_labels_on_soop_grid() -> np.ndarray:
     """The labels (136, 189, 157) in LPS order on the grid of the public FLAIR slices."""
     box = tuple(slice(a, a + n) for a, n in zip(SOOP_FIRST, SOOP_SHAPE, strict=True))
     return load_template().labels.array[box]
-
-
-def _path() -> Path:
-    # a wheel carries Resources inside the library, a source tree and Slicer beside it
-    inside = Path(__file__).parents[1] / "Resources" / "Template" / NAME
-    return inside if inside.is_file() else FILE

@@ -39,7 +39,7 @@ def test_the_public_grid_is_a_part_of_the_standard_one():
 
 
 def test_a_missing_template_is_a_missing_resource(monkeypatch, tmp_path):
-    monkeypatch.setattr(template, "_path", lambda: tmp_path / "none.npz")
+    monkeypatch.setattr(template, "resource", lambda *_: tmp_path / "none.npz")
     load_template.cache_clear()
     with pytest.raises(MissingResource, match="template"):
         load_template()
