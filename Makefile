@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 MODULE_PATHS := "$(CURDIR)/LesionKit" "$(CURDIR)/CovidLungQuant" "$(CURDIR)/StrokeSynth" "$(CURDIR)/BodyPartRouter"
 DEBIAN_PACKAGES := python3 python3-venv libstdc++6
 # Qt without a screen, for the tests of the panels; DICOM peers, for those of the router's service
-DEBIAN_TEST_PACKAGES := libegl1 libgl1 libxkbcommon0 libdbus-1-3 libfontconfig1 libglib2.0-0 fonts-dejavu-core dcmtk
+DEBIAN_TEST_PACKAGES := libegl1 libgl1 libxkbcommon0 libdbus-1-3 libfontconfig1 libglib2.0-0 fonts-dejavu-core dcmtk openssl chromium
 ARGS ?=
 SLICER ?= Slicer
 

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import logging
-import signal
 import sys
-import threading
 from pathlib import Path
 
 from .console import cancellable_progress, print_json
 from .options import add_device_option, add_json_option, whole_number
 from .parser import add_command
-
-SERVE = "serve"
+from .route_service import SERVICE_COMMANDS, run_service_command
 
 
 def add_parser(commands) -> None:
@@ -26,13 +22,17 @@ def add_parser(commands) -> None:
             "lesionkit route FOLDER --copy sorted",
             "lesionkit route FOLDER --rules rules.yaml --dry-run",
             "lesionkit route serve --port 11112 --rules rules.yaml",
+            "lesionkit route status --rules rules.yaml",
+            "lesionkit route correct 3f2a91 spine --rules rules.yaml",
         ),
     )
     parser.description = (
         "Tell the body part of X-rays; with --copy, --move or --rules, send them where they belong.\n"
-        "'lesionkit route serve' waits for images as a DICOM service (write ./serve for a file of that name)."
+        "'lesionkit route serve' waits for images as a DICOM service. 'lesionkit route status', 'release IMAGE...',\n"
+        "'resend IMAGE...' and 'correct IMAGE CLASS' look after its images, also while it runs; IMAGE is a SOP\n"
+        "Instance UID or the beginning of the id that status prints. (For a file of such a name write ./serve.)"
     )
-    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="DICOM, PNG or JPEG files, or folders; or: serve")
+    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="DICOM, PNG or JPEG files, or folders")
     parser.add_argument("--rules", type=Path, metavar="FILE", help="routing rules (docs/router-rules.md)")
     into = parser.add_mutually_exclusive_group()
     into.add_argument("--copy", type=Path, metavar="DIR", help="copy into DIR, a folder for each class, or by --rules")
@@ -45,7 +45,9 @@ def add_parser(commands) -> None:
     serve = parser.add_argument_group("serve")
     serve.add_argument("--port", type=_port, metavar="P", help="TCP port of the DICOM service; 0 takes a free one")
     serve.add_argument("--metrics-port", type=_port, metavar="P", help="in place of that in the rules file")
-    serve.add_argument("--status", action="store_true", help="list what is held or failed, and why; also while it runs")
+    serve.add_argument("--page-port", type=_port, metavar="P", help="of the page for people, in place of the rules'")
+    serve.add_argument("--to", metavar="NAME", help="release to this destination of the rules")
+    serve.add_argument("--status", action="store_true", help="the same as the command status")
     parser.set_defaults(run=run)
 
 
@@ -60,8 +62,8 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int | None:
-    if options.inputs == [SERVE]:
-        return run_service(options)
+    if options.inputs[0] in SERVICE_COMMANDS:
+        return run_service_command(options.inputs[0], options.inputs[1:], options)
     from BodyPartRouterLib.classification.classifier import load_classifier
     from BodyPartRouterLib.reading.thumbnail import thumbnail
     from BodyPartRouterLib.results.report import report_of
@@ -158,69 +160,6 @@ def print_table(records: list[dict]) -> None:
 
 def _shortened(text: str, width: int) -> str:
     return text if len(text) <= width else f"{text[: width - 3]}..."
-
-
-def run_service(options: argparse.Namespace) -> int:
-    """Until SIGTERM (exit code 0) or Ctrl-C (130)."""
-    from BodyPartRouterLib.classification.classifier import load_classifier
-    from BodyPartRouterLib.routing.rules_file import load_rules
-    from LesionKitLib.run.errors import UnusableInput
-
-    if options.rules is None or (options.port is None and not options.status):
-        raise UnusableInput("The service needs --port and --rules.")
-    rules = load_rules(options.rules)
-    if options.status:
-        return print_status(rules.service.data, options.json)
-    rules = rules.with_ports(metrics_port=options.metrics_port)
-    return serve(rules, load_classifier(options.network, options.device), options.port)
-
-
-def print_status(folder: Path, as_json: bool) -> int:
-    """Counts of the service's journal, and the images that a person must look at."""
-    from BodyPartRouterLib.routing.journal import Journal
-    from LesionKitLib.run.errors import UnusableInput
-
-    path = folder / "journal.sqlite"
-    if not path.exists():
-        raise UnusableInput(f"The folder '{folder}' holds no journal; the service has not run yet.")
-    journal = Journal(path)
-    try:
-        counts, images, places = journal.counts(), journal.needs_person(), journal.destinations()
-    finally:
-        journal.close()
-    if as_json:
-        print_json({"counts": counts, "attention": images, "destinations": places})
-        return 0
-    print(", ".join(f"{count} {state}" for state, count in counts.items()))
-    for image in images:
-        why = image["notes"] or image["reason"]
-        print(f"{image['state'] if image['state'] == 'failed' else 'held':7} {image['uid'] or image['id'][:12]}  {why}")
-    return 0
-
-
-def serve(rules, classifier, port: int) -> int:
-    """Run the service on the main thread; its port is the first line on stdout."""
-    from BodyPartRouterLib.service.service import Service
-
-    logging.getLogger("BodyPartRouterLib").setLevel(logging.INFO)
-    ended, signals = threading.Event(), []
-
-    def on_signal(number, _frame):
-        signals.append(number)
-        ended.set()
-
-    previous = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        service = Service(rules, classifier)
-        service.start(port)
-        print(f"port {service.port}, metrics {service.metrics_port or 'off'}", flush=True)
-        while not ended.wait(1.0):  # a wait without end would hold signals back on Windows
-            pass
-        service.stop()
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-    return 130 if signals[0] == signal.SIGINT else 0
 
 
 def _port(text: str) -> int:

@@ -28,7 +28,7 @@ class ServiceProcess:
         self.rules, self._ms = rules, ms_per_image
         self._log_path = rules.with_suffix(".log")
         self._child = None
-        self.port, self.metrics_port = port, None
+        self.port, self.metrics_port, self.page_port = port, None, None
 
     def start(self) -> None:
         script = HERE / "router_service_process.py"
@@ -41,11 +41,12 @@ class ServiceProcess:
                 env={**os.environ, "OMP_NUM_THREADS": "1"},
             )
         line = self._child.stdout.readline()
-        match = re.match(r"port (\d+), metrics (\w+)", line)
+        match = re.match(r"port (\d+), metrics (\w+)(?:, page (\d+))?", line)
         if match is None:
             raise RuntimeError(f"The service did not start: {self.log}")
         self.port = int(match[1])
         self.metrics_port = int(match[2]) if match[2] != "off" else None
+        self.page_port = int(match[3]) if match[3] else None
 
     @property
     def log(self) -> str:
@@ -59,6 +60,10 @@ class ServiceProcess:
         """kill -9"""
         self._child.kill()
         self._child.wait()
+
+    def hang_up(self) -> None:
+        """SIGHUP: read the rules again."""
+        self._child.send_signal(signal.SIGHUP)
 
     def terminate(self) -> int:
         """SIGTERM; returns the exit code."""

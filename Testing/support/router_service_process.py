@@ -23,7 +23,7 @@ def main() -> int:
     from router_fixtures import BrightnessClassifier
 
     from BodyPartRouterLib.routing.rules_file import load_rules
-    from LesionKitCLI.route import serve
+    from LesionKitCLI.route_service import serve
 
     class SlowClassifier(BrightnessClassifier):
         def predict(self, xrays, progress=None):
@@ -35,7 +35,7 @@ def main() -> int:
 
     seconds = float(sys.argv[3]) / 1000 if len(sys.argv) > 3 else 0.0
     logging.basicConfig(stream=sys.stderr, format="%(message)s")
-    return serve(load_rules(sys.argv[2]), SlowClassifier(), int(sys.argv[1]))
+    return serve(load_rules(sys.argv[2]), SlowClassifier(), int(sys.argv[1]), lambda: load_rules(sys.argv[2]))
 
 
 if __name__ == "__main__":

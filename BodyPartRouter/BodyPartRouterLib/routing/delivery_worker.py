@@ -73,6 +73,10 @@ class DeliveryWorker:
             self._pause(type(error).__name__)
         return count
 
+    def resume(self) -> None:
+        """Try again at once: a person says so."""
+        self.paused_until = 0.0
+
     def _take(self, task: DeliveryTask, result: DeliveryResult) -> None:
         if result.state == UNCLEAR:
             self._take_unclear(task, result)

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from BodyPartRouterLib.labels import UNKNOWN
 from LesionKitLib.run.errors import UnusableInput
 
 from .journal_tables import CLASSIFIED, DELIVERED, DELIVERING, FAILED, HELD, INBOX, STATES, prepare_tables
@@ -103,6 +104,11 @@ class Journal:
     def image(self, image_id: str) -> Image | None:
         row = self._one("SELECT * FROM images WHERE id = ?", image_id)
         return _image(row) if row else None
+
+    def find(self, name: str) -> list[tuple[str, Image, str, float]]:
+        """Images whose SOP Instance UID this is, or whose id begins so: (state, image, class, probability)."""
+        rows = self._all("SELECT * FROM images WHERE uid = ? OR substr(id, 1, ?) = ?", name, len(name), name)
+        return [(row["state"], _image(row), row["label"] or UNKNOWN, row["probability"] or 0.0) for row in rows]
 
     def earlier_with_uid(self, image: Image) -> bool:
         """Whether an image that was taken up earlier, with other bytes, claims the same SOP Instance UID."""
@@ -256,6 +262,29 @@ class Journal:
         with self._change() as base:
             base.execute("UPDATE deliveries SET next_try = 0 WHERE next_try != 0")
 
+    def make_due(self, name: str) -> None:
+        """What waits for this destination ("folder" for all folders) is due now."""
+        with self._change() as base:
+            base.execute("UPDATE deliveries SET next_try = 0 WHERE iif(kind = 'folder', kind, target) = ?", (name,))
+
+    def fail_without_destination(self, names: Iterable[str]) -> int:
+        """Deliveries to destinations that are none of these, as rules have none of them any more, fail; how many."""
+        known = list(names)
+        marks = ", ".join("?" * len(known))
+        with self._change() as base:
+            lost = base.execute(
+                f"SELECT image FROM deliveries WHERE state = 'waiting' AND kind IN ('dicom', 'stow') "
+                f"AND target NOT IN ({marks})",
+                known,
+            ).fetchall()
+            base.execute(
+                "UPDATE deliveries SET state = 'failed', note = 'the rules have no destination ' || target "
+                f"WHERE state = 'waiting' AND kind IN ('dicom', 'stow') AND target NOT IN ({marks})",
+                known,
+            )
+            base.executemany("UPDATE images SET state = ? WHERE id = ?", [(FAILED, row[0]) for row in lost])
+            return len(lost)
+
     def retry_failed(self, image_id: str | None = None) -> int:
         """Deliveries that were given up (of all images, or of one) are due again; how many images."""
         with self._change() as base:
@@ -321,6 +350,13 @@ class Journal:
         found = dict.fromkeys(STATES, 0)
         found.update({row[0]: row[1] for row in self._all("SELECT state, count(*) FROM images GROUP BY state")})
         return found
+
+    def throughput(self, seconds: float) -> dict[str, int]:
+        """How many images came and left in the last so many seconds, by the computer's clock."""
+        since = self._clock() - seconds
+        came = self._one("SELECT count(*) FROM images WHERE received >= ?", since)[0]
+        left = self._one("SELECT count(*) FROM images WHERE state = ? AND changed >= ?", DELIVERED, since)[0]
+        return {"received_last_minute": came, "delivered_last_minute": left}
 
     def open_images(self) -> int:
         """How many images have deliveries to come."""

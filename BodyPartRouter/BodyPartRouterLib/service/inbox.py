@@ -16,6 +16,8 @@ from BodyPartRouterLib.routing.naming import sha256_of
 from BodyPartRouterLib.routing.rules import Sender
 from LesionKitLib.run.errors import UnusableInput
 
+from .places import INBOX, JOURNAL
+
 MEGABYTE = 1_000_000
 
 
@@ -27,14 +29,13 @@ class Inbox:
 
     def __init__(self, folder: Path, min_free_mb: float = 0.0):
         self.folder, self._min_free_mb = folder, min_free_mb
-        self.images = folder / "inbox"
-        self.held, self.to_open = folder / "held", folder / "open"
+        self.images = folder / INBOX
         try:
             self.images.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UnusableInput(f"The folder '{folder}' cannot be used: {error.strerror}.") from None
         self._lock = _lock(folder / "lock.sqlite")
-        self.journal = Journal(folder / "journal.sqlite")
+        self.journal = Journal(folder / JOURNAL)
 
     def close(self) -> None:
         self.journal.close()

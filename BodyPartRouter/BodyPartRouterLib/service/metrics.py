@@ -11,9 +11,9 @@ LATENCY_S = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
 
 
 class Metrics:
-    """counts: the journal's images in each state, asked for when somebody looks."""
+    """counts: the journal's images in each state, destinations: what waits for which; asked for when somebody looks."""
 
-    def __init__(self, counts: Callable[[], dict[str, int]]):
+    def __init__(self, counts: Callable[[], dict[str, int]], destinations: Callable[[], list[dict]] = list):
         from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
         registry = self._registry = CollectorRegistry()
@@ -31,6 +31,7 @@ class Metrics:
         for state in counts():
             gauge = Gauge(f"lesionkit_images_{state}", f"Images in the state '{state}'", registry=registry)
             gauge.set_function(lambda state=state: counts()[state])
+        registry.register(_Destinations(destinations))
         self._server = None
 
     def received(self, is_new: bool) -> None:
@@ -69,3 +70,22 @@ class Metrics:
             self._server.shutdown()
             self._server.server_close()
             self._server = None
+
+
+class _Destinations:
+    """Gauges of what waits for each destination, and of those that take nothing, with the reason."""
+
+    def __init__(self, destinations: Callable[[], list[dict]]):
+        self._destinations = destinations
+
+    def collect(self):
+        from prometheus_client.core import GaugeMetricFamily
+
+        waiting = GaugeMetricFamily("lesionkit_waiting", "Deliveries that wait", labels=["destination"])
+        out = GaugeMetricFamily("lesionkit_outage", "Takes nothing", labels=["destination", "reason"])
+        for place in self._destinations():
+            waiting.add_metric([place["name"]], place["waiting"])
+            if place["outage"]:
+                out.add_metric([place["name"], place["outage"]], 1)
+        yield waiting
+        yield out

@@ -6,20 +6,22 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from BodyPartRouterLib.routing.delivery_worker import DeliveryWorker
 from BodyPartRouterLib.routing.header_values import keep_header_text_out_of_the_log
 from BodyPartRouterLib.routing.journal import DeliveryTask
 from BodyPartRouterLib.routing.plan import FOLDER
 from BodyPartRouterLib.routing.reader_process import ReaderProcess
-from BodyPartRouterLib.routing.retry_policy import DONE, DeliveryResult, RetryPolicy
-from BodyPartRouterLib.routing.route_files import sender_of
+from BodyPartRouterLib.routing.retry_policy import DONE, DeliveryResult
 from BodyPartRouterLib.routing.rules import Rules
+from LesionKitLib.run.errors import UnusableInput
 
+from .deliveries import Deliveries
 from .inbox import MEGABYTE, Inbox
 from .listener import Listener, refuse_open_doors
 from .metrics import Metrics
+from .page import Page
 from .receiver import Receiver
 from .sorter import Sorter
 
@@ -35,26 +37,32 @@ log = logging.getLogger(__name__)
 class Service:
     """Started by start(), stopped by stop(); until then images are received, classified and delivered on threads."""
 
-    def __init__(self, rules: Rules, classifier: Classifier):
+    def __init__(self, rules: Rules, classifier: Classifier, read_rules: Callable[[], Rules] | None = None):
         refuse_open_doors(rules.service)
         settings = self._settings = rules.service
+        self.rules, self._read_rules = rules, read_rules
         self.inbox = Inbox(settings.data, settings.min_free_mb)
-        self.metrics = Metrics(self.inbox.journal.counts)
+        try:
+            self._build(rules, classifier)
+        except BaseException:
+            self.inbox.close()
+            raise
+
+    def _build(self, rules: Rules, classifier: Classifier) -> None:
+        """The parts, none of them started."""
+        settings = self._settings
+        self.metrics = Metrics(self.inbox.journal.counts, self.inbox.journal.destinations)
         self._stop = threading.Event()
-        self._arrived, self._sorted = threading.Event(), threading.Event()
+        self._arrived = threading.Event()
         self._reader = ReaderProcess()
         self._sorter = Sorter(self.inbox, rules, classifier, self.metrics, self._reader)
         limit = int(settings.max_object_mb * MEGABYTE)
         receiver = Receiver(self.inbox, self.metrics, limit, self._arrived.set)
         self._listener = Listener(settings, receiver, self.metrics)
-        retry_policy = RetryPolicy(settings.first_wait_s, settings.longest_wait_s, settings.attempts)
-        routes = [(FOLDER, None), *((place.kind, name) for name, place in rules.destinations.items())]
-        self._couriers = [
-            DeliveryWorker(self.inbox.journal, sender_of(rules, kind, name), kind, name, retry_policy, self._on_result)
-            for kind, name in routes
-        ]
+        self._page = Page(self, settings)
+        self._deliveries = Deliveries(self.inbox.journal, rules, self._on_result)
         self._threads: list[threading.Thread] = []
-        self.port = self.metrics_port = None
+        self.port = self.metrics_port = self.page_port = None
 
     def start(self, port: int) -> None:
         """Put in order what a crash has left, then work. Raises UnusableInput when a port cannot be had."""
@@ -64,16 +72,17 @@ class Service:
             log.info("%d images had been received before a crash", found)
         try:
             self.metrics_port = self.metrics.start(self._settings.metrics_port)
+            self.page_port = self._page.start(self._settings.page_port)
             self.port = self._listener.start(port)
         except BaseException:
+            self._page.stop()
             self.metrics.stop()
             self.inbox.close()
             raise
         self._reader.start()
         self._arrived.set()
         self._run("sorter", self._sort)
-        for worker in self._couriers:
-            self._run(f"worker {worker.target or worker.kind}", lambda worker=worker: self._deliver(worker))
+        self._deliveries.start()
         log.info("Listening on %s, port %d, as %s", self._settings.address, self.port, self._settings.ae_title)
 
     def stop(self) -> None:
@@ -81,16 +90,35 @@ class Service:
         self._listener.stop()
         self._stop.set()
         self._arrived.set()
-        self._sorted.set()
         deadline = time.monotonic() + STOP_S
         for thread in self._threads:
             thread.join(max(deadline - time.monotonic(), 0.0))
-        if any(thread.is_alive() for thread in self._threads):
+        if not self._deliveries.stop(deadline):
             log.warning("A destination does not answer; its images are sent again after the next start")
+        self._page.stop()
         self._reader.close()
         self.metrics.stop()
         self.inbox.close()
         log.info("Stopped")
+
+    def reload(self) -> None:
+        """Read the rules again and go by them from the next image on; also destinations may be others.
+
+        Wrong rules are refused with UnusableInput, and the old ones stay. The service's settings wait for its start.
+        """
+        if self._read_rules is None:
+            raise UnusableInput("The service was started without a rules file.")
+        rules = self._read_rules()
+        if rules.service != self._settings:
+            log.warning("Settings of the service are taken at its next start")
+        self.rules = rules = replace(rules, service=self._settings)
+        self._sorter.use(rules)
+        self._deliveries.use(rules)
+        log.info("The rules were read again")
+
+    def retry(self, name: str) -> None:
+        """Try a destination again at once that waits after failures."""
+        self._deliveries.retry(name)
 
     def _run(self, name: str, work: Callable[[], None]) -> None:
         thread = threading.Thread(target=work, name=f"LesionKit {name}", daemon=True)
@@ -105,18 +133,12 @@ class Service:
                 self._stop.wait(self._settings.batch_wait_s)  # so that a batch comes together
             self._arrived.clear()
             while not self._stop.is_set() and self._attempt(self._sorter.sort_some):
-                self._sorted.set()
+                self._deliveries.wake()
             if self._attempt(self._sorter.groups.release_quiet):
-                self._sorted.set()
+                self._deliveries.wake()
             if time.monotonic() - forgotten > FORGET_EVERY_S:
                 forgotten = time.monotonic()
                 self._attempt(lambda: self.inbox.journal.forget(86400 * self._settings.keep_days))
-
-    def _deliver(self, worker: DeliveryWorker) -> None:
-        while not self._stop.is_set():
-            if not self._attempt(lambda: worker.deliver_due(self._stop)):
-                self._sorted.wait(IDLE_S)
-                self._sorted.clear()
 
     def _attempt(self, work: Callable[[], int]) -> int:
         """A thread must go on whatever happens, a full disk under the journal for example."""

@@ -6,18 +6,18 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from BodyPartRouterLib.labels import UNKNOWN
 from BodyPartRouterLib.routing.examination import Examined, examine
 from BodyPartRouterLib.routing.file_reading import Reader, read_file
 from BodyPartRouterLib.routing.journal import Image
-from BodyPartRouterLib.routing.plan import FOLDER, OPEN, Delivery, Plan, make_plan
+from BodyPartRouterLib.routing.plan import Plan, make_plan
 from BodyPartRouterLib.routing.reader_process import STOPPED
 from BodyPartRouterLib.routing.rules import Rules
 
 from .inbox import Inbox
+from .places import in_service
 from .quiet_groups import QuietGroups
 
 if TYPE_CHECKING:
@@ -40,6 +40,10 @@ class Sorter:
         self._inbox, self._rules, self._classifier, self._metrics = inbox, rules, classifier, metrics
         self._reader = reader
         self.groups = QuietGroups(inbox.journal, rules.service.quiet_s)
+
+    def use(self, rules: Rules) -> None:
+        """These rules from the next image on."""
+        self._rules = rules
 
     def sort_some(self) -> int:
         """One batch of what waits; how many images."""
@@ -70,13 +74,13 @@ class Sorter:
         plan = self._plan(image, examined)
         prediction = examined.prediction
         self._inbox.journal.classify(
-            image, self._in_service(plan), examined.label, prediction.probability if prediction else None
+            image, in_service(plan, self._inbox.folder), examined.label, prediction.probability if prediction else None
         )
         self._metrics.classified(examined.label)
         log.info("%s: %s, %s", image.id[:12], examined.label, plan.rule)
 
     def _hold(self, image: Image, reason: str) -> None:
-        plan = self._in_service(Plan("none", (), held=True, reason=reason))
+        plan = in_service(Plan("none", (), held=True, reason=reason), self._inbox.folder)
         self._inbox.journal.classify(image, plan, UNKNOWN, None)
         log.warning("%s: held (%s)", image.id[:12], reason)
 
@@ -86,14 +90,3 @@ class Sorter:
         if self._inbox.journal.earlier_with_uid(image):
             return Plan("same UID", (), held=True, reason=SAME_UID)
         return make_plan(examined, self._rules)
-
-    def _in_service(self, plan: Plan) -> Plan:
-        """Held images and those for a module of 3D Slicer go to folders of the service, where people find them."""
-        held = (Delivery(FOLDER, str(self._inbox.held)),)
-        deliveries = held if plan.held else tuple(self._to_folder(delivery) for delivery in plan.deliveries)
-        return replace(plan, deliveries=deliveries, removes_source=True)  # it leaves the inbox
-
-    def _to_folder(self, delivery: Delivery) -> Delivery:
-        if delivery.kind != OPEN:
-            return delivery
-        return replace(delivery, kind=FOLDER, target=str(Path(self._inbox.to_open, delivery.target)))

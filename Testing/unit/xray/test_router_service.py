@@ -284,6 +284,8 @@ def test_sigterm_ends_the_service_in_order_and_its_log_and_metrics_name_nobody(t
         assert numbers["lesionkit_received_total"] == 3
         assert numbers["lesionkit_routed_total"] == numbers["lesionkit_held_total"] == 1
         assert numbers['lesionkit_classified_total{label="adult_chest"}'] == 1
+        assert numbers['lesionkit_waiting{destination="archive"}'] == 1
+        wait_until(lambda: service.metrics().get('lesionkit_outage{destination="archive",reason="no connection"}') == 1)
         assert service.terminate() == 0
     finally:
         service.close()
