@@ -17,19 +17,18 @@ from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from BodyPartRouterLib.labels import CLASSES
 from BodyPartRouterLib.routing.reader_process import ReaderProcess
+from BodyPartRouterLib.routing.rules import Rules
 from BodyPartRouterLib.routing.settings import ServiceSettings
 from BodyPartRouterLib.routing.tls import server_context
 from LesionKitLib.run.errors import UnusableInput
 
+from .inbox import Inbox
 from .listener import LOOPBACK
 from .queue_actions import QueueActions
-
-if TYPE_CHECKING:
-    from .service import Service
 
 THUMBNAIL = 128  # pixels of the longer side
 MOST_THUMBNAILS = 500
@@ -51,10 +50,21 @@ COOKIE = "lesionkit-router"
 log = logging.getLogger(__name__)
 
 
+class Shown(Protocol):
+    """What the page shows and acts on: the service."""
+
+    inbox: Inbox
+    rules: Rules
+
+    def retry(self, name: str) -> None: ...
+
+    def reload(self) -> None: ...
+
+
 class Page:
     """Raises UnusableInput when it would be open to the network without a token, or the port cannot be had."""
 
-    def __init__(self, service: Service, settings: ServiceSettings):
+    def __init__(self, service: Shown, settings: ServiceSettings):
         self._service, self._settings = service, settings
         self._token = _token(settings)
         self._reader, self._lock = ReaderProcess(), threading.Lock()

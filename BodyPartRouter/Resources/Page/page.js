@@ -88,7 +88,7 @@ async function refresh() {
     const state = await ask("api/state");
     byId("login").hidden = true; byId("main").hidden = false;
     byId("counts").textContent = Object.entries(state.counts).map(([name, count]) => `${count} ${name}`).join(", ");
-    byId("throughput").textContent = `${state.received_last_minute} images came in the last minute, ${state.delivered_last_minute} left.`;
+    byId("throughput").textContent = `In the last minute: ${state.received_last_minute} came, ${state.delivered_last_minute} left.`;
     showDestinations(state.destinations);
     showImages(state);
   } catch (error) { say(error.message === "Failed to fetch" ? "The service does not answer." : error.message); }
