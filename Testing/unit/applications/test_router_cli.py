@@ -178,7 +178,7 @@ def test_the_status_of_a_service_lists_what_needs_a_person(tmp_path, capsys):
     capsys.readouterr()
     assert main(command) == 0
     out = capsys.readouterr().out
-    assert "2 classified" in out and "held    1.2  too dark" in out and "1.3" not in out
+    assert "2 classified" in out and "held    1.2  1.2  too dark" in out and "1.3" not in out
     assert main([*command, "--json"]) == 0
     assert printed(capsys)["attention"][0]["reason"] == "too dark"
 
