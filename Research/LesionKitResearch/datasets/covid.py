@@ -128,7 +128,7 @@ def labeled_slices(folder: Path, split: str) -> Iterator[LabeledSlice]:
         gray = read_picture(_find(folder / "img", name))
         label = read_label_picture(_find(folder / "lab", name), typed)
         inferred = "label_inferred" in table and bool(table["label_inferred"][n])
-        lung = read_picture(_find(folder / "lung", name)) > 0 if (folder / "lung").is_dir() else None
+        lung = read_label_picture(_find(folder / "lung", name), False) > 0 if (folder / "lung").is_dir() else None
         yield LabeledSlice(folder.resolve().name, name, patient, gray, label, typed and not inferred, lung)
 
 

@@ -10,7 +10,16 @@ import numpy as np
 
 from CovidLungQuantLib.segmentation.frames import FRAME, LUNGS_IN_FRAME, FramePlacement, place_frame
 
-from .covid import ANY_LESION, UNKNOWN, Sequence, hu_sequence, lungs_by_threshold, read_picture, roomy
+from .covid import (
+    ANY_LESION,
+    UNKNOWN,
+    Sequence,
+    hu_sequence,
+    lungs_by_threshold,
+    read_label_picture,
+    read_picture,
+    roomy,
+)
 from .gray_window import as_lung_window, series_levels
 
 EFFUSION = 3
@@ -38,8 +47,8 @@ def masked_series(folder: Path, split: str = "train") -> Iterator[MaskedSeries]:
     for name, rows in table[table["split"] == split].groupby("series"):
         rows = rows.sort_values(order)
         grays = [read_picture(folder / "img" / f"{i}.jpg") for i in rows["id"]]
-        labels = [read_picture(folder / "lab" / f"{i}.png") for i in rows["id"]]
-        lungs = [read_picture(folder / "lung" / f"{i}.png") > 0 for i in rows["id"]]
+        labels = [read_label_picture(folder / "lab" / f"{i}.png", typed) for i in rows["id"]]
+        lungs = [read_label_picture(folder / "lung" / f"{i}.png", False) > 0 for i in rows["id"]]
         if typed:  # where the kind was inferred from the gray value, only that there is a lesion is known
             inferred = rows["label_inferred"].to_numpy().astype(bool)
             lesions = [np.where(lab > 0, ANY_LESION, 0) if n else lab for lab, n in zip(labels, inferred, strict=True)]
@@ -78,12 +87,13 @@ def effusion_sequences(folder: Path, split: str = "train") -> list[Sequence]:
 
     from LesionKitLib.imaging.volume import reorient_to_lps
     from LesionKitLib.io.images import read_volume
+    from LesionKitLib.io.mask_files import read_mask
 
     table = pd.read_csv(folder / "index.csv")
     sequences = []
     for name in table[(table["split"] == split) & (table["weak_label"] == 0)]["id"]:
         volume, _ = reorient_to_lps(read_volume(folder / f"{name}.nii.gz"))
-        effusion = reorient_to_lps(read_volume(folder / f"{name}_effusion.nii.gz"))[0].array > 0
+        effusion = reorient_to_lps(read_mask(folder / f"{name}_effusion.nii.gz", "effusion mask"))[0].array > 0
         hu = np.asarray(volume.array, np.int16)
         lung = lungs_by_threshold(hu, volume.spacing)
         lung[effusion] = 1

@@ -206,9 +206,12 @@ def _effusion_counts(
     from CovidLungQuantLib.labels import EFFUSION
     from CovidLungQuantLib.pipeline import analyze
     from LesionKitLib.io.images import read_volume
+    from LesionKitLib.io.mask_files import read_mask
 
     volume = read_volume(data / f"{name}.nii.gz")
-    truth = read_volume(data / f"{name}_effusion.nii.gz").array > 0
+    truth = read_mask(data / f"{name}_effusion.nii.gz", f"effusion mask of {name}").array > 0
+    if truth.shape != volume.array.shape:
+        raise UnusableInput(f"The effusion mask of {name} lies on another grid than its image.")
     found = analyze(volume, network, device, progress).lesions == EFFUSION.value
     return Counts(int(truth.sum()), int(found.sum()), int((truth & found).sum())), volume.voxel_ml
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -21,6 +22,7 @@ from data_fixtures import (
 
 from CovidLungQuantLib.networks import registry
 from CovidLungQuantLib.segmentation.frames import window
+from LesionKitLib.io.images import write_labelmap, write_volume
 from LesionKitLib.run.errors import Cancelled, UnusableInput
 from LesionKitLib.run.progress import Progress
 from LesionKitResearch.datasets.covid import LabeledSlice, labeled_slices
@@ -191,6 +193,20 @@ def test_effusions_are_scored_in_volumes_with_milliliters(tmp_path, threshold_ne
     assert one["ml"] == other["ml"] == pytest.approx((chest.lesions == 3).sum() * chest.volume.voxel_ml, rel=0.02)
     with pytest.raises(UnusableInput, match="no volume"):
         evaluate_effusions(tmp_path / "plethora", "none", "convlstm", "cpu")
+
+
+def test_a_probability_map_as_reference_is_cut_at_one_half(tmp_path, threshold_network):
+    chest = plethora_folder(tmp_path / "plethora")
+    path = tmp_path / "plethora" / "lung1_001_effusion.nii.gz"
+    write_volume(path, chest.volume.with_array(np.where(chest.lesions == 2, 0.9, 1e-6).astype(np.float32)))
+    document = evaluate_effusions(tmp_path / "plethora", "train", "convlstm", "cpu")
+    assert document["volumes"][0]["true_ml"] == pytest.approx((chest.lesions == 2).sum() * chest.volume.voxel_ml)
+    write_labelmap(path, chest.lesions, chest.volume)
+    with pytest.raises(UnusableInput, match=r"effusion mask of lung1_001 holds several labels \(1, 2, 3\)"):
+        evaluate_effusions(tmp_path / "plethora", "train", "convlstm", "cpu")
+    write_labelmap(path, chest.lesions[1:] == 2, replace(chest.volume, array=chest.volume.array[1:]))
+    with pytest.raises(UnusableInput, match="effusion mask of lung1_001 lies on another grid"):
+        evaluate_effusions(tmp_path / "plethora", "train", "convlstm", "cpu")
 
 
 def test_several_looks_at_a_picture_are_averaged(tmp_path):
