@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 from LesionKitPanel.slots import slot
 from LesionKitPanel.texts import show_text
 
-WIDTHS = (104, 84, 42, 50)  # pixels of all columns but the last, which takes the rest of a panel of 380
+WIDTHS = (116, 78, 42, 56)  # pixels of all columns but the last, which takes the rest of a panel of 380
 NEEDS_A_PERSON = (200, 90, 0)  # red, green, blue
 MISMATCH = (190, 0, 0)
 
