@@ -15,7 +15,7 @@ from CovidLungQuantLib.segmentation.lung_air import padding_mask
 from LesionKitLib.imaging.volume import Volume, reorient_to_lps
 
 TOUCH_MM2 = 100.0  # less lung on an end of the image is a stray voxel, or a tip that makes no difference
-CUT_SHARE = 0.1  # of the lungs' largest section parallel to that end, from which too much is missing
+CUT_SHARE = 0.2  # of the lungs' largest section parallel to that end, from which too much is missing
 # the ends of an image in LPS order: array axis (k, j, i), and at which of its ends
 ENDS = {"lower": (0, 0), "upper": (0, -1), "front": (1, 0), "back": (1, -1), "right": (2, 0), "left": (2, -1)}
 FIELD_MARGIN = 2  # voxels between lung and padding that blurring may leave
