@@ -72,6 +72,8 @@ def read_volume_and_header(
     try:
         if not path.exists():
             raise UnusableInput("The input does not exist.")
+        if not path.is_dir() and not path.is_file():
+            raise UnusableInput("The input is neither a file nor a folder.")  # a pipe would be waited for without end
         image = image_in(path) if path.is_dir() else path
         kind = DICOM if image is None else kind_of(image)
         if kind == DICOM:

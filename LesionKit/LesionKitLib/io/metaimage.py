@@ -19,6 +19,7 @@ from LesionKitLib.run.errors import UnusableInput
 
 from .file_kind import stem_of
 from .stated_geometry import ORIENTATION_NOTE, checked, checked_spacing, missing_spacing
+from .unpacking import BZIP2, GZIP
 
 INCOMPLETE = "The image file is damaged or cut short (truncated); copy it again."
 _HEADER_BYTES = 1 << 16
@@ -70,6 +71,8 @@ def read_metaimage(path: Path) -> tuple[Volume, list[Path]]:
 def _read_header(path: Path) -> _MetaHeader:
     with open(path, "rb") as stream:
         head = stream.read(_HEADER_BYTES)
+    if head.startswith((GZIP, BZIP2)):
+        raise UnusableInput("The file is a MetaImage that was compressed as a whole; unpack it and give what is in it.")
     fields, start = {}, 0
     for raw in head.splitlines(keepends=True):
         start += len(raw)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import os
 import tracemalloc
 
 import numpy as np
@@ -213,6 +214,12 @@ def test_an_image_file_beside_a_dicom_series_does_not_hide_it(tmp_path):
 
 def test_a_missing_input_is_refused(tmp_path):
     assert sentence(tmp_path / "nothing.nii") == "The input does not exist."
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes are files on POSIX systems only")
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.nii")
+    assert "neither a file nor a folder" in sentence(tmp_path / "a.nii")
 
 
 @pytest.mark.parametrize("name", ["a.nii", "a.nii.gz", "a.nrrd", "a.mha", "a.mhd", "a.dcm", "a"])

@@ -241,6 +241,13 @@ def test_a_file_is_read_by_its_content_whatever_its_name_says(tmp_path):
     check(metaimage(tmp_path / "c.nii", ElementSpacing="2 3 4", TransformMatrix="1 0 0 0 1 0 0 0 1"))
 
 
+def test_a_metaimage_compressed_as_a_whole_is_called_so(tmp_path):
+    content = metaimage(tmp_path / "a.mha", ElementSpacing="2 3 4").read_bytes()
+    for packed in (gzip.compress(content), bz2.compress(content)):
+        (tmp_path / "a.mha").write_bytes(packed)
+        assert "MetaImage that was compressed as a whole" in refusal(tmp_path / "a.mha")
+
+
 def test_color_several_volumes_and_single_slices_are_told_apart(tmp_path):
     none = {"space": "LPS", "space_directions": "none (2,0,0) (0,3,0) (0,0,4)"}
     color = np.zeros((4, 5, 6, 3), np.uint8)
