@@ -1,9 +1,11 @@
-"""Kills the router's service while four senders are at work, and counts what arrives.
+"""Kills the router's service while many senders are at work, and counts what arrives.
 
-``python Testing/service_stress.py [--objects 1000] [--senders 4] [--kills 1] [--folder DIR]`` writes small X-rays,
-sends them with dcmtk's storescu, kills the service (kill -9) midway, starts it again, and compares: each object must
-lie exactly once where its rule sends it, a folder or the archive (dcmtk's storescp). A sender that gets an error sends
-its objects again, as scanners do. Prints one JSON document; exits with 1 when an object is missing or there twice.
+``python Testing/stress/service_stress.py [--objects 1000] [--senders 4] [--kills 1] [--broken 0.05] [--away-s 60]``
+writes small X-rays, a share of them with pixels that are cut short, sends them with dcmtk's storescu, kills the service
+(kill -9) midway, starts it again, and compares: each object must lie exactly once, with its own bytes, where its rule
+sends it: a folder, the archive (dcmtk's storescp, which may be away for a while) or among those held. A sender that
+gets an error sends its objects again, as scanners do. Prints one JSON document; exits with 1 when an object is missing,
+there twice or changed.
 """
 
 from __future__ import annotations
@@ -38,9 +40,17 @@ service: {{data: data, metrics_port: null, min_free_mb: 0, first_wait_s: 0.2, lo
 """
 
 
-def run(folder: Path, objects: int, senders: int, kills: int, ms_per_image: float = 2.0) -> dict:
+def run(
+    folder: Path,
+    objects: int,
+    senders: int,
+    kills: int,
+    ms_per_image: float = 2.0,
+    broken: float = 0.0,
+    away_s: float = 0.0,
+) -> dict:
     """What was sent and what arrived; see main."""
-    wanted = write_objects(folder / "send", objects, senders)
+    wanted = write_objects(folder / "send", objects, senders, broken)
     archive = StoreScp(folder / "archive", free_port())
     archive.start()
     rules = folder / "rules.yaml"
@@ -56,6 +66,10 @@ def run(folder: Path, objects: int, senders: int, kills: int, ms_per_image: floa
         ]
         for thread in threads:
             thread.start()
+        if away_s:
+            wait_until(lambda: taken(folder) >= objects / 4, 600)
+            archive.stop()
+            threading.Timer(away_s, archive.start).start()
         killed_at = [kill_midway(folder, service, objects * (n + 1) / (kills + 1)) for n in range(kills)]
         for thread in threads:
             thread.join()
@@ -72,6 +86,7 @@ def run(folder: Path, objects: int, senders: int, kills: int, ms_per_image: floa
         "killed_after_objects": killed_at,
         "sender_runs": sum(attempts.values()),
         **report,
+        "changed": changed(folder),
         "left_in_inbox": inbox,
         "archive_requests": archive.requests,
         "archive_objects": len(archive.objects),
@@ -80,15 +95,17 @@ def run(folder: Path, objects: int, senders: int, kills: int, ms_per_image: floa
     }
 
 
-def write_objects(folder: Path, objects: int, senders: int) -> dict[str, str]:
-    """SOP Instance UID -> class; a folder for each sender."""
+def write_objects(folder: Path, objects: int, senders: int, broken: float = 0.0) -> dict[str, str]:
+    """SOP Instance UID -> class, or "broken"; a folder for each sender. broken: the share with too few pixels."""
     from pydicom import dcmread
     from router_fixtures import write_xray
 
     wanted = {}
     for n in range(objects):
         label = LABELS[n % len(LABELS)]
-        path = write_xray(folder / str(n % senders) / f"{n:05d}.dcm", label, seed=n)
+        short = {"PixelData": b"\0" * 100} if int(n * broken) != int((n + 1) * broken) else {}
+        path = write_xray(folder / str(n % senders) / f"{n:05d}.dcm", label, seed=n, **short)
+        label = "broken" if short else label
         wanted[str(dcmread(path, stop_before_pixels=True).SOPInstanceUID)] = label
     return wanted
 
@@ -129,7 +146,7 @@ def arrived(folder: Path, archive: StoreScp) -> list[tuple[str, str]]:
 
 
 def compare(wanted: dict[str, str], found: list[tuple[str, str]]) -> dict:
-    places = {"pediatric_chest": "archive", "spine": "archive", "unknown": "held"}
+    places = {"pediatric_chest": "archive", "spine": "archive", "unknown": "held", "broken": "held"}
     expected = Counter((uid, places.get(label, label)) for uid, label in wanted.items())
     there = Counter(found)
     return {
@@ -139,17 +156,39 @@ def compare(wanted: dict[str, str], found: list[tuple[str, str]]) -> dict:
     }
 
 
+def changed(folder: Path) -> int:
+    """Delivered files whose data set has other bytes than the one that was sent, of those in folders."""
+    from BodyPartRouterLib.routing.dicom_object import read_object
+
+    def data_sets(paths) -> dict[str, bytes]:
+        found = {}
+        for path in paths:
+            one = read_object(path)
+            found[one.sop_instance] = path.read_bytes()[one.offset :]
+        return found
+
+    sent = data_sets((folder / "send").glob("*/*"))
+    there = data_sets([*(folder / "sorted").glob("*/*"), *(folder / "data" / "held").glob("*")])
+    there |= data_sets((folder / "archive").glob("*"))
+    return sum(sent.get(uid) != data for uid, data in there.items())
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--objects", type=int, default=1000)
     parser.add_argument("--senders", type=int, default=4)
     parser.add_argument("--kills", type=int, default=1)
+    parser.add_argument("--broken", type=float, default=0.0, help="share of images with too few pixels")
+    parser.add_argument("--away-s", type=float, default=0.0, help="how long the archive is away")
     parser.add_argument("--folder", type=Path, help="an empty folder to work in (default: a temporary one)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        report = run(options.folder or Path(temporary), options.objects, options.senders, options.kills)
+        folder = options.folder or Path(temporary)
+        counts = options.objects, options.senders, options.kills
+        report = run(folder, *counts, broken=options.broken, away_s=options.away_s)
     print(json.dumps(report, indent=2))
-    return 0 if report["exactly_once"] == options.objects and not report["twice_or_elsewhere"] else 1
+    is_right = report["exactly_once"] == options.objects
+    return 0 if is_right and not report["twice_or_elsewhere"] and not report["changed"] else 1
 
 
 if __name__ == "__main__":

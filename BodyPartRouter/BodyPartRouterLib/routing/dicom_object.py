@@ -57,6 +57,22 @@ def read_object(path: str | os.PathLike) -> DicomObject:
     return DicomObject(path, *found, syntax, offset, size, said == found and "TransferSyntaxUID" in meta)
 
 
+def split_file(data: bytes) -> tuple[str, str, str, int]:
+    """(SOP class, SOP instance, transfer syntax, offset of the data set) that a file's meta information says.
+
+    Raises NoDicomObject for what is no whole file of PS3.10.
+    """
+    try:
+        meta, offset = _read_meta(io.BytesIO(data))
+        names = ("MediaStorageSOPClassUID", "MediaStorageSOPInstanceUID", "TransferSyntaxUID")
+        found = [_uid(meta.get(name)) for name in names]
+    except Exception:  # pydicom raises many kinds
+        found = []
+    if len(found) != 3 or not all(found) or data[MAGIC_AT : MAGIC_AT + 4] != b"DICM":
+        raise NoDicomObject("the file is no DICOM object")
+    return (*found, offset)
+
+
 def identity_of(source: str | os.PathLike | bytes) -> tuple[str, str]:
     """SOP class and instance UID in the data set of a file (or of its bytes), "" for what cannot be read."""
     from pydicom import dcmread
@@ -99,15 +115,19 @@ def write_as_file(found: DicomObject, target: Path) -> None:
 
 def _meta(path: Path):
     """(file meta information, offset of the data set)."""
+    with open(path, "rb") as stream:
+        return _read_meta(stream)
+
+
+def _read_meta(stream):
     from pydicom.filereader import read_dataset
 
-    with open(path, "rb") as stream:
-        stream.seek(MAGIC_AT)
-        if stream.read(4) != b"DICM":
-            stream.seek(0)
-        start = stream.tell()
-        meta = read_dataset(stream, False, True, stop_when=lambda tag, vr, length: tag.group != 2)
-        return meta, stream.tell() if len(meta) else start
+    stream.seek(MAGIC_AT)
+    if stream.read(4) != b"DICM":
+        stream.seek(0)
+    start = stream.tell()
+    meta = read_dataset(stream, False, True, stop_when=lambda tag, vr, length: tag.group != 2)
+    return meta, stream.tell() if len(meta) else start
 
 
 def _syntax_without_meta(path: Path, offset: int) -> str:

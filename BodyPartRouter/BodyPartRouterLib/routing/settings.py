@@ -17,9 +17,9 @@ class ServiceSettings:
 
     A waiting sender is answered "out of resources" when less than min_free_mb would be left on the disk, or when its
     object is larger than max_object_mb. attempts, first_wait_s, longest_wait_s: of a delivery, the wait doubling each
-    time. quiet_s: a series or study without a new image for so long is complete. page_*: where the page for people is,
-    and the environment variable with the word that lets them in. keep_days: how long the journal remembers a delivered
-    image, so that one sent twice is delivered once.
+    time. quiet_s: a series or study without a new image for so long is complete. stow_*, page_*: where DICOMweb and the
+    page for people are, and the environment variables with the tokens that let in. keep_days: how long the journal
+    remembers a delivered image, so that one sent twice is delivered once.
     """
 
     data: Path = Path(DATA)
@@ -40,6 +40,8 @@ class ServiceSettings:
     longest_wait_s: float = 300.0
     keep_days: float = 30.0
     quiet_s: float = 60.0
+    stow_port: int | None = None
+    stow_token_variable: str | None = None
     page_port: int | None = None
     page_address: str = "127.0.0.1"
     page_token_variable: str | None = None

@@ -38,16 +38,25 @@ class Receiver:
             return self._refuse("too large")
         return None if self._inbox.has_room(size) else self._refuse("disk full")
 
-    def take(self, sop_class: str, uid: str, syntax: str, data: bytes | memoryview, sender: Sender) -> int:
+    def take(
+        self,
+        sop_class: str,
+        uid: str,
+        syntax: str,
+        data: bytes | memoryview,
+        sender: Sender,
+        head: bytes | None = None,
+    ) -> int:
         """Keep an object and return its status; with SUCCESS it is on the disk and in the journal.
 
-        sop_class, uid: what the envelope says; data: the data set alone.
+        sop_class, uid: what the envelope says; data: the data set alone; head: what comes before it in the file, made
+        from the envelope when there is none.
         """
         try:
             status = self.refuse_size(len(data))
             if status is not None:
                 return status
-            head = file_head(sop_class, uid, syntax)
+            head = head or file_head(sop_class, uid, syntax)
             own = identity_of(b"".join((head, data[: 1 << 20])))
             if any(found and found != said for found, said in zip(own, (sop_class, uid), strict=True)):
                 return self._refuse("another object than was said", OTHER_OBJECT)

@@ -24,6 +24,7 @@ from .metrics import Metrics
 from .page import Page
 from .receiver import Receiver
 from .sorter import Sorter
+from .stow_listener import StowListener
 
 if TYPE_CHECKING:
     from BodyPartRouterLib.classification.classifier import Classifier
@@ -59,10 +60,11 @@ class Service:
         limit = int(settings.max_object_mb * MEGABYTE)
         receiver = Receiver(self.inbox, self.metrics, limit, self._arrived.set)
         self._listener = Listener(settings, receiver, self.metrics)
+        self._stow = StowListener(settings, receiver)
         self._page = Page(self, settings)
         self._deliveries = Deliveries(self.inbox.journal, rules, self._on_result)
         self._threads: list[threading.Thread] = []
-        self.port = self.metrics_port = self.page_port = None
+        self.port = self.metrics_port = self.page_port = self.stow_port = None
 
     def start(self, port: int) -> None:
         """Put in order what a crash has left, then work. Raises UnusableInput when a port cannot be had."""
@@ -73,8 +75,10 @@ class Service:
         try:
             self.metrics_port = self.metrics.start(self._settings.metrics_port)
             self.page_port = self._page.start(self._settings.page_port)
+            self.stow_port = self._stow.start(self._settings.stow_port)
             self.port = self._listener.start(port)
         except BaseException:
+            self._stow.stop()
             self._page.stop()
             self.metrics.stop()
             self.inbox.close()
@@ -88,6 +92,7 @@ class Service:
     def stop(self) -> None:
         """Take no more, end what is being delivered, and close; the rest waits in the inbox for the next start."""
         self._listener.stop()
+        self._stow.stop()
         self._stop.set()
         self._arrived.set()
         deadline = time.monotonic() + STOP_S
