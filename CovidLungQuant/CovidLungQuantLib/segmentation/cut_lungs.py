@@ -24,7 +24,7 @@ def with_tissue_for_padding(lps: Volume) -> Volume:
 def with_missed_air(lps: Volume, lungs: np.ndarray) -> np.ndarray:
     """Lungs (1 right, 2 left; [k, j, i] in LPS order) with the air-filled lung by HU that a network left out.
 
-    The trachea is not added. Right and left are told apart anew.
+    The trachea is not added, nor air that does not go on in their lung. Right and left are told apart anew.
     """
     from scipy import ndimage
 
@@ -38,7 +38,19 @@ def with_missed_air(lps: Volume, lungs: np.ndarray) -> np.ndarray:
     missed = ndimage.binary_opening(missed, np.ones((1, 3, 3)))  # the rim of a lung is tissue in part
     for k in np.flatnonzero(missed.any((1, 2))):
         missed[k] &= ~_is_airway(missed[k], lungs[k] > 0, float(lps.spacing[0] * lps.spacing[1]))
+    missed = _beside_lung(missed, lungs > 0)
     return label_lungs((lungs > 0) | missed, lps.spacing, midline_of_halved_body(lps)) if missed.any() else lungs
+
+
+def _beside_lung(missed: np.ndarray, lung: np.ndarray) -> np.ndarray:
+    """The components of missed air that go on in lung; clothes beside an arm do not."""
+    from scipy import ndimage
+
+    numbers, count = ndimage.label(missed)
+    reached = numbers[ndimage.binary_dilation(lung, np.ones((3, 3, 3)))]
+    touches = np.bincount(reached, minlength=count + 1) > 0
+    touches[0] = False
+    return touches[numbers]
 
 
 def _is_airway(missed: np.ndarray, lung: np.ndarray, pixel_mm2: float) -> np.ndarray:

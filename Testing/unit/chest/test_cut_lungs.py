@@ -118,6 +118,13 @@ def test_the_trachea_is_not_added_to_cut_lungs():
     np.testing.assert_array_equal(with_missed_air(volume.with_array(array), lungs)[12:24], lungs[12:24])
 
 
+def test_air_apart_from_the_lungs_that_were_found_is_not_added():
+    volume, lungs = cut(slice(20, -20))
+    array = volume.array.copy()
+    array[:, 2:16, :30] = AIR_LUNG  # something soft in the corner of the picture
+    np.testing.assert_array_equal(with_missed_air(volume.with_array(array), lungs), lungs)
+
+
 def test_padding_around_cut_lungs_is_shown_as_tissue():
     j, i = np.ogrid[-127:127:128j, -127:127:128j]
     padded = np.where(j**2 + i**2 < 88**2, LUNGS, np.int16(-1024))
