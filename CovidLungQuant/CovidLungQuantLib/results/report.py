@@ -94,8 +94,7 @@ def _tiles(result) -> Tiles:
 
 
 def _score(severity: dict) -> str:
-    score = NONE if severity["score"] is None else str(severity["score"])
-    return f"{score} / {severity['maximum']}"
+    return NONE if severity["score"] is None else f"{severity['score']} / {severity['maximum']}"
 
 
 def _decision(decision: dict | None) -> list:
