@@ -149,6 +149,16 @@ def test_the_citation_names_the_five_papers_with_their_authors():
         assert paper["title"] and paper["authors"] and paper["year"] and ("doi" in paper or "url" in paper)
 
 
+def test_contributing_tells_where_every_room_lies():
+    """Each top folder, and each room of each library in research and below LesionKit, has a line in the tree."""
+    tree = read("CONTRIBUTING.md").split("## Where things go")[1].split("```")[1]
+    tops = {name.split("/")[0] for name in repository_files() if "/" in name and not name.startswith(".")}
+    assert {top for top in tops if f"\n{top}/" not in tree} == set()
+    for library in ("LesionKit/LesionKitLib", "Research/LesionKitResearch", "CovidLungQuant/CovidLungQuantLib"):
+        rooms = {path.name for path in (ROOT / library).iterdir() if (path / "__init__.py").is_file()}
+        assert {room for room in rooms if f"/{room}" not in tree} == set(), library
+
+
 def test_the_extensions_index_entry_fits_its_schema():
     entry = json.loads(read("LesionKit.json"))
     assert CATALOG_REQUIRED <= set(entry) <= set(CATALOG_TYPES)
