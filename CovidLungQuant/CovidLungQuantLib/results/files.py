@@ -11,10 +11,12 @@ from LesionKitLib.report.files import (
     REPORT,
     REPORT_PDF,
     Writer,
-    bytes_writer,
     csv_writer,
     json_writer,
+    labelmap_writer,
+    picture_writer,
     report_writers,
+    write_chosen,
     write_files,
 )
 from LesionKitLib.report.provenance import review_of
@@ -34,7 +36,7 @@ LESION_HEADER = ("lesion", "class", "ml", "side", "third", "zone", "extent_mm", 
 
 __all__ = [
     "HEATMAP", "KINDS", "LESION_TABLE", "MEASUREMENTS", "OVERLAY", "REPORT", "REPORT_PDF", "SEGMENTATION", "TABLE",
-    "algorithm_tags", "export_files", "output_writers", "write_outputs",
+    "export_files", "output_writers", "write_outputs",
 ]  # fmt: skip
 
 
@@ -48,15 +50,19 @@ def write_outputs(result: CovidResult, folder: str | os.PathLike, pdf: bool = Fa
 
 def output_writers(result: CovidResult, pdf: bool = False, paper: str = "a4") -> dict[str, Writer]:
     """What write_outputs writes: name -> what writes it to a path."""
+    from LesionKitLib.io.seg_nrrd import algorithm_tags
+
+    from .figures import overlay
+
     tags = algorithm_tags(result.network, result.version)
     writers = {
         SEGMENTATION: _segmentation_writer(result, {item.key: tags for item in (*LUNGS, *LESIONS)}),
         **_table_writers(result),
         **_report_writers(result, pdf, paper),
-        OVERLAY: lambda path: _write_overlay(result, path),
+        OVERLAY: picture_writer(lambda: overlay(result.volume, result.lungs, result.lesions)),
     }
     if result.heatmap is not None:
-        writers[HEATMAP] = _label_map_writer(result, result.heatmap)
+        writers[HEATMAP] = labelmap_writer(result.heatmap, result.volume)
     return writers
 
 
@@ -73,30 +79,17 @@ def export_files(
     same names are replaced, others stay. Raises UnusableInput when the folder cannot be written to.
     """
     result = replace(result, review=review_of(editing))
-    writers: dict[str, Writer] = {}
-    for kind in kinds:
-        if kind == "table":
-            writers |= _table_writers(result, editing)
-        elif kind == "report":
-            writers |= _report_writers(result)
-        elif kind == "labelmap":
-            writers |= {
-                LESION_MAP: _label_map_writer(result, result.lesions),
-                LUNG_MAP: _label_map_writer(result, result.lungs),
-            }
-        elif kind == "segmentation":
-            writers[SEGMENTATION] = _segmentation_writer(result, tags or {})
-        else:
-            raise KeyError(kind)
-    return write_files(folder, writers)
-
-
-def algorithm_tags(network: str, version: str) -> dict[str, str]:
-    """Segment tags that say a segment was made by a model (DICOM PS3.3 C.8.20.2, Segment Algorithm Type and Name)."""
-    return {
-        "DICOM.SegmentAlgorithmType": "AUTOMATIC",
-        "DICOM.SegmentAlgorithmName": f"LesionKit {network} {version}",
+    maps = {
+        LESION_MAP: labelmap_writer(result.lesions, result.volume),
+        LUNG_MAP: labelmap_writer(result.lungs, result.volume),
     }
+    makers = {
+        "table": lambda: _table_writers(result, editing),
+        "report": lambda: _report_writers(result),
+        "labelmap": lambda: maps,
+        "segmentation": lambda: {SEGMENTATION: _segmentation_writer(result, tags or {})},
+    }
+    return write_chosen(folder, kinds, makers)
 
 
 def _table_writers(result: CovidResult, editing: dict | None = None) -> dict[str, Writer]:
@@ -130,17 +123,3 @@ def _segmentation_writer(result: CovidResult, tags: dict[str, dict[str, str]]) -
         SegmentRecord.of(c, layer, tags.get(c.key)) for layer, group in enumerate((LUNGS, LESIONS)) for c in group
     ]
     return lambda path: write_seg_nrrd(path, [result.lungs, result.lesions], records, result.volume)
-
-
-def _label_map_writer(result: CovidResult, labels) -> Writer:
-    from LesionKitLib.io.images import write_labelmap
-
-    return lambda path: write_labelmap(path, labels, result.volume)
-
-
-def _write_overlay(result: CovidResult, path) -> None:
-    from LesionKitLib.report.pictures import png_bytes
-
-    from .figures import overlay
-
-    bytes_writer(png_bytes(overlay(result.volume, result.lungs, result.lesions)))(path)

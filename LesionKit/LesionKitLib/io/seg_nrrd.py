@@ -64,6 +64,14 @@ class SegmentRecord:
         return "~".join([CATEGORY_CONTEXT, *codes, ANATOMY_CONTEXT, *region])
 
 
+def algorithm_tags(network: str, version: str) -> dict[str, str]:
+    """Segment tags that say a segment was made by a model (DICOM PS3.3 C.8.20.2, Segment Algorithm Type and Name)."""
+    return {
+        "DICOM.SegmentAlgorithmType": "AUTOMATIC",
+        "DICOM.SegmentAlgorithmName": f"LesionKit {network} {version}".rstrip(),
+    }
+
+
 def write_seg_nrrd(
     path: str | os.PathLike, layers: Sequence[np.ndarray], segments: Sequence[SegmentRecord], like: Volume
 ) -> None:

@@ -8,10 +8,14 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
+from LesionKitLib.imaging.volume import Volume
 from LesionKitLib.io.atomic import atomic_file, atomic_folder
 
 from .document import Report
 from .html import report_html
+from .pictures import png_bytes
 from .provenance import Provenance
 
 REPORT, REPORT_PDF = "report.html", "report.pdf"
@@ -29,6 +33,16 @@ def write_files(folder: str | os.PathLike, writers: Mapping[str, Writer]) -> lis
             (part / name).parent.mkdir(parents=True, exist_ok=True)
             write(part / name)
     return list(writers)
+
+
+def write_chosen(
+    folder: str | os.PathLike, kinds: Sequence[str], makers: Mapping[str, Callable[[], dict[str, Writer]]]
+) -> list[str]:
+    """write_files of the chosen kinds. makers: kind -> what gives the writers of its files; KeyError for others."""
+    writers: dict[str, Writer] = {}
+    for kind in kinds:
+        writers |= makers[kind]()
+    return write_files(folder, writers)
 
 
 def json_writer(document: dict | list) -> Writer:
@@ -54,13 +68,20 @@ def csv_writer(header: Sequence[str], rows: Sequence[Sequence], provenance: Prov
     return rows_writer(["id", *header, *about], [[image, *row, *about.values()] for row in rows])
 
 
-def bytes_writer(data: bytes) -> Writer:
-    """A file of these bytes."""
+def picture_writer(draw: Callable[[], np.ndarray]) -> Writer:
+    """A PNG file of what draw() gives: uint8 RGB [row, column, 3]."""
 
     def write(path: Path) -> None:
-        path.write_bytes(data)
+        path.write_bytes(png_bytes(draw()))
 
     return write
+
+
+def labelmap_writer(labels: np.ndarray, volume: Volume) -> Writer:
+    """A label map [k, j, i] on the grid of a volume, in the format of the path's ending."""
+    from LesionKitLib.io.images import write_labelmap
+
+    return lambda path: write_labelmap(path, labels, volume)
 
 
 def report_writers(report: Report, pdf: bool = False, paper: str = "a4") -> dict[str, Writer]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
@@ -13,10 +12,12 @@ from LesionKitLib.report.files import (
     REPORT,
     REPORT_PDF,
     Writer,
-    bytes_writer,
     csv_writer,
     json_writer,
+    labelmap_writer,
+    picture_writer,
     report_writers,
+    write_chosen,
     write_files,
 )
 from LesionKitLib.report.provenance import review_of
@@ -36,8 +37,8 @@ KINDS = {  # what the panel's Export lets choose -> its files
 HEADER = ("piece", "ml", "side", "territory", "territory_percent", "mni_x", "mni_y", "mni_z")
 
 __all__ = [
-    "KINDS", "MEASUREMENTS", "OVERLAY", "REPORT", "REPORT_PDF", "SEGMENTATION", "TABLE", "algorithm_tags",
-    "export_files", "segments", "write_outputs",
+    "KINDS", "MEASUREMENTS", "OVERLAY", "REPORT", "REPORT_PDF", "SEGMENTATION", "TABLE", "export_files", "segments",
+    "write_outputs",
 ]  # fmt: skip
 
 
@@ -67,27 +68,22 @@ def export_files(
     same names are replaced, others stay. Raises UnusableInput when the folder cannot be written to.
     """
     result = replace(result, review=review_of(editing))
-    writers: dict[str, Writer] = {}
-    for kind in kinds:
-        if kind == "table":
-            writers |= _table_writers(result, editing)
-        elif kind == "report":
-            writers |= _report_writers(result)
-        elif kind == "labelmap":
-            writers |= {
-                LESION_MAP: _label_map_writer(result, result.lesion),
-                BRAIN_MAP: _label_map_writer(result, result.brain),
-            }
-        elif kind == "segmentation":
-            writers[SEGMENTATION] = _segmentation_writer(result, tags or {})
-        else:
-            raise KeyError(kind)
-    return write_files(folder, writers)
+    maps = {
+        LESION_MAP: labelmap_writer(result.lesion, result.volume),
+        BRAIN_MAP: labelmap_writer(result.brain, result.volume),
+    }
+    makers = {
+        "table": lambda: _table_writers(result, editing),
+        "report": lambda: _report_writers(result),
+        "labelmap": lambda: maps,
+        "segmentation": lambda: {SEGMENTATION: _segmentation_writer(result, tags or {})},
+    }
+    return write_chosen(folder, kinds, makers)
 
 
 def segments(result: StrokeResult) -> tuple[list[np.ndarray], list]:
     """Label layers and segment records: the lesion lies over brain and tissues, so each has a layer of its own."""
-    from LesionKitLib.io.seg_nrrd import SegmentRecord
+    from LesionKitLib.io.seg_nrrd import SegmentRecord, algorithm_tags
 
     tags = algorithm_tags(result.network, result.version)
     lesion = np.where(result.lesion > 0, LESION.value, 0).astype(np.uint8)
@@ -97,14 +93,6 @@ def segments(result: StrokeResult) -> tuple[list[np.ndarray], list]:
         classes.append(TISSUES)
     records = [SegmentRecord.of(c, layer, tags) for layer, group in enumerate(classes) for c in group]
     return layers, records
-
-
-def algorithm_tags(network: str, version: str) -> dict[str, str]:
-    """Segment tags that say a segment was made by a model (DICOM PS3.3 C.8.20.2, Segment Algorithm Type and Name)."""
-    return {
-        "DICOM.SegmentAlgorithmType": "AUTOMATIC",
-        "DICOM.SegmentAlgorithmName": f"LesionKit {network} {version}".rstrip(),
-    }
 
 
 def _table_writers(result: StrokeResult, editing: dict | None = None) -> dict[str, Writer]:
@@ -118,11 +106,12 @@ def _table_writers(result: StrokeResult, editing: dict | None = None) -> dict[st
 
 
 def _report_writers(result: StrokeResult, pdf: bool = False, paper: str = "a4") -> dict[str, Writer]:
+    from .figures import overlay
     from .report import report_of
 
     return {
         **report_writers(report_of(result), pdf, paper),
-        OVERLAY: lambda path: _write_overlay(result, path),
+        OVERLAY: picture_writer(lambda: overlay(result.volume, result.brain, result.lesion)),
     }
 
 
@@ -132,17 +121,3 @@ def _segmentation_writer(result: StrokeResult, tags: dict[str, dict[str, str]]) 
     layers, records = segments(result)
     records = [replace(record, tags={**record.tags, **tags.get(record.id, {})}) for record in records]
     return lambda path: write_seg_nrrd(path, layers, records, result.volume)
-
-
-def _label_map_writer(result: StrokeResult, labels: np.ndarray) -> Writer:
-    from LesionKitLib.io.images import write_labelmap
-
-    return lambda path: write_labelmap(path, labels, result.volume)
-
-
-def _write_overlay(result: StrokeResult, path: Path) -> None:
-    from LesionKitLib.report.pictures import png_bytes
-
-    from .figures import overlay
-
-    bytes_writer(png_bytes(overlay(result.volume, result.brain, result.lesion)))(path)

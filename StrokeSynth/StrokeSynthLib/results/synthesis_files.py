@@ -10,7 +10,7 @@ from LesionKitLib.report.files import json_writer, report_writers, write_files
 from StrokeSynthLib.labels import LESION, TISSUES
 from StrokeSynthLib.synthesis.synthesis import Synthesis
 
-from .files import SEGMENTATION, algorithm_tags
+from .files import SEGMENTATION
 from .synthesis_report import cards_of, provenance_of, synthesis_report
 
 IMAGE, LABELS, LESION_FILE, ABOUT = "image.nii.gz", "labels.nii.gz", "lesion.nii.gz", "synthesis.json"
@@ -27,7 +27,7 @@ def write_synthesis(result: Synthesis, folder: str | os.PathLike, pdf: bool = Fa
     Raises UnusableInput when that is not possible; then nothing is left.
     """
     from LesionKitLib.io.images import write_labelmap, write_volume
-    from LesionKitLib.io.seg_nrrd import SegmentRecord, write_seg_nrrd
+    from LesionKitLib.io.seg_nrrd import SegmentRecord, algorithm_tags, write_seg_nrrd
 
     mask = result.lesion_mask
     layers = [np.where(mask, 0, result.labels.array), np.where(mask, LESION.value, 0)]

@@ -14,7 +14,7 @@ from chest_fixtures import block_chest
 
 from CovidLungQuantLib.measurement.findings import list_findings
 from CovidLungQuantLib.measurement.measurements import measure
-from CovidLungQuantLib.results import files
+from CovidLungQuantLib.results import figures
 from CovidLungQuantLib.results.files import (
     LESION_TABLE,
     MEASUREMENTS,
@@ -22,12 +22,12 @@ from CovidLungQuantLib.results.files import (
     REPORT,
     SEGMENTATION,
     TABLE,
-    algorithm_tags,
     write_outputs,
 )
 from CovidLungQuantLib.results.result import CovidResult
 from LesionKitLib.imaging.source import ImageSource
 from LesionKitLib.io.images import read_seg_nrrd
+from LesionKitLib.io.seg_nrrd import algorithm_tags
 from LesionKitLib.run.errors import UnusableInput
 
 NAME = "Doe^Jane 4711"
@@ -118,7 +118,7 @@ def test_when_one_file_fails_none_is_left(result, tmp_path, fake_model, monkeypa
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(files, "_write_overlay", full)
+    monkeypatch.setattr(figures, "overlay", full)
     with pytest.raises(UnusableInput, match="disk is full"):
         write_outputs(result, tmp_path / "out")
     assert os.listdir(tmp_path) == []
@@ -131,7 +131,7 @@ def test_when_one_file_fails_earlier_results_stay_as_they_were(result, tmp_path,
     def broken(*_, **__):
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(files, "_write_overlay", broken)
+    monkeypatch.setattr(figures, "overlay", broken)
     with pytest.raises(RuntimeError, match="a bug"):
         write_outputs(result, tmp_path / "out")
     assert os.listdir(tmp_path / "out") == [MEASUREMENTS]
