@@ -12,36 +12,47 @@ def coarser_labels(fine: np.ndarray, factors: tuple[int, int, int], spacing=(1.0
     than half, then by falling share, nearest to its middle first. (Nearest neighbor gives nothing or twice as much of a
     sheet of half a voxel, depending on where it lies.) spacing: of the coarse voxels (k, j, i), mm.
     """
-    shape = tuple(length // factor for length, factor in zip(fine.shape, factors, strict=True))
-    shares = {int(value): _shares(fine == value, factors, shape) for value in np.unique(fine) if value}
-    result = np.zeros(shape, fine.dtype)
-    missing = {}
-    for value, share in shares.items():
-        wanted = int(round(float(share.sum(dtype=np.float64))))
-        chosen = _largest(share, share > 0.5, wanted, spacing)
+    values = sorted(set().union(*(np.unique(plane).tolist() for plane in fine)) - {0})
+    filled = {value: _filled(fine == value, factors) for value in values}
+    result = np.zeros([length // factor for length, factor in zip(fine.shape, factors, strict=True)], fine.dtype)
+    size, missing = int(np.prod(factors)), {}
+    for value, counts in filled.items():
+        wanted = int(round(counts.sum(dtype=np.int64) / size))
+        chosen = _fullest(counts, counts > size / 2, wanted, spacing)
         result[chosen] = value
-        missing[value] = wanted - int(chosen.sum())
+        missing[value] = wanted - np.count_nonzero(chosen)
     for value, count in missing.items():
         if count > 0:
-            free = (result == 0) & (shares[value] > 0)
-            result[_largest(shares[value], free, count, spacing)] = value
+            free = (result == 0) & (filled[value] > 0)
+            result[_fullest(filled[value], free, count, spacing)] = value
     return result
 
 
-def _shares(mask: np.ndarray, factors: tuple[int, int, int], shape: tuple[int, int, int]) -> np.ndarray:
-    """float32: what part of each coarse voxel the mask fills."""
-    (k, j, i), (a, b, c) = shape, factors
-    return mask.reshape(k, a, j, b, i, c).mean((1, 3, 5), dtype=np.float32)
+def _filled(mask: np.ndarray, factors: tuple[int, int, int]) -> np.ndarray:
+    """uint16: how many fine voxels of the mask lie in each coarse one."""
+    parts = [mask[k :: factors[0], j :: factors[1], i :: factors[2]] for k, j, i in np.ndindex(*factors)]
+    counts = np.zeros(parts[0].shape, np.uint16)
+    for part in parts:
+        counts += part
+    return counts
 
 
-def _largest(share: np.ndarray, allowed: np.ndarray, count: int, spacing) -> np.ndarray:
-    """The ``count`` allowed voxels of the largest share, of equal ones those nearest to the middle of all shares."""
-    places = np.argwhere(allowed)
-    if len(places) > count:
-        filled = np.argwhere(share > 0)
-        middle = (filled * share[tuple(filled.T)][:, None]).sum(0) / share.sum()
-        distance = (((places - middle) * spacing) ** 2).sum(1)
-        places = places[np.lexsort((distance, -share[tuple(places.T)]))[:count]]
-    chosen = np.zeros(share.shape, bool)
-    chosen[tuple(places.T)] = True
+def _fullest(counts: np.ndarray, allowed: np.ndarray, wanted: int, spacing) -> np.ndarray:
+    """The allowed voxels of the highest counts, ``wanted`` in number; of equal ones those nearest to the middle."""
+    levels = np.bincount(counts[allowed])
+    above = np.cumsum(levels[::-1])[::-1]  # how many have this count or more
+    level = int(np.searchsorted(-above, -wanted, side="left"))  # the lowest count of which all are taken
+    chosen = allowed & (counts >= level)
+    places = np.argwhere(allowed & (counts == level - 1))  # the next lower ones compete for the rest
+    places = places[: len(places) if level > 0 else 0]
+    rest = wanted - np.count_nonzero(chosen)
+    if rest > 0 and len(places):
+        distance = (((places - _middle(counts)) * spacing) ** 2).sum(1)
+        chosen[tuple(places[np.argsort(distance, kind="stable")[:rest]].T)] = True
     return chosen
+
+
+def _middle(counts: np.ndarray) -> np.ndarray:
+    """The center of mass, as an index (k, j, i)."""
+    profiles = (counts.sum(tuple(other for other in range(3) if other != axis), dtype=np.int64) for axis in range(3))
+    return np.array([np.average(np.arange(len(profile)), weights=profile) for profile in profiles])

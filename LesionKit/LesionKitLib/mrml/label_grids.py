@@ -111,13 +111,13 @@ def _fineness(segments: list[SegmentLabels], grid: LabelGrid) -> tuple[np.ndarra
 
 def _paste_all(segments: list[SegmentLabels], grid: LabelGrid, labels: np.ndarray) -> None:
     for segment in segments:
-        image, shift = _on_grid(segment, grid)
-        if image is not None:
-            _paste(labels, image, segment, _first(image) + shift)
+        placed, shift = _on_grid(segment, grid)
+        if placed is not None:
+            _paste(labels, placed, _first(placed.image) + shift)
 
 
 def _on_grid(segment: SegmentLabels, grid: LabelGrid):
-    """(image, shift): the image itself where its voxels are those of the grid, else it resampled to the grid's.
+    """(segment, shift): itself where its voxels are those of the grid, else resampled to the grid's.
 
     shift: (k, j, i), what to add to the image's extent to count in the grid's voxels. (None, None) where the two do not
     meet.
@@ -130,7 +130,7 @@ def _on_grid(segment: SegmentLabels, grid: LabelGrid):
         to_index = np.linalg.inv(grid.matrix) @ between @ _image_matrix(segment.image)
         shift = _whole_voxels(segment.image, to_index)
         if shift is not None:
-            return segment.image, shift
+            return segment, shift
         transform = vtk.vtkTransform()  # many times as fast as a general one
         transform.SetMatrix(matrix_from_array(between))
     reference = slicer.vtkOrientedImageData()
@@ -141,12 +141,12 @@ def _on_grid(segment: SegmentLabels, grid: LabelGrid):
     slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(
         _with_margin(segment), reference, resampled, False, False, transform
     )
-    return (None, None) if resampled.IsEmpty() else (resampled, np.zeros(3, int))
+    return (None, None) if resampled.IsEmpty() else (replace(segment, image=resampled, value=1), np.zeros(3, int))
 
 
 def _with_margin(segment: SegmentLabels):
-    """The segment alone with one background voxel on every side, by which ties fall on one side only."""
-    mask = np.pad(np.where(array_of(segment.image) == segment.value, segment.value, 0), 1)
+    """The segment alone, as 1, with one background voxel on every side, by which ties fall on one side only."""
+    mask = np.pad((array_of(segment.image) == segment.value).astype(np.uint8), 1)
     return oriented_image(mask, _image_matrix(segment.image), _first(segment.image) - 1)
 
 
@@ -190,9 +190,9 @@ def _whole_voxels(image, to_index: np.ndarray) -> np.ndarray | None:
     return shift.astype(int)[::-1] if np.abs(moved - shift).max() < _FIT else None
 
 
-def _paste(labels: np.ndarray, image, segment: SegmentLabels, first: np.ndarray) -> None:
-    """labels[...] = segment.label where the image, whose first voxel is ``first`` (k, j, i), has segment.value."""
-    source = array_of(image)
+def _paste(labels: np.ndarray, segment: SegmentLabels, first: np.ndarray) -> None:
+    """labels[...] = segment.label where its image, whose first voxel is ``first`` (k, j, i), has segment.value."""
+    source = array_of(segment.image)
     low = np.maximum(first, 0)
     high = np.minimum(first + source.shape, labels.shape)
     if (high <= low).any():
