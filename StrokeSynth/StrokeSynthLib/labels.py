@@ -66,6 +66,10 @@ _FREESURFER = {
     DEEP_GRAY.value: (10, 11, 12, 13, 26, 49, 50, 51, 52, 58),
     LESION.value: (25, 57),
 }
+_LATERAL = {
+    1: (2, 3, 4, 5, 7, 8, 10, 11, 12, 13, 17, 18, 25, 26, 28, 30, 31, 78, *range(1000, 1100)),  # left
+    2: (41, 42, 43, 44, 46, 47, 49, 50, 51, 52, 53, 54, 57, 58, 60, 62, 63, 79, *range(2000, 2100)),  # right
+}
 _EXTRA_CEREBRAL = range(500, 531)  # SynthSeg's codes for skull, scalp and what lies between them
 SKULL_FIRST = LESION.value + 1  # where skull is wanted, it has the numbers from here on
 SKULL_KINDS = 4
@@ -94,6 +98,18 @@ def semantic_from_labels(labels: np.ndarray) -> np.ndarray:
         _refuse_unknown(np.unique(labels), dict.fromkeys(range(LABEL_COUNT), 0))
         return labels.astype(np.uint8)
     return semantic_from_freesurfer(labels)
+
+
+def lateral_from_freesurfer(labels: np.ndarray) -> np.ndarray | None:
+    """uint8, same shape: 1 where FreeSurfer's number is of a structure on the left, 2 on the right, 0 elsewhere.
+
+    None for a map in our numbers, which name no side.
+    """
+    if not labels.size or labels.max() <= LESION.value:
+        return None
+    lookup = {value: side for side, values in _LATERAL.items() for value in values}
+    found, places = np.unique(labels, return_inverse=True)
+    return np.array([lookup.get(int(v), 0) for v in found], np.uint8)[places].reshape(labels.shape)
 
 
 def _refuse_unknown(found: np.ndarray, known) -> None:

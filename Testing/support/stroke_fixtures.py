@@ -33,6 +33,41 @@ def brain(step: int = 2, noise: float = 3.0) -> tuple[Volume, np.ndarray]:
     return Volume(np.ascontiguousarray(gray[cut]), matrix, "brain"), lesion[cut]
 
 
+CONTRASTS = {  # csf, ventricles, gray, white, deep gray, lesion; bone, scalp
+    "flair": ((50, 40, 130, 100, 120, 230), (15, 110)),
+    "t2": ((240, 250, 130, 90, 110, 200), (15, 120)),
+    "t1": ((50, 40, 120, 170, 140, 80), (15, 220)),
+    "dwi": ((40, 30, 120, 105, 110, 250), (5, 20)),
+}
+
+
+def head(contrast: str = "t2", step: int = 2, noise: float = 0.0, bias: float = 0.0) -> tuple[Volume, float]:
+    """(image, milliliters of the brain): the template with bone and scalp around it and a neck; int16.
+
+    noise: standard deviation of both channels of a magnitude image. bias: the gain rises by this share to the front.
+    """
+    from scipy import ndimage
+
+    labels = load_template().labels
+    array = np.pad(labels.array[::step, ::step, ::step], [(40 // step, 30 // step), *[(30 // step, 30 // step)] * 2])
+    inner = array > 0
+    away = ndimage.distance_transform_edt(~inner) * step
+    k, j, i = np.indices(array.shape) * step
+    middle = np.array(array.shape) * step / 2
+    neck = (np.hypot(j - middle[1] - 15, i - middle[2]) < 60) & (k < 80)
+    tissue, (bone, scalp) = CONTRASTS[contrast]
+    gray = np.where((away < 16) | neck, scalp, 0)
+    gray = np.where((away > 1) & (away < 8), bone, gray)
+    gray = np.where(inner, np.array([0, *tissue])[array], gray).astype(float)
+    gray *= 1 + bias * (middle[1] - j) / middle[1]
+    rng = np.random.default_rng(1)
+    if noise:
+        gray = np.hypot(gray + noise * rng.standard_normal(gray.shape), noise * rng.standard_normal(gray.shape))
+    matrix = labels.ijk_to_ras @ np.diag([step, step, step, 1.0])
+    volume = Volume(np.rint(gray).astype(np.int16), matrix, "head")
+    return volume, float(inner.sum()) * volume.voxel_ml
+
+
 class BrightNetwork:
     """Stands in for the segmentation network: lesion is what is far brighter than the rest, brain is all that shows."""
 

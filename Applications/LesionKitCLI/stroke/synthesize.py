@@ -78,7 +78,7 @@ def run(options: argparse.Namespace) -> None:
     if options.json:
         print_json(about)
         return
-    side = f", {about['side']}" if about["side"] else ""
+    side = f", {about['side']}" if about["lesions"] else ""
     print(f"lesion {about['lesion_ml']:.1f} ml in {component_count(about['lesions'])}{side}; seed {about['seed']}")
     print(f"{about['translator']}, {about['seconds']['total']:.1f} s on {about['device']}")
     for note in about["notes"]:

@@ -9,12 +9,15 @@ from ..console import cancellable_progress, figure
 from .plan_options import with_options
 
 SYNTHESIS = ("stroke-mask-gan", "stroke-pix2pix", "stroke-spade", "stroke-cyclegan")
-NAMES = ("stroke-unet", *SYNTHESIS)
+EXTRACTION = "stroke-brain-extraction"
+NAMES = ("stroke-unet", EXTRACTION, *SYNTHESIS)
 
 
 def run(options: argparse.Namespace) -> None:
     if options.name in SYNTHESIS:
         run_synthesis(options)
+    elif options.name == EXTRACTION:
+        run_extraction(options)
     else:
         run_segmentation(options)
 
@@ -31,6 +34,25 @@ def run_segmentation(options: argparse.Namespace) -> None:
     device = choose_runtime(options.device).device
     with cancellable_progress() as progress:
         model = train_and_describe(options.data, options.output, plan, device, progress, options.as_it_is)
+    print(f"The model lies in {model.folder}.")
+    for name, figures in model.card["metrics"].items():
+        print(f"  {name:28} Dice {figure(figures['dice'])}")
+
+
+def run_extraction(options: argparse.Namespace) -> None:
+    from LesionKitLib.io.atomic import refuse_unwritable
+    from LesionKitLib.models.inference import choose_runtime
+    from LesionKitLib.run.errors import UnusableInput
+    from LesionKitResearch.training.brain_extraction import PLAN
+    from LesionKitResearch.training.brain_extraction_recipe import train_and_describe
+
+    if not (options.data / "synthseg_labels").is_dir():
+        raise UnusableInput(f"'{options.data}' holds no folder synthseg_labels.")
+    refuse_unwritable(options.output)
+    plan = replace(PLAN, seed=options.seed, steps=options.steps or PLAN.steps)
+    device = choose_runtime(options.device).device
+    with cancellable_progress() as progress:
+        model = train_and_describe(options.data, options.output, plan, device, progress)
     print(f"The model lies in {model.folder}.")
     for name, figures in model.card["metrics"].items():
         print(f"  {name:28} Dice {figure(figures['dice'])}")

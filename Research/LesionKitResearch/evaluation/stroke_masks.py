@@ -11,8 +11,9 @@ from LesionKitLib.imaging.volume import Volume
 from LesionKitLib.run.errors import UnusableInput
 from LesionKitLib.run.progress import Progress
 from LesionKitResearch.datasets.stroke import read_masks
+from StrokeSynthLib.measurement.side import hemispheres_by_alignment, left_share
 from StrokeSynthLib.segmentation.template import SOOP_FIRST, SOOP_SHAPE, load_template
-from StrokeSynthLib.synthesis.mask_boxes import MAX_ML, MIN_VOXELS, largest_pieces, side_of
+from StrokeSynthLib.synthesis.mask_boxes import MAX_ML, MIN_VOXELS, largest_pieces
 from StrokeSynthLib.synthesis.mask_sampling import draw_lesion
 
 FEATURES = ("log volume", "elongation", "surface to volume", "distance from the middle", "posterior", "superior")
@@ -128,7 +129,8 @@ def _summary(volumes: Iterable[Volume], shapes: bool = True) -> dict[str, np.nda
         if shapes:
             features.append(shape_features(volume.array, volume))
         blocks.append(_blocks(volume.array))
-        left.append(side_of(volume.array, volume) == "left")
+        hemispheres = hemispheres_by_alignment(volume.array.shape, volume.ijk_to_ras)
+        left.append(left_share(hemispheres[volume.array]) >= 0.5)
     return {"features": np.array(features), "blocks": np.array(blocks), "left": np.array(left)}
 
 

@@ -11,6 +11,7 @@ from LesionKitLib.imaging.measures import bounding_box
 from LesionKitLib.imaging.volume import Volume
 from LesionKitLib.run.progress import Progress
 from LesionKitResearch.datasets.stroke import MaskSet
+from StrokeSynthLib.measurement.side import hemispheres_by_alignment, left_share
 from StrokeSynthLib.synthesis.mask_boxes import (
     MAX_ML,
     MIN_VOXELS,
@@ -19,7 +20,6 @@ from StrokeSynthLib.synthesis.mask_boxes import (
     conditions_of,
     into_box,
     largest_pieces,
-    side_of,
 )
 
 from .adversarial_loop import GanPlan, descend, fit_gan
@@ -49,7 +49,8 @@ def on_the_left(volume: Volume) -> tuple[Volume, str]:
     volume: bool, in LPS order, its grid symmetric to the middle plane (as the public masks' is).
     """
     mask = largest_pieces(volume.array)
-    side = side_of(mask, volume) if mask.any() else "left"
+    hemispheres = hemispheres_by_alignment(mask.shape, volume.ijk_to_ras)
+    side = "right" if mask.any() and left_share(hemispheres[mask]) < 0.5 else "left"
     return volume.with_array(mask[:, :, ::-1] if side == "right" else mask), side
 
 

@@ -1,4 +1,4 @@
-"""Numbers of a segmented stroke: volumes, pieces, sides. Milliliters; positions in MNI mm (RAS)."""
+"""Numbers of a segmented stroke: volumes, lesion components, sides. Milliliters; positions in MNI mm (RAS)."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from LesionKitLib.imaging.measures import components
 from LesionKitLib.imaging.volume import Volume
 from StrokeSynthLib.labels import TISSUES
 
+from .side import hemispheres_by_alignment, side_of
+
 MIN_LESION_ML = 0.02  # 20 voxels of 1 mm, as in the paper
-ONE_SIDE = 0.9  # share of the volume from which a lesion belongs to one side
 HEADER = ("piece", "ml", "side", "mni_x", "mni_y", "mni_z")
 
 
@@ -18,19 +19,21 @@ def measure(
 ) -> dict:
     """Measure a lesion mask (k, j, i) on the volume's grid.
 
-    to_image: MNI mm to the image's mm. Keys: lesion_ml, lesions (26-connected pieces of at least MIN_LESION_ML), side
-    (left, right, both, none), largest_ml, brain_ml, lesion_percent (of the brain, None without a brain), pieces
+    to_image: MNI mm to the image's mm. Keys: lesion_ml, lesions (26-connected components of at least MIN_LESION_ML),
+    side (see side.side_of), largest_ml, brain_ml, lesion_percent (of the brain, None without a brain), pieces
     [{ml, side, center_mni}] from the largest, tissues_ml {key: ml} where tissues are known.
     """
     lesion = lesion > 0
     labels, sizes = components(lesion, volume.voxel_ml, MIN_LESION_ML)
     to_mni = np.linalg.inv(to_image) @ volume.ijk_to_ras
-    pieces = [_piece(labels == number, volume, to_mni) for number in 1 + np.argsort(-sizes)]
+    hemispheres = hemispheres_by_alignment(lesion.shape, to_mni)
+    order = 1 + np.argsort(-sizes, kind="stable")
+    pieces = [_component(labels == number, hemispheres, volume, to_mni) for number in order]
     whole_ml, brain_ml = float(lesion.sum() * volume.voxel_ml), float((brain > 0).sum() * volume.voxel_ml)
     result = {
         "lesion_ml": whole_ml,
         "lesions": len(pieces),
-        "side": side_of(lesion, to_mni),
+        "side": side_of(hemispheres[lesion]),
         "largest_ml": pieces[0]["ml"] if pieces else 0.0,
         "brain_ml": brain_ml,
         "lesion_percent": 100 * whole_ml / brain_ml if brain_ml else None,
@@ -42,32 +45,17 @@ def measure(
     return result
 
 
-def side_of(mask: np.ndarray, to_mni: np.ndarray) -> str:
-    """left or right where ONE_SIDE of the voxels lie there, else both; none for an empty mask.
-
-    to_mni: 4 x 4 from (i, j, k) to MNI mm.
-    """
-    voxels = np.argwhere(mask)
-    if not len(voxels):
-        return "none"
-    x = voxels[:, ::-1] @ to_mni[0, :3] + to_mni[0, 3]
-    left = float((x < 0).mean())
-    if left >= ONE_SIDE:
-        return "left"
-    return "right" if left <= 1 - ONE_SIDE else "both"
-
-
-def _piece(mask: np.ndarray, volume: Volume, to_mni: np.ndarray) -> dict:
+def _component(mask: np.ndarray, hemispheres: np.ndarray, volume: Volume, to_mni: np.ndarray) -> dict:
     center = to_mni @ [*np.argwhere(mask).mean(0)[::-1], 1]
     return {
         "ml": float(mask.sum() * volume.voxel_ml),
-        "side": side_of(mask, to_mni),
+        "side": side_of(hemispheres[mask]),
         "center_mni": [round(float(x), 1) for x in center[:3]],
     }
 
 
 def to_rows(measurements: dict) -> tuple[tuple[str, ...], list[tuple]]:
-    """Header and rows of a table: all pieces together, then each."""
+    """Header and rows of a table: all components together, then each."""
     rows = [("all", measurements["lesion_ml"], measurements["side"], "", "", "")]
     for number, piece in enumerate(measurements["pieces"], 1):
         rows.append((number, piece["ml"], piece["side"], *piece["center_mni"]))

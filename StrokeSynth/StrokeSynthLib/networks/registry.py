@@ -5,12 +5,15 @@ from __future__ import annotations
 from LesionKitLib.models.network_registry import NetworkEntry, NetworkRegistry
 from LesionKitLib.models.registry import Model
 
-SEGMENTATION, MASKS = "unet", "mask-gan"
+SEGMENTATION, EXTRACTION, MASKS = "unet", "brain-extraction", "mask-gan"
 TRANSLATORS = ("pix2pix", "spade", "cyclegan")
 NETWORKS = NetworkRegistry(
     "StrokeSynthLib",
     {
         SEGMENTATION: NetworkEntry("stroke-unet", "stroke_unet", "StrokeUNet", "U-Net"),
+        EXTRACTION: NetworkEntry(
+            "stroke-brain-extraction", "brain_extraction", "BrainExtractionNet", "brain extraction U-Net"
+        ),
         MASKS: NetworkEntry("stroke-mask-gan", "mask_gan", "LesionSampler", "lesion-mask GAN"),
         "pix2pix": NetworkEntry("stroke-pix2pix", "translators.pix2pix", "Pix2PixGenerator", "Pix2Pix"),
         "spade": NetworkEntry("stroke-spade", "translators.spade", "SpadeGenerator", "SPADE"),

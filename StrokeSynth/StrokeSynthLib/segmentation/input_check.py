@@ -18,6 +18,9 @@ MIN_COVERAGE_MM = 60.0  # along every axis: less of a head cannot be placed in s
 MAX_COVERAGE_MM = 600.0
 SPACING_LIMITS_MM = (0.1, 12.0)
 AIR_IN_HU = -800.0  # no MR holds values like this; CT does, wherever there is air
+PLAUSIBLE_BRAIN_ML = (700.0, 2000.0)  # with the fluid around it
+ADC_UNITS = (1.0, 1e3, 1e-3, 1e-9)  # 10^-3 mm2/s where maps hold 10^-3 mm2/s, 10^-6 mm2/s, mm2/s, or m2/s
+TISSUE_ADC, WATER_ADC, MAX_ADC = (0.6, 1.0), (2.3, 4.2), 4.8  # 10^-3 mm2/s; water also with noise and partial volume
 _OTHER = {
     "CT": "a CT", "PT": "a positron emission image", "NM": "a nuclear medicine image", "US": "an ultrasound image",
     "SC": "a screen capture",
@@ -77,6 +80,51 @@ def _check_values(array: np.ndarray) -> None:
         )
     if len(np.unique(array[::2, ::2, ::2])) < 12:
         raise UnusableInput("The image holds only a few different values: it is a label map or a mask, not an MR.")
+
+
+def refuse_diffusion_map(values: np.ndarray, header: Header | None = None) -> None:
+    """Raises UnusableInput where the values within the brain are those of an apparent diffusion coefficient (ADC).
+
+    An ADC is a physical quantity: 0.7 to 0.9 x 10^-3 mm2/s in brain tissue (Helenius et al. 2002, AJNR 23:194), 3.0 in
+    free water at 37 degrees (Mills 1973, J Phys Chem 77:685). Other images have both values, in one of the units that
+    maps are stored in, by chance only; what DICOM calls original is no map. values: of the brain's voxels, any shape.
+    """
+    if header is not None and header.image_type and header.kind == "original":
+        return
+    values = values[values > 0.1 * float(np.percentile(values, 99))]  # maps hold 0 where nothing was fitted
+    if not values.size:
+        return
+    tissue = _mode(values)
+    water, highest = np.percentile(values, (99, 99.8))
+    for unit in ADC_UNITS:
+        is_tissue = TISSUE_ADC[0] <= tissue / unit <= TISSUE_ADC[1]
+        if is_tissue and WATER_ADC[0] <= water / unit <= WATER_ADC[1] and highest / unit <= MAX_ADC:
+            raise UnusableInput(
+                "The values are those of an ADC map, in which a stroke is dark; give the diffusion-weighted image "
+                "(DWI), a FLAIR or a T2."
+            )
+
+
+def _mode(values: np.ndarray) -> float:
+    """The most frequent value, by a smoothed histogram."""
+    from scipy import ndimage
+
+    counts, edges = np.histogram(values, 200, range=(min(0.0, float(values.min())), float(np.percentile(values, 99))))
+    return float(edges[int(np.argmax(ndimage.gaussian_filter1d(counts.astype(float), 2)))])
+
+
+def notes_on_brain(brain_ml: float, cut: tuple[str, ...]) -> tuple[str, ...]:
+    """What a reader of the numbers must know. cut: sides, see brain_extraction.ExtractedBrain."""
+    if cut:
+        sides = " and ".join((", ".join(cut[:-1]), cut[-1])) if len(cut) > 1 else cut[0]
+        return (f"The image ends within the brain ({sides}): volumes are of the part that it shows.",)
+    if not PLAUSIBLE_BRAIN_ML[0] <= brain_ml <= PLAUSIBLE_BRAIN_ML[1]:
+        low, high = PLAUSIBLE_BRAIN_ML
+        return (
+            f"The brain found has {brain_ml:.0f} ml, but brains have {low:g} to {high:g} ml: check the brain segment "
+            "before relying on the numbers.",
+        )
+    return ()
 
 
 def _by(values: np.ndarray) -> str:

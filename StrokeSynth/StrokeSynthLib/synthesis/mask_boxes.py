@@ -46,12 +46,6 @@ def largest_pieces(mask: np.ndarray) -> np.ndarray:
     return keep[labels]
 
 
-def side_of(mask: np.ndarray, grid: Volume) -> str:
-    """ "left" or "right": on which side of the middle plane the lesion's center of mass lies. grid: in LPS order."""
-    profile = mask.sum(axis=(0, 1))
-    return "left" if float(np.average(_centers(grid, 0), weights=profile)) >= 0 else "right"
-
-
 def box_of(mask: np.ndarray, grid: Volume, margin: float = MARGIN) -> Box:
     """The box around a mask that is not empty. grid: the mask's, in LPS order."""
     parts = bounding_box(mask)[::-1]

@@ -10,10 +10,11 @@ from LesionKitLib.imaging.measures import bounding_box
 from LesionKitLib.imaging.volume import Volume
 from LesionKitLib.run.errors import UnusableInput
 from StrokeSynthLib.labels import BACKGROUND, CSF, VENTRICLES
+from StrokeSynthLib.measurement.side import LEFT, RIGHT, hemispheres_by_alignment, hemispheres_of_labels, side_of
 from StrokeSynthLib.networks.registry import MASKS, NETWORKS
 from StrokeSynthLib.segmentation.template import load_template
 
-from .mask_boxes import MARGIN, MAX_ML, MIN_SIDE_MM, MIN_VOXELS, box_from, largest_pieces, out_of_box, side_of
+from .mask_boxes import MARGIN, MAX_ML, MIN_SIDE_MM, MIN_VOXELS, box_from, largest_pieces, out_of_box
 from .placement import Placement
 
 MASK_MODEL = NETWORKS[MASKS].model
@@ -25,7 +26,7 @@ TRIES = 12
 
 @dataclass(frozen=True)
 class DrawnLesion:
-    """mask: bool on the semantic map's grid (LPS order); side: left or right; network: name and version."""
+    """mask: bool on the semantic map's grid (LPS order); side: see measurement.side; network: name and version."""
 
     mask: np.ndarray
     ml: float
@@ -61,13 +62,16 @@ def draw_lesion(
     side: str = "any",
     sampler=None,
     standard: bool = False,
+    hemispheres: np.ndarray | None = None,
 ) -> DrawnLesion:
     """A lesion in the brain of a semantic map (in LPS order), the same for the same seed.
 
-    Lesions lie in tissue only: not in the fluid, not outside the brain. Of up to TRIES drawn masks the first whose
-    volume lies in the range is taken, or the nearest. standard: the map lies in standard space already, and may be cut;
-    otherwise its brain is taken to be whole. Raises UnusableInput for an unknown side, an empty range, and a
-    map without brain; MissingResource when no mask model is installed.
+    Lesions lie in tissue only: not in the fluid, not outside the brain; those of one side nowhere on the midline or
+    beyond it. Of up to TRIES drawn masks the first whose volume lies in the range is taken, or the nearest. standard:
+    the map lies in standard space already, and may be cut; otherwise its brain is taken to be whole. hemispheres: of
+    the map's voxels, see measurement.side (None: found in the map).
+    Raises UnusableInput for an unknown side, an empty range, and a map without brain; MissingResource when no mask
+    model is installed.
     """
     if side not in SIDES:
         raise UnusableInput(f"The side '{side}' is not known; choose one of {', '.join(SIDES)}.")
@@ -76,6 +80,11 @@ def draw_lesion(
         raise UnusableInput("The label map holds no brain tissue that a lesion could lie in.")
     sampler, name = (sampler, "") if sampler is not None else load_sampler()
     grid = semantic if standard else in_standard_space(semantic)
+    if hemispheres is None:
+        shape, own = semantic.array.shape, semantic.ijk_to_ras
+        hemispheres = hemispheres_by_alignment(shape, own) if standard else hemispheres_of_labels(semantic)
+    if side != "any":
+        tissue &= hemispheres == (LEFT if side == "left" else RIGHT)
     rng = np.random.default_rng(seed)
     placement = placement_of(sampler)
     to_left = side == "left" or (side == "any" and rng.random() < placement.left)
@@ -83,11 +92,11 @@ def draw_lesion(
     for _ in range(TRIES):
         mask = _draw(sampler, placement, rng, grid, tissue, semantic.voxel_ml, volume_ml, to_left)
         ml = float(mask.sum()) * semantic.voxel_ml
-        if not ml or (side != "any" and side_of(mask, grid) != side):
+        if not ml:
             continue
         away = abs(np.log(np.clip(ml, *volume_ml) / ml))
         if away < miss:
-            best, miss = DrawnLesion(mask, ml, side_of(mask, grid), seed, name), away
+            best, miss = DrawnLesion(mask, ml, side_of(hemispheres[mask]), seed, name), away
         if not miss:
             break
     if best is None:

@@ -13,14 +13,21 @@ from LesionKitLib.imaging.volume import Volume, affine, reorient_to_lps, resampl
 from LesionKitLib.models.inference import Runtime, choose_runtime, with_fallback
 from LesionKitLib.run.errors import UnusableInput
 from LesionKitLib.run.progress import Progress
-from StrokeSynthLib.labels import BACKGROUND, LESION, one_hot, semantic_from_labels, with_lesion
+from StrokeSynthLib.labels import (
+    BACKGROUND,
+    LESION,
+    lateral_from_freesurfer,
+    one_hot,
+    semantic_from_labels,
+    with_lesion,
+)
+from StrokeSynthLib.measurement.side import hemispheres_of_labels, side_of
 from StrokeSynthLib.networks.registry import NETWORKS, TRANSLATORS
 from StrokeSynthLib.networks.shapes import STYLE
 from StrokeSynthLib.segmentation.slice_views import padded, unpadded
 from StrokeSynthLib.segmentation.template import load_template
 
-from .mask_boxes import side_of
-from .mask_sampling import VOLUME_RANGE_ML, DrawnLesion, draw_lesion, in_standard_space
+from .mask_sampling import VOLUME_RANGE_ML, DrawnLesion, draw_lesion
 
 MODEL_MM = 1.0
 MARGIN = 2  # voxels around the brain
@@ -35,7 +42,8 @@ GRID_MM = 0.05  # how far corresponding voxels of two grids may lie apart
 class Synthesis:
     """image: int16, labels: uint8 semantic map with the lesion in it, both on the label map's own grid.
 
-    lesion: what was drawn by the mask GAN, or None. translator: name and version of its model.
+    lesion: what was drawn by the mask GAN, or None. translator: name and version of its model. side: of all lesion in
+    the map, see measurement.side.
     """
 
     image: Volume
@@ -46,6 +54,7 @@ class Synthesis:
     device: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    side: str = "none"
 
     @property
     def lesion_mask(self) -> np.ndarray:
@@ -55,15 +64,13 @@ class Synthesis:
     def summary(self) -> dict:
         """What synthesis.json holds."""
         mask = self.lesion_mask
-        lps, _ = reorient_to_lps(self.labels)
-        standard = in_standard_space(lps)
         return {
             "translator": self.translator,
             "mask_model": self.lesion.network if self.lesion else None,
             "seed": self.seed,
             "lesion_ml": float(mask.sum()) * self.labels.voxel_ml,
             "lesions": len(components(mask, self.labels.voxel_ml, 0.0)[1]),
-            "side": side_of(lps.array == LESION.value, standard) if mask.any() else None,
+            "side": self.side,
             "device": self.device,
             "seconds": {k: round(v, 3) for k, v in self.seconds.items()},
             "notes": list(self.notes),
@@ -106,13 +113,15 @@ def synthesize(
     semantic = source.with_array(semantic_from_labels(source.array))
     if not (semantic.array != BACKGROUND).any():
         raise UnusableInput("The label map is empty: it holds background only.")
+    hemispheres = hemispheres_of_labels(semantic, lateral_from_freesurfer(source.array))
     drawn = None
     if isinstance(lesion, Volume):
         semantic = with_given_lesion(semantic, lesion)
     elif lesion == "gan":
         progress.report("drawing the lesion", 0.02)
         lps, restore = reorient_to_lps(semantic)
-        drawn = draw_lesion(lps, seed, volume_ml, side)
+        own = reorient_to_lps(semantic.with_array(hemispheres))[0].array
+        drawn = draw_lesion(lps, seed, volume_ml, side, hemispheres=own)
         semantic = semantic.with_array(with_lesion(semantic.array, restore(drawn.mask)))
     runtime = choose_runtime(device)
 
@@ -122,7 +131,8 @@ def synthesize(
     image, runtime = with_fallback(work, runtime)
     notes = tuple(dict.fromkeys((*semantic.notes, TRAINED_ON)))
     seconds = {"total": time.perf_counter() - start}
-    return Synthesis(image, semantic, name, seed, drawn, runtime.description, seconds, notes)
+    found = side_of(hemispheres[semantic.array == LESION.value])
+    return Synthesis(image, semantic, name, seed, drawn, runtime.description, seconds, notes, found)
 
 
 def with_given_lesion(semantic: Volume, lesion: Volume) -> Volume:

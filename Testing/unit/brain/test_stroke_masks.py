@@ -77,11 +77,6 @@ def test_conditions_give_their_box_back():
     np.testing.assert_allclose(again.high, box.high, atol=1e-3)
 
 
-def test_an_lps_array_s_high_i_is_left():
-    assert boxes.side_of(ball(grid(), (15, 16, 33)).array, grid()) == "left"
-    assert boxes.side_of(ball(grid(), (15, 16, 6)).array, grid()) == "right"
-
-
 def test_small_pieces_are_left_out():
     lesion = ball(grid())
     lesion.array[2, 2, 2:5] = True

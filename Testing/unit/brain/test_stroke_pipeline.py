@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from stroke_fixtures import BrightNetwork, brain
+from stroke_fixtures import BrightNetwork, brain, head
 
 from LesionKitLib.imaging.metrics import dice
 from LesionKitLib.imaging.volume import Volume, affine
@@ -15,11 +15,11 @@ from LesionKitLib.io.dicom_header import Header
 from LesionKitLib.report.html import report_html
 from LesionKitLib.run.errors import Cancelled, UnusableInput
 from LesionKitLib.run.progress import Progress
-from StrokeSynthLib.measurement.measurements import measure, side_of, to_rows
+from StrokeSynthLib.measurement.measurements import measure, to_rows
 from StrokeSynthLib.pipeline import segment_stroke
 from StrokeSynthLib.results.files import write_outputs
 from StrokeSynthLib.results.report import report_of
-from StrokeSynthLib.segmentation.input_check import check_brain_mr
+from StrokeSynthLib.segmentation.input_check import check_brain_mr, refuse_diffusion_map
 
 
 @pytest.fixture(scope="module")
@@ -113,10 +113,65 @@ def test_small_pieces_are_not_counted_and_the_largest_comes_first():
 
 
 def test_a_lesion_across_the_midline_belongs_to_both_sides():
-    mask = np.ones((1, 1, 10), bool)
-    assert side_of(mask, affine((1, 1, 1), origin=(4.5, 0, 0))) == "both"
-    assert side_of(mask, affine((1, 1, 1), origin=(20, 0, 0))) == "right"
-    assert side_of(mask & False, np.eye(4)) == "none"
+    mask = np.ones((1, 1, 10), np.uint8)
+
+    def side(at: float) -> str:
+        volume = Volume(mask, affine((1, 1, 1), origin=(at, 0, 0)))
+        return measure(volume, mask, mask, np.eye(4))["side"]
+
+    assert (side(4.5), side(20), side(-2)) == ("both", "right", "left")
+
+
+def test_the_same_image_gives_the_same_bytes_however_many_threads_count(case, result):
+    import torch
+
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            again = segment_stroke(case[0], "cpu", network=BrightNetwork(), tissues=True)
+            for name in ("lesion", "brain", "tissues", "to_image"):
+                assert getattr(again, name).tobytes() == getattr(result, name).tobytes(), name
+            assert again.measurements == result.measurements
+    finally:
+        torch.set_num_threads(before)
+
+
+def adc_map(unit: float, kind=np.float32) -> Volume:
+    """A stripped brain with the values of an apparent diffusion coefficient; unit: of 10^-3 mm2/s."""
+    from StrokeSynthLib.labels import CSF, VENTRICLES
+    from StrokeSynthLib.segmentation.template import load_template
+
+    labels = load_template().labels
+    array = labels.array[::2, ::2, ::2]
+    value = np.where(np.isin(array, (CSF.value, VENTRICLES.value)), 3.0, 0.8)
+    value = value + 0.03 * np.random.default_rng(0).standard_normal(array.shape)
+    matrix = labels.ijk_to_ras @ np.diag([2, 2, 2, 1.0])
+    return Volume(np.where(array > 0, value * unit, 0).astype(kind), matrix)
+
+
+@pytest.mark.parametrize(("unit", "kind"), [(1000.0, np.int16), (1.0, np.float32), (1e-3, np.float32)])
+def test_an_adc_map_is_refused_by_its_values(unit, kind):
+    with pytest.raises(UnusableInput, match="ADC map"):
+        segment_stroke(adc_map(unit, kind), "cpu", network=BrightNetwork())
+
+
+def test_an_image_in_other_units_or_called_original_by_dicom_is_no_adc_map():
+    values = adc_map(1.0).array
+    refuse_diffusion_map(values[values > 0] * 300)
+    original = Header(modality="MR", image_type=("ORIGINAL", "PRIMARY", "M"))
+    refuse_diffusion_map(values[values > 0], original)
+    with pytest.raises(UnusableInput):
+        refuse_diffusion_map(values[values > 0], Header(modality="MR", image_type=("DERIVED", "PRIMARY")))
+
+
+def test_a_head_with_skull_has_its_lesion_where_it_is_and_notes_a_cut():
+    volume, _ = head("flair", noise=2)
+    found = segment_stroke(volume, "cpu", network=BrightNetwork(limit=2.0))
+    assert not [note for note in found.notes if "brain" in note]
+    upper = Volume(volume.array[volume.array.shape[0] - 75 :], volume.ijk_to_ras)
+    cut = segment_stroke(upper, "cpu", network=BrightNetwork(limit=2.0))
+    assert [note for note in cut.notes if "ends within the brain" in note]
 
 
 GOOD = np.random.default_rng(0).integers(0, 500, (40, 64, 64)).astype(np.int16)

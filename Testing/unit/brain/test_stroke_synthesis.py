@@ -51,7 +51,7 @@ def painter(monkeypatch):
             raise UnusableInput("The translator is not known.")
         return Painter(), f"stroke-{name} 0"
 
-    def draw(semantic, seed, volume_ml, side):
+    def draw(semantic, seed, volume_ml, side, hemispheres):
         mask = np.zeros(semantic.array.shape, bool)
         first = 10 + seed % 5
         mask[9:13, first : first + 6, 20:25] = True
@@ -164,7 +164,7 @@ def test_notes_of_the_label_file_reach_the_result(painter):
 
 def test_none_adds_no_lesion_and_the_gan_adds_one(painter):
     without = synthesis.synthesize(labels_volume(), None, device="cpu")
-    assert not without.lesion_mask.any() and without.summary()["side"] is None
+    assert not without.lesion_mask.any() and without.summary()["side"] == "none"
     drawn = synthesis.synthesize(labels_volume(), "gan", device="cpu")
     assert drawn.lesion_mask.sum() == 120 and drawn.summary()["mask_model"] == "stroke-mask-gan 0"
 

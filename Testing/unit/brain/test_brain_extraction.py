@@ -1,0 +1,104 @@
+"""Which voxels are brain is decided from the image: any contrast, size, noise, field of view; with skull or without."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from stroke_fixtures import CONTRASTS, brain, head
+
+from LesionKitLib.imaging.metrics import dice
+from LesionKitLib.imaging.volume import Volume, affine, reorient_to_lps
+from LesionKitLib.run.errors import UnusableInput
+from StrokeSynthLib.segmentation.brain_extraction import extract_brain, load_network
+from StrokeSynthLib.segmentation.input_check import notes_on_brain
+
+
+@pytest.fixture(scope="module")
+def network():
+    return load_network()[1]
+
+
+def milliliters(volume: Volume, network) -> float:
+    lps, _ = reorient_to_lps(volume)
+    return float(extract_brain(lps, network).mask.sum()) * volume.voxel_ml
+
+
+@pytest.mark.parametrize("contrast", CONTRASTS)
+@pytest.mark.parametrize("noise", [0, 1, 12])
+def test_a_brain_is_measured_through_skull_and_scalp_whatever_the_contrast_and_noise(contrast, noise, network):
+    volume, truth = head(contrast, noise=noise)
+    assert milliliters(volume, network) == pytest.approx(truth, rel=0.1)
+
+
+@pytest.mark.parametrize("scale", [0.8, 0.92, 1.05])
+def test_a_smaller_or_larger_head_has_a_smaller_or_larger_brain(scale, network):
+    volume, truth = head("t2")
+    scaled = replace(volume, ijk_to_ras=volume.ijk_to_ras @ np.diag([scale, scale, scale, 1]))
+    assert milliliters(scaled, network) == pytest.approx(truth * scale**3, rel=0.1)
+
+
+def test_a_bias_field_moves_no_border(network):
+    volume, truth = head("t1", bias=0.4)
+    assert milliliters(volume, network) == pytest.approx(truth, rel=0.1)
+
+
+def test_thick_slices_give_the_same_brain(network):
+    volume, truth = head("flair", noise=3)
+    thick = Volume(volume.array[::3], volume.ijk_to_ras @ np.diag([1, 1, 3, 1.0]))
+    assert milliliters(thick, network) == pytest.approx(truth, rel=0.1)
+
+
+@pytest.mark.parametrize("flip", [(0,), (1,), (2,), (0, 2)])
+def test_the_order_of_the_voxels_in_the_file_does_not_matter(flip, network):
+    volume, _ = head("t2", noise=2)
+    matrix = volume.ijk_to_ras.copy()
+    for axis in flip:
+        column = 2 - axis
+        matrix[:3, 3] += matrix[:3, column] * (volume.array.shape[axis] - 1)
+        matrix[:3, column] *= -1
+    turned = Volume(np.ascontiguousarray(np.flip(volume.array, flip)), matrix)
+    assert milliliters(turned, network) == milliliters(volume, network)
+
+
+def test_an_empty_margin_around_the_head_changes_little(network):
+    volume, truth = head("t2", noise=2)
+    wide = Volume(np.pad(volume.array, 25), volume.ijk_to_ras)
+    assert milliliters(wide, network) == pytest.approx(truth, rel=0.1)
+
+
+def test_the_border_of_a_stripped_brain_is_kept(network):
+    volume, _ = brain(step=2)
+    assert dice(extract_brain(volume, network).mask, volume.array > 0) > 0.99
+
+
+def test_a_stripped_brain_in_noisy_air_is_found(network):
+    volume, _ = brain(step=2)
+    noisy = volume.array + np.abs(np.random.default_rng(0).normal(0, 8, volume.array.shape))
+    assert dice(extract_brain(volume.with_array(noisy), network).mask, volume.array > 0) > 0.93
+
+
+def test_an_image_that_ends_within_the_brain_says_at_which_side(network):
+    volume, _ = head("t2")
+    rows = np.flatnonzero((volume.array > 0).any((1, 2)))
+    upper = Volume(volume.array[rows[-1] - 55 :], volume.ijk_to_ras)
+    assert extract_brain(volume, network).cut == ()
+    assert extract_brain(upper, network).cut == ("bottom",)
+
+
+def test_air_alone_holds_no_brain(network):
+    with pytest.raises(UnusableInput, match="No brain"):
+        extract_brain(Volume(np.zeros((40, 60, 60), np.float32), affine((4, 4, 4))), network)
+
+
+@pytest.mark.parametrize("ml", [500, 2300])
+def test_a_brain_that_no_head_holds_is_noted(ml):
+    (note,) = notes_on_brain(ml, ())
+    assert f"{ml} ml" in note and "700 to 2000" in note
+    assert notes_on_brain(1400, ()) == ()
+
+
+def test_a_cut_brain_is_noted_with_its_side():
+    (note,) = notes_on_brain(600, ("bottom", "front"))
+    assert "bottom and front" in note
