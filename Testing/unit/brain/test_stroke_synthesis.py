@@ -220,9 +220,11 @@ def test_a_missing_model_is_exit_code_4(no_models, tmp_path, arguments, capsys):
     assert "not installed" in capsys.readouterr().err
 
 
-def test_a_wrong_lesion_file_is_exit_code_3_and_leaves_nothing(painter, tmp_path, capsys):
+def test_a_wrong_lesion_file_or_seed_ends_in_a_sentence_and_leaves_nothing(painter, tmp_path, capsys):
     assert main(["stroke", "synthesize", "--lesion", str(tmp_path / "no.nii"), "--output", str(tmp_path / "o")]) == 3
-    assert main(["stroke", "synthesize", "--seed", "-1", "--output", str(tmp_path / "o")]) == 3
+    with pytest.raises(SystemExit) as usage:
+        main(["stroke", "synthesize", "--seed", "-1", "--output", str(tmp_path / "o")])
+    assert usage.value.code == 2
     assert not (tmp_path / "o").exists() and "Traceback" not in capsys.readouterr().err
 
 
