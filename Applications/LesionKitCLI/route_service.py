@@ -118,9 +118,9 @@ def serve(rules, classifier, port: int, read_rules=None) -> int:
         signals.append(number)
         ended.set()
 
-    if hasattr(signal, "SIGHUP"):
-        signal.signal(signal.SIGHUP, lambda _number, _frame: reload.set())
     previous = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+    if hasattr(signal, "SIGHUP"):
+        previous[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda _number, _frame: reload.set())
     try:
         service = Service(rules, classifier, read_rules)
         service.start(port)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import os
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 MAGIC_AT = 128
+INSTANCE_TAG = 0x00080018  # of SOPInstanceUID
 DEFLATED = "1.2.840.10008.1.2.1.99"
 IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG = (f"1.2.840.10008.1.2{tail}" for tail in ("", ".1", ".2"))
 UNCOMPRESSED = frozenset({IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG, DEFLATED})
@@ -73,17 +75,30 @@ def split_file(data: bytes) -> tuple[str, str, str, int]:
     return (*found, offset)
 
 
-def identity_of(source: str | os.PathLike | bytes) -> tuple[str, str]:
-    """SOP class and instance UID in the data set of a file (or of its bytes), "" for what cannot be read."""
+def identity_in(data: bytes, transfer_syntax: str) -> tuple[str, str]:
+    """SOP class and instance UID in the bytes of a data set (or its beginning), "" for what cannot be read."""
+    from pydicom.filereader import read_dataset
+
+    try:
+        if transfer_syntax == DEFLATED:  # only so far: a short text may unfold without end
+            data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, 1 << 20)
+        is_implicit, is_little = transfer_syntax == IMPLICIT_LITTLE, transfer_syntax != EXPLICIT_BIG
+        stream = io.BytesIO(data)
+        found = read_dataset(stream, is_implicit, is_little, stop_when=lambda tag, vr, length: tag > INSTANCE_TAG)
+        return tuple(_uid(found.get(name)) for name in ("SOPClassUID", "SOPInstanceUID"))
+    except Exception:  # pydicom raises many kinds
+        return "", ""
+
+
+def identity_of(path: str | os.PathLike) -> tuple[str, str]:
+    """SOP class and instance UID in the data set of a file, "" for what cannot be read."""
     from pydicom import dcmread
 
     from BodyPartRouterLib.reading.frame_size import refuse_large_inflated
 
     try:
-        if not isinstance(source, bytes):
-            refuse_large_inflated(Path(source))
-        stream = io.BytesIO(source) if isinstance(source, bytes) else source
-        data = dcmread(stream, stop_before_pixels=True, specific_tags=["SOPClassUID", "SOPInstanceUID"], force=True)
+        refuse_large_inflated(Path(path))
+        data = dcmread(path, stop_before_pixels=True, specific_tags=["SOPClassUID", "SOPInstanceUID"], force=True)
         return tuple(_uid(data.get(name)) for name in ("SOPClassUID", "SOPInstanceUID"))
     except Exception:  # pydicom raises many kinds
         return "", ""

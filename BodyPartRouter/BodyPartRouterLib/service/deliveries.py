@@ -19,10 +19,13 @@ log = logging.getLogger(__name__)
 
 
 class _Post:
-    """A worker, its thread, and the settings of its destination. Its thread goes on whatever happens."""
+    """A worker, its thread, and the settings of its destination. Its thread goes on whatever happens.
 
-    def __init__(self, worker: DeliveryWorker, settings):
-        self.worker, self.settings = worker, settings
+    before: the thread of the one that it follows, which may still be delivering.
+    """
+
+    def __init__(self, worker: DeliveryWorker, settings, before: threading.Thread | None):
+        self.worker, self.settings, self._before = worker, settings, before
         self.woken, self._stop = threading.Event(), threading.Event()
         name = f"LesionKit delivery to {worker.target or worker.kind}"
         self.thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -32,6 +35,8 @@ class _Post:
         self.woken.set()
 
     def _run(self) -> None:
+        if self._before is not None:
+            self._before.join()
         while not self._stop.is_set():
             if not self._deliver():
                 self.woken.wait(IDLE_S)
@@ -66,13 +71,14 @@ class Deliveries:
             self._rules = rules
             wanted = {FOLDER: (FOLDER, None, None)}
             wanted |= {name: (place.kind, name, place) for name, place in rules.destinations.items()}
+            ended = {}
             for name, post in list(self._posts.items()):
                 if name not in wanted or post.settings != wanted[name][2]:
                     post.end()
-                    del self._posts[name]
+                    ended[name] = self._posts.pop(name).thread
             for name, (kind, target, settings) in wanted.items():
                 if name not in self._posts:
-                    self._posts[name] = self._post(kind, target, settings)
+                    self._posts[name] = self._post(kind, target, settings, ended.get(name))
         self._journal.fail_without_destination(rules.destinations)
 
     def wake(self) -> None:
@@ -99,10 +105,11 @@ class Deliveries:
             post.thread.join(max(deadline - time.monotonic(), 0.0))
         return not any(post.thread.is_alive() for post in posts)
 
-    def _post(self, kind: str, target: str | None, settings) -> _Post:
+    def _post(self, kind: str, target: str | None, settings, before: threading.Thread | None) -> _Post:
         service = self._rules.service
         policy = RetryPolicy(service.first_wait_s, service.longest_wait_s, service.attempts)
         sender = sender_of(self._rules, kind, target)
-        post = _Post(DeliveryWorker(self._journal, sender, kind, target, policy, self._on_result), settings)
+        worker = DeliveryWorker(self._journal, sender, kind, target, policy, self._on_result)
+        post = _Post(worker, settings, before)
         post.thread.start()
         return post

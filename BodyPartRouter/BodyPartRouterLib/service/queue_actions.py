@@ -20,6 +20,7 @@ from BodyPartRouterLib.routing.rules import HOLD, Action, Rules
 from LesionKitLib.run.errors import UnusableInput
 
 from .places import CORRECTIONS, JOURNAL, in_service
+from .places import HELD as HELD_FOLDER
 
 SHORTEST_ID = 6
 _STORES = {"dicom": "store", "stow": "stow"}
@@ -81,8 +82,10 @@ class QueueActions:
         raise UnusableInput(f"The service knows no image '{name}'; 'lesionkit route status' lists them.")
 
     def _file_of(self, image: Image) -> Path:
-        places = [image.path, *map(Path, filter(None, self._journal.notes(image.id)))]
-        for path in reversed(places):
+        """In the inbox, or among those held; never a copy that was delivered, which must stay where it is."""
+        held = self._rules.service.data / HELD_FOLDER
+        places = [path for path in map(Path, self._journal.notes(image.id)) if path.parent == held]
+        for path in (image.path, *places):
             if path.is_file():
                 return path
         raise UnusableInput("The file of this image is gone.")

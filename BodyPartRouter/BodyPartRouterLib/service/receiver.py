@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from BodyPartRouterLib.routing.dicom_object import file_head, identity_of
+from BodyPartRouterLib.routing.dicom_object import file_head, identity_in
 from BodyPartRouterLib.routing.rules import Sender
 
 from .inbox import Inbox
@@ -57,7 +57,7 @@ class Receiver:
             if status is not None:
                 return status
             head = head or file_head(sop_class, uid, syntax)
-            own = identity_of(b"".join((head, data[: 1 << 20])))
+            own = identity_in(bytes(data[: 1 << 20]), syntax)
             if any(found and found != said for found, said in zip(own, (sop_class, uid), strict=True)):
                 return self._refuse("another object than was said", OTHER_OBJECT)
             with self._lock:  # the same object over two associations is one

@@ -14,6 +14,7 @@ from router_fixtures import write_xray, xray_dataset
 from router_peers import DCMTK, StorePeer, StoreScp, echo, free_port, wait_until
 from router_running import RunningService
 
+from BodyPartRouterLib.routing.dicom_object import identity_in
 from BodyPartRouterLib.service import front_door
 
 pytestmark = pytest.mark.skipif(not DCMTK, reason="dcmtk is not installed")
@@ -65,6 +66,21 @@ def test_an_object_under_another_uid_or_class_than_its_own_is_refused(run):
     assert c_store(running.service.port, second, "1.2.3", "1.2.840.10008.5.1.4.1.1.7") == 0xA900
     running.settle(delivered=1)
     assert len(running.files("sorted/adult_chest")) == 1
+
+
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"])
+def test_the_identity_of_a_data_set_is_read_in_every_encoding(syntax):
+    import zlib
+
+    from pynetdicom.dsutils import encode
+
+    data = xray_dataset(SOPInstanceUID="1.2.3")
+    raw = encode(data, syntax.endswith("1.2"), True)
+    if syntax.endswith("99"):
+        packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+        raw = packer.compress(raw) + packer.flush()
+    assert identity_in(raw, syntax) == (data.SOPClassUID, "1.2.3")
+    assert identity_in(b"\xff" * 50, syntax) == ("", "")
 
 
 def test_an_object_without_a_uid_is_held(run):

@@ -108,6 +108,21 @@ def test_a_failed_image_is_sent_again(run, tmp_path, archive):
     running.settle(delivered=1)
 
 
+def test_a_copy_that_was_delivered_stays_when_the_image_is_sent_again_elsewhere(run, tmp_path):
+    running = run(", attempts: 1")
+    text = (tmp_path / "rules.yaml").read_text().replace("then: [store: archive]", "then: [store: archive, copy: both]")
+    (tmp_path / "rules.yaml").write_text(text)
+    running.service._read_rules = lambda: load_rules(tmp_path / "rules.yaml")
+    running.service.reload()
+    _code, (uid,) = running.send("adult_chest")
+    wait_until(lambda: running.files("both") == [f"{uid}.dcm"])
+    running.journal.fail_without_destination([])
+    running.settle(failed=1)
+    assert route(tmp_path, "correct", uid, "spine") == 0
+    running.settle(delivered=1)
+    assert running.files("both") == running.files("sorted/spine") == [f"{uid}.dcm"]
+
+
 def test_a_queue_can_be_changed_while_the_service_does_not_run(run, tmp_path):
     running = run()
     _code, (uid,) = running.send("unknown")
