@@ -36,7 +36,7 @@ def image_in(folder: Path) -> Path | None:
     kinds = {kind_by_name(file) for file in found}
     kind = kinds.pop() if len(kinds) == 1 else "image"
     raise UnusableInput(
-        f"The folder holds no DICOM images but {len(found)} {kind} files: {names}{more}; give one of them."
+        f"The folder holds no DICOM images, but {len(found)} {kind} files: {names}{more}; give one of them."
     )
 
 
