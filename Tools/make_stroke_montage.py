@@ -170,9 +170,9 @@ def draw_masks(soop: Path) -> None:
 def held_out_lesions(soop: Path) -> list[np.ndarray]:
     """The validation patients' masks as for training: without tiny pieces and those above 300 ml."""
     from LesionKitResearch.datasets.stroke import read_masks
-    from StrokeSynthLib.synthesis.mask_boxes import MAX_ML, MIN_VOXELS, largest_pieces
+    from StrokeSynthLib.synthesis.mask_boxes import MAX_ML, MIN_VOXELS, largest_components
 
-    masks = [largest_pieces(volume.array) for volume in read_masks(soop, "val")]
+    masks = [largest_components(volume.array) for volume in read_masks(soop, "val")]
     return [mask for mask in masks if MIN_VOXELS <= mask.sum() <= MAX_ML * 1000]  # voxels of 1 mm
 
 

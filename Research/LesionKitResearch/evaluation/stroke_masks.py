@@ -13,7 +13,7 @@ from LesionKitLib.run.progress import Progress
 from LesionKitResearch.datasets.stroke import read_masks
 from StrokeSynthLib.measurement.side import hemispheres_by_alignment, left_share
 from StrokeSynthLib.segmentation.template import SOOP_FIRST, SOOP_SHAPE, load_template
-from StrokeSynthLib.synthesis.mask_boxes import MAX_ML, MIN_VOXELS, largest_pieces
+from StrokeSynthLib.synthesis.mask_boxes import MAX_ML, MIN_VOXELS, largest_components
 from StrokeSynthLib.synthesis.mask_sampling import draw_lesion
 
 FEATURES = ("log volume", "elongation", "surface to volume", "distance from the middle", "posterior", "superior")
@@ -103,7 +103,7 @@ def nearest_dice(masks: np.ndarray, others: np.ndarray) -> np.ndarray:
 def _lesions(masks, progress: Progress, stage: str, start: float, end: float) -> Iterable[Volume]:
     for number, volume in enumerate(masks):
         progress.report(stage, start + (end - start) * number / len(masks))
-        mask = largest_pieces(volume.array)
+        mask = largest_components(volume.array)
         if mask.sum() >= MIN_VOXELS and mask.sum() * volume.voxel_ml <= MAX_ML:
             yield volume.with_array(mask)
 

@@ -19,7 +19,7 @@ from StrokeSynthLib.synthesis.mask_boxes import (
     box_of,
     conditions_of,
     into_box,
-    largest_pieces,
+    largest_components,
 )
 
 from .adversarial_loop import GanPlan, descend, fit_gan
@@ -48,7 +48,7 @@ def on_the_left(volume: Volume) -> tuple[Volume, str]:
 
     volume: bool, in LPS order, its grid symmetric to the middle plane (as the public masks' is).
     """
-    mask = largest_pieces(volume.array)
+    mask = largest_components(volume.array)
     hemispheres = hemispheres_by_alignment(mask.shape, volume.ijk_to_ras)
     side = "right" if mask.any() and left_share(hemispheres[mask]) < 0.5 else "left"
     return volume.with_array(mask[:, :, ::-1] if side == "right" else mask), side

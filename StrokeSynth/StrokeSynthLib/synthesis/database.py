@@ -187,7 +187,7 @@ def _columns_explained() -> dict:
     return {
         "seed": {"Description": "of the case; gives the same case again"},
         "lesion_ml": {"Description": "volume of the lesion", "Units": "ml"},
-        "lesions": {"Description": "connected pieces of the lesion (26 neighbors)"},
+        "lesions": {"Description": "connected components of the lesion (26 neighbors)"},
         "side": {"Description": "hemisphere of the lesion's center of mass"},
         "translator": {"Description": "model that drew the image, with its version"},
         "mask_model": {"Description": "model that drew the lesion, with its version"},

@@ -14,8 +14,8 @@ from LesionKitLib.imaging.measures import bounding_box, components
 from LesionKitLib.imaging.volume import Volume
 from StrokeSynthLib.networks.shapes import CELLS
 
-MIN_VOXELS = 20  # smaller lesions and pieces are left out, as in the paper
-MIN_SHARE = 0.02  # of the largest piece; a smaller piece is left out
+MIN_VOXELS = 20  # smaller lesions and components are left out, as in the paper
+MIN_SHARE = 0.02  # of the largest component; a smaller one is left out
 MAX_ML = 300.0  # a larger mask covers more than one artery's territory, and many of them look wrong
 MIN_SIDE_MM = 16.0
 MARGIN = 1.15  # a box's side, of the lesion's extent
@@ -37,8 +37,8 @@ class Box:
         return self.high - self.low
 
 
-def largest_pieces(mask: np.ndarray) -> np.ndarray:
-    """The 26-connected pieces of at least MIN_VOXELS voxels and MIN_SHARE of the largest one (bool, same shape)."""
+def largest_components(mask: np.ndarray) -> np.ndarray:
+    """The 26-connected components of at least MIN_VOXELS voxels and MIN_SHARE of the largest one (bool, same shape)."""
     labels, sizes = components(mask, 1.0, MIN_VOXELS)
     if not len(sizes):
         return np.zeros(mask.shape, bool)

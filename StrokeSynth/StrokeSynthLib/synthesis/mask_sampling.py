@@ -14,7 +14,7 @@ from StrokeSynthLib.measurement.side import LEFT, RIGHT, hemispheres_by_alignmen
 from StrokeSynthLib.networks.registry import MASKS, NETWORKS
 from StrokeSynthLib.segmentation.template import load_template
 
-from .mask_boxes import MARGIN, MAX_ML, MIN_SIDE_MM, MIN_VOXELS, box_from, largest_pieces, out_of_box
+from .mask_boxes import MARGIN, MAX_ML, MIN_SIDE_MM, MIN_VOXELS, box_from, largest_components, out_of_box
 from .placement import Placement
 
 MASK_MODEL = NETWORKS[MASKS].model
@@ -147,4 +147,4 @@ def _draw(sampler, placement, rng, grid, tissue, voxel_ml, volume_ml, to_left) -
     if len(inside) < MIN_VOXELS:
         return np.zeros(tissue.shape, bool)
     threshold = float(np.clip(inside[max(0, len(inside) - wanted)], *THRESHOLDS))
-    return largest_pieces(values >= threshold)
+    return largest_components(values >= threshold)

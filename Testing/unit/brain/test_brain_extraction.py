@@ -87,6 +87,25 @@ def test_an_image_that_ends_within_the_brain_says_at_which_side(network):
     assert extract_brain(upper, network).cut == ("bottom",)
 
 
+def test_the_command_line_leaves_the_same_files_twice_but_for_the_seconds(tmp_path):
+    import json
+
+    from LesionKitCLI.main import main
+    from LesionKitLib.io.images import write_volume
+
+    write_volume(tmp_path / "head.nii.gz", head("flair", step=3, noise=2)[0])
+    folders = tmp_path / "first", tmp_path / "second"
+    for folder in folders:
+        assert (
+            main(["stroke", "segment", str(tmp_path / "head.nii.gz"), "--device", "cpu", "--output", str(folder)]) == 0
+        )
+    for name in ("segmentation.seg.nrrd", "overlay.png", "measurements.csv"):
+        assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes(), name
+    documents = [json.loads((folder / "measurements.json").read_text("utf-8")) for folder in folders]
+    assert [document.pop("seconds").keys() for document in documents][0] == {"read", "align", "infer", "total"}
+    assert documents[0] == documents[1]
+
+
 def test_air_alone_holds_no_brain(network):
     with pytest.raises(UnusableInput, match="No brain"):
         extract_brain(Volume(np.zeros((40, 60, 60), np.float32), affine((4, 4, 4))), network)

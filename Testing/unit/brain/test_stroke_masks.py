@@ -80,9 +80,9 @@ def test_conditions_give_their_box_back():
 def test_small_pieces_are_left_out():
     lesion = ball(grid())
     lesion.array[2, 2, 2:5] = True
-    kept = boxes.largest_pieces(lesion.array)
+    kept = boxes.largest_components(lesion.array)
     assert kept.sum() == lesion.array.sum() - 3 and not kept[2, 2, 2]
-    assert not boxes.largest_pieces(np.zeros((4, 4, 4), bool)).any()
+    assert not boxes.largest_components(np.zeros((4, 4, 4), bool)).any()
 
 
 def test_a_lesion_on_the_right_is_mirrored_for_training():
