@@ -48,7 +48,9 @@ def segment(lps: Volume, nets, runtime: Runtime, progress: Progress) -> Segmenta
         raise UnusableInput("No lungs were found; this does not look like a chest CT.")
     lungs, lesions = labels_on_native_grid(lps, box, probabilities, sides, progress)
     if box.is_cut or midline_of_halved_body(lps) is not None:
-        lungs = with_missed_air(lps, lungs)
+        lungs = with_missed_air(shown, lungs)
+    if shown is not lps:  # padding is no lung
+        lungs, lesions = (np.where(shown.array == lps.array, labels, np.uint8(0)) for labels in (lungs, lesions))
     lungs, lesions = drop_gas(lps.array, lungs, lesions, lps.spacing)
     if not lungs.any():
         raise UnusableInput("No lungs were found, only gas as in bowel; this does not look like a chest CT.")

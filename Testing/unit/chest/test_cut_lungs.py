@@ -75,6 +75,17 @@ def test_one_half_of_a_chest_is_that_side_and_the_other_lung_is_said_to_be_outsi
 
 
 @pytest.mark.usefixtures("threshold_network")
+def test_lungs_in_a_round_field_of_view_end_where_it_ends():
+    j, i = np.ogrid[-127:127:128j, -127:127:128j]
+    circle = j**2 + i**2 < 90**2
+    result = analyze(CHEST.volume.with_array(np.where(circle, LUNGS, np.int16(-2000))))
+    truth = ((CHEST.lungs > 0) & circle).sum()
+    assert not (result.lungs > 0)[:, ~circle].any()
+    assert (result.lungs > 0).sum() == pytest.approx(truth, rel=0.03)
+    assert any("edge of the round picture" in note for note in result.notes)
+
+
+@pytest.mark.usefixtures("threshold_network")
 @pytest.mark.parametrize(("slices", "words"), [(slice(0, 10), "upper end"), (slice(9, None), "lower end")])
 def test_a_slab_has_the_volume_that_is_seen_and_a_note(slices, words):
     result = analyze(Volume(LUNGS[slices], CHEST.volume.ijk_to_ras))
