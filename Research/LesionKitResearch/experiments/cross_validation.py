@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,7 +34,7 @@ def fold_of_groups(groups: list[str], sizes: list[int], folds: int) -> dict[str,
 
 
 def make_fold(data: Path, folder: Path, fold: int, folds: int) -> Path:
-    """A data folder for one fold: links to ``data``'s sets, and a sirm100 whose training rows of that fold are "val".
+    """A data folder for one fold: ``data``'s sets, and a sirm100 whose training rows of that fold are "val".
 
     Rows that were not training rows are left out altogether.
     """
@@ -50,8 +52,24 @@ def make_fold(data: Path, folder: Path, fold: int, folds: int) -> Path:
         (data / name, folder / name) for name in ("pseudo1600", "volumes", "classify") if (data / name).exists()
     ]:
         if not link.exists():
-            link.symlink_to(target.resolve(), target_is_directory=True)
+            show_folder(target.resolve(), link)
     return folder
+
+
+def show_folder(target: Path, place: Path) -> None:
+    """Make the folder ``target`` readable at ``place``: a symbolic link, or where those are not allowed (Windows) hard
+    links to its files, or where neither is (another disk) copies."""
+    try:
+        place.symlink_to(target, target_is_directory=True)
+    except OSError:
+        shutil.copytree(target, place, copy_function=_hard_link)
+
+
+def _hard_link(source: str, copy: str) -> None:
+    try:
+        os.link(source, copy)
+    except OSError:
+        shutil.copy2(source, copy)
 
 
 def cross_validate(

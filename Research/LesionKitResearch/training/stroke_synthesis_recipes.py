@@ -23,9 +23,9 @@ from StrokeSynthLib.networks.registry import build_generator
 from StrokeSynthLib.networks.shapes import CELLS
 from StrokeSynthLib.synthesis.mask_boxes import MAX_ML, MIN_VOXELS
 from StrokeSynthLib.synthesis.mask_sampling import MASK_MODEL, place_in
-from StrokeSynthLib.synthesis.placement import fit_placement
 
 from .adversarial_loop import GanPlan
+from .placement import fit_placement
 from .stroke_masks import CRITIC_STEPS, PLAN, BoxedLesions, boxed_lesions, train_mask_gan
 
 VERSION = "1.0.0"

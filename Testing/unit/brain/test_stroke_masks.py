@@ -12,11 +12,11 @@ from stroke_fixtures import lesion_mask
 from LesionKitLib.imaging.volume import Volume, affine
 from LesionKitLib.run.errors import UnusableInput
 from LesionKitResearch.evaluation import stroke_masks as evaluation
+from LesionKitResearch.training.placement import fit_placement
 from StrokeSynthLib.labels import BACKGROUND, CSF, VENTRICLES
 from StrokeSynthLib.segmentation.template import load_template
 from StrokeSynthLib.synthesis import mask_boxes as boxes
 from StrokeSynthLib.synthesis import mask_sampling as sampling
-from StrokeSynthLib.synthesis.placement import fit_placement
 
 torch = pytest.importorskip("torch")
 
@@ -47,7 +47,7 @@ def blob_sampler():
     volume = rng.normal(2.0, 1.0, 300)
     side = volume / 3 + np.log(15.0)
     places = np.stack([rng.normal(35, 5, 300), rng.normal(15, 10, 300), rng.normal(25, 8, 300)], 1)
-    fitted = fit_placement(np.column_stack([places, side, side, side, volume]), 0.5, parts=1)
+    fitted = fit_placement(np.column_stack([places, side, side, side, volume]), 0.5, components=1)
     sampling.place_in(sampler, fitted)
     return sampler.eval()
 
@@ -106,14 +106,14 @@ def test_cutting_a_lesion_out_leaves_its_box_where_it_was():
 def test_the_placement_draws_what_it_was_fitted_to():
     rng = np.random.default_rng(1)
     values = np.concatenate([rng.normal(0, 1, (400, 7)), rng.normal(6, 0.5, (200, 7))])
-    placement = fit_placement(values, 0.4, parts=2)
+    placement = fit_placement(values, 0.4, components=2)
     drawn = placement.draw(np.random.default_rng(2), 4000)
     np.testing.assert_allclose(drawn.mean(0), values.mean(0), atol=0.3)
     np.testing.assert_allclose(drawn.std(0), values.std(0), rtol=0.15)
 
 
 def test_a_drawn_volume_lies_in_its_range_even_where_no_lesion_was_seen():
-    placement = fit_placement(np.random.default_rng(1).normal(0, 1, (200, 7)), 0.4, parts=2)
+    placement = fit_placement(np.random.default_rng(1).normal(0, 1, (200, 7)), 0.4, components=2)
     for low, high in ((0.5, 2.0), (1e5, 2e5)):
         value = float(np.exp(placement.draw_one(np.random.default_rng(3), low, high)[6]))
         assert low * 0.999 <= value <= high * 1.001
@@ -121,7 +121,7 @@ def test_a_drawn_volume_lies_in_its_range_even_where_no_lesion_was_seen():
 
 @pytest.mark.parametrize("low, high", [(0, 5), (5, 2), (-1, 1)])
 def test_an_empty_range_of_volume_is_refused(low, high):
-    placement = fit_placement(np.random.default_rng(1).normal(0, 1, (50, 7)), 0.4, parts=1)
+    placement = fit_placement(np.random.default_rng(1).normal(0, 1, (50, 7)), 0.4, components=1)
     with pytest.raises(UnusableInput, match="range"):
         placement.draw_one(np.random.default_rng(0), low, high)
 

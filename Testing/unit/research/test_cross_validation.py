@@ -47,6 +47,24 @@ def test_no_group_is_in_both_parts_and_validation_rows_are_in_none(data, tmp_pat
     assert sorted(seen) == [f"{n:03d}" for n in range(9)]
 
 
+@pytest.mark.parametrize("hard_links", [True, False])
+def test_folds_need_no_symbolic_links(data, tmp_path, monkeypatch, hard_links):
+    (data / "volumes").mkdir()
+    (data / "volumes" / "labels.csv").write_text("id,split,k,infected\n")
+
+    def refuse(*_, **__):
+        raise OSError("A required privilege is not held by the client")
+
+    monkeypatch.setattr("pathlib.Path.symlink_to", refuse)
+    if not hard_links:
+        monkeypatch.setattr("os.link", refuse)
+    place = make_fold(data, tmp_path / "fold", 0, 3)
+    assert len(list(labeled_slices(place / "sirm100", "all"))) == 9
+    copy, original = place / "volumes" / "labels.csv", data / "volumes" / "labels.csv"
+    assert copy.read_text() == original.read_text()
+    assert copy.samefile(original) is hard_links
+
+
 def test_every_held_out_slice_is_scored_by_a_model_that_did_not_see_it(data, tmp_path):
     folders = []
 
