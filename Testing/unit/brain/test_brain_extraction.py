@@ -9,7 +9,7 @@ import pytest
 from stroke_fixtures import CONTRASTS, brain, head
 
 from LesionKitLib.imaging.metrics import dice
-from LesionKitLib.imaging.volume import Volume, affine, reorient_to_lps
+from LesionKitLib.imaging.volume import Volume, affine, reorient_to_lps, resample_like
 from LesionKitLib.run.errors import UnusableInput
 from StrokeSynthLib.segmentation.brain_extraction import extract_brain, load_network
 from StrokeSynthLib.segmentation.input_check import notes_on_brain
@@ -60,6 +60,18 @@ def test_the_order_of_the_voxels_in_the_file_does_not_matter(flip, network):
         matrix[:3, column] *= -1
     turned = Volume(np.ascontiguousarray(np.flip(volume.array, flip)), matrix)
     assert milliliters(turned, network) == milliliters(volume, network)
+
+
+@pytest.mark.parametrize("degrees", [-25, 15, 30])
+def test_a_head_that_lies_oblique_in_the_image_is_found(degrees, network):
+    volume, truth = head("t2", noise=2)
+    angle = np.radians(degrees)
+    turn = np.eye(4)
+    turn[1:3, 1:3] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    moved = Volume(volume.array, turn @ volume.ijk_to_ras)
+    middle = (moved.ijk_to_ras @ [*(np.array(volume.array.shape[::-1]) / 2), 1])[:3]
+    grid = Volume(np.zeros((70, 70, 70), np.int16), affine((4, 4, 4), origin=middle + [140, 140, -140]))
+    assert milliliters(grid.with_array(resample_like(moved, grid)), network) == pytest.approx(truth, rel=0.1)
 
 
 def test_an_empty_margin_around_the_head_changes_little(network):
