@@ -24,6 +24,7 @@ from .slice_stack import is_regular, places_of
 
 TIME, ORDER = "position in time", "position in the order of instance numbers"
 _SHARED = 0.5  # of the shorter one's extent: stacks that share more than this cover the same ground
+_PACKAGE = 1.5  # slice thickness over slice distance: above it slices overlap so much that they repeat each other
 _SHOWN = 4  # labels of a group
 
 
@@ -138,7 +139,7 @@ def _separate_overlapping(frames: list[Frame]) -> list[Group]:
 def _overlapping_parts(frames: list[Frame], name: str) -> list[list[Frame]]:
     """The parts of different values of a trait, where they cover the same ground; else all as one."""
     parts = _split(frames, lambda frame: frame.traits.get(name))
-    if len(parts) == 1 or 2 * len(parts) > len(frames) or _is_one_stack(frames, parts):
+    if len(parts) == 1 or 2 * len(parts) > len(frames) or _is_one_stack(frames):
         return [frames]  # one value, a value for (nearly) each image, or one stack in spite of several
     stacks: list[list[Frame]] = []
     for part in sorted(parts, key=len, reverse=True):
@@ -146,35 +147,53 @@ def _overlapping_parts(frames: list[Frame], name: str) -> list[list[Frame]]:
         joined = next((stack for stack in stacks if not _share_ground(stack, part)), None)
         if joined is None:
             stacks.append(part)
-        else:
-            joined.extend(part)
+            continue
+        beyond, overlap = _beyond(part, joined)
+        joined.extend(beyond)
+        if overlap:
+            stacks.append(overlap)
     return stacks
 
 
-def _is_one_stack(frames: list[Frame], parts: list[list[Frame]]) -> bool:
-    """Whether interleaved parts make up one regular stack (slices acquired in packages) rather than repeating it."""
-    offsets = _offsets(frames)
-    if len(set(_places(frames))) < len(frames) or not is_regular(offsets):
+def _is_one_stack(frames: list[Frame]) -> bool:
+    """Whether interleaved parts make up one stack (slices acquired in packages) rather than repeating it.
+
+    The slices of a package are thinner than their distance; those of a stack of its own are not.
+    """
+    if _collide(frames):
         return False
-    step = (offsets.max() - offsets.min()) / max(len(frames) - 1, 1)
-    thickness = frames[0].header.slice_thickness
-    repeats = any(_share_ground(one, other) for n, one in enumerate(parts) for other in parts[n + 1 :])
-    return not repeats or thickness is None or thickness <= 1.5 * step
+    thickness = [frame.header.slice_thickness for frame in frames if frame.header.slice_thickness]
+    if not thickness:
+        return is_regular(_offsets(frames))
+    return max(thickness) <= _PACKAGE * float(np.median(np.diff(np.sort(_offsets(frames)))))
 
 
 def _share_ground(one: list[Frame], other: list[Frame]) -> bool:
     a, b = _offsets(one), _offsets(other)
     shared = min(a.max(), b.max()) - max(a.min(), b.min())
-    if shared < 0:
-        return False
-    shorter = min(np.ptp(a), np.ptp(b))
-    return bool(shared >= _SHARED * shorter) or len(set(_places([*one, *other]))) < len(one) + len(other)
+    return bool(shared >= 0 and shared >= _SHARED * min(np.ptp(a), np.ptp(b)))
+
+
+def _beyond(part: list[Frame], stack: list[Frame]) -> tuple[list[Frame], list[Frame]]:
+    """The frames of the part that lie beyond the stack's ends, and those between them (where two scans overlap)."""
+    everything = places_of(_offsets([*stack, *part]))
+    taken, places = everything[: len(stack)], everything[len(stack) :]
+    inside = [taken.min() <= place <= taken.max() for place in places]
+    beyond = [frame for frame, within in zip(part, inside, strict=True) if not within]
+    return beyond, [frame for frame, within in zip(part, inside, strict=True) if within]
 
 
 def _without_collisions(frames: list[Frame]) -> list[Group]:
     """Groups with one image at each place."""
     if not _collide(frames):
         return [Group(tuple(frames))]
+    beside = _by_corner(frames)
+    if len(beside) > 1:
+        return [
+            replace(group, traits=group.traits | {"corner at": corner}, known=False)
+            for corner, part in beside.items()
+            for group in _without_collisions(part)
+        ]
     frames, duplicates = _drop_equal(frames)
     if not _collide(frames):
         return [Group(tuple(frames), duplicates=tuple(duplicates))]
@@ -188,6 +207,19 @@ def _without_collisions(frames: list[Frame]) -> list[Group]:
     else:
         groups = _in_order(frames, most)
     return [replace(groups[0], duplicates=tuple(duplicates)), *groups[1:]]
+
+
+def _by_corner(frames: list[Frame]) -> dict[str, list[Frame]]:
+    """Stacks that lie beside each other, by the place of the first pixel in the slices' plane.
+
+    All as one where that place drifts from slice to slice, as in a tilted scan.
+    """
+    row, column = (np.array(frames[0].orientation[n : n + 3]) for n in (0, 3))
+    parts: dict[str, list[Frame]] = defaultdict(list)
+    for frame in frames:
+        parts[f"({np.dot(frame.position, row):.0f}, {np.dot(frame.position, column):.0f}) mm"].append(frame)
+    most = max(Counter(_places(frames)).values())
+    return parts if len(parts) <= most else {"": frames}
 
 
 def _in_order(frames: list[Frame], most: int) -> list[Group]:
@@ -320,4 +352,5 @@ def _common_traits(frames: Sequence[Frame]) -> dict[str, object]:
     return traits | {
         "orientation": orientation_name(first) or "without position",
         "size": f"{first.shape[1]} x {first.shape[0]} pixels",
+        "pixel": f"{first.spacing[0]:.3g} mm pixels" if first.spacing else "",
     }

@@ -36,7 +36,6 @@ BAD_HEADER = "with a header that cannot be parsed"
 _NOT_IMAGES = {
     "SR", "PR", "KO", "RTSTRUCT", "RTPLAN", "RTDOSE", "RTRECORD", "SEG", "REG", "DOC", "PLAN", "FID", "AU", "ECG", "HD",
 }  # fmt: skip
-_PERSON = ("PatientID", "PatientName", "PatientBirthDate")
 _TAGS = [
     "SOPClassUID", "SOPInstanceUID", "Modality", "ImageType", "FrameType", "StudyInstanceUID", "SeriesInstanceUID",
     "SeriesNumber", "SeriesDescription", "AcquisitionNumber", "InstanceNumber", "BodyPartExamined", "PatientPosition",
@@ -45,7 +44,8 @@ _TAGS = [
     "BitsAllocated", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleSlope",
     "RescaleIntercept", "RescaleType", "ModalityLUTSequence", "RealWorldValueMappingSequence",
     "EncryptedAttributesSequence", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
-    "AcquisitionDateTime", "AcquisitionTime", "ContentTime", "TriggerTime", *_PERSON, *TRAIT_TAGS, *PRIVATE_TAGS,
+    "AcquisitionDateTime", "AcquisitionTime", "ContentTime", "TriggerTime", "PatientID", "PatientName",
+    *TRAIT_TAGS, *PRIVATE_TAGS,
 ]  # fmt: skip
 
 
@@ -176,8 +176,8 @@ def _frames(file: DicomFile) -> list[Frame]:
     each = frame_values(file.data)
     known: dict[tuple, Header] = {}  # frames of one file share few headers
     private = private_b_value(file.data)
-    person = "|".join(text(file.data.get(keyword)) for keyword in _PERSON[:2])
-    patient = hashlib.sha256(person.encode()).hexdigest() if person.strip("|") else ""
+    person = text(file.data.get("PatientID")) or text(file.data.get("PatientName")).upper()
+    patient = hashlib.sha256(person.encode()).hexdigest() if person else ""
     return [_frame(file, number, values, len(each), private, patient, known) for number, values in enumerate(each)]
 
 

@@ -26,13 +26,17 @@ class Rescale:
     note: str = ""  # what a user should know
 
     def __call__(self, stored: np.ndarray) -> np.ndarray:
-        """Whole numbers stay whole (int64), others become float32."""
+        """Whole numbers stay whole (int32, or int64 where they need it), others become float32."""
         if self.table:
             values = np.asarray(self.table)[np.clip(stored.astype(np.int64) - self.first, 0, len(self.table) - 1)]
         elif (self.slope, self.intercept) == (1.0, 0.0):
             return stored
         elif stored.dtype.kind in "iu" and self.slope.is_integer() and self.intercept.is_integer():
-            return stored.astype(np.int64) * int(self.slope) + int(self.intercept)
+            largest = 2.0 ** (8 * stored.dtype.itemsize) * abs(self.slope) + abs(self.intercept)
+            wide = stored.astype(np.int32 if largest < 2**31 else np.int64)
+            wide *= int(self.slope)
+            wide += int(self.intercept)
+            return wide
         else:
             values = stored * np.float64(self.slope) + self.intercept
         return values.astype(np.float32) if values.dtype.kind == "f" else values

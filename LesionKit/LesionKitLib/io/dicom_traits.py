@@ -201,7 +201,7 @@ _LABELS = {
     "echo": "echo time {:g} ms", "kernel": "kernel {}", "respiration": "{}", "series_number": "series number {}",
     "study": "study {}", "acquisition": "acquisition {}", "time_point": "time point {}", "phase": "phase {:g} %",
     "thickness": "{:g} mm thick", "description": "'{}'", "image_type": "image type {}", "modality": "{}",
-    "size": "{}", "orientation": "{}",
+    "size": "{}", "pixel": "{}", "orientation": "{}",
 }  # fmt: skip
 _UNKNOWN = {"b_value": "no b-value", "kernel": "no kernel named", "echo": "no echo time"}
 

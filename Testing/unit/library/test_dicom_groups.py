@@ -368,3 +368,38 @@ def test_slices_acquired_in_two_packages_are_one_volume(tmp_path):
     volume = read(tmp_path, CHEST_CT)
     assert_ct(volume, 0)
     assert volume.notes == ()
+
+
+def test_packages_with_a_missing_slice_are_still_one_volume(tmp_path):
+    places = [place for place in range(24) if place != 9]
+
+    def change(data, n):
+        data.AcquisitionNumber = 1 + places[n] % 2
+
+    write_series(tmp_path, places=places, change=change)
+    volume = read(tmp_path, CHEST_CT)
+    assert_ct(volume, 0, range(24))
+    assert volume.notes == ("1 missing slice was filled in between neighboring slices (at slice position -282.0 mm).",)
+
+
+def test_scans_that_overlap_at_their_ends_are_joined_and_the_overlap_named(tmp_path):
+    two_ct(tmp_path, {"AcquisitionNumber": 1}, {"AcquisitionNumber": 2}, places=(range(14), range(12, 24)))
+    volume = read(tmp_path, CHEST_CT)
+    assert volume.array.shape[0] == 24
+    np.testing.assert_array_equal(volume.array[:14], [slice_hu(place) for place in range(14)])
+    np.testing.assert_array_equal(volume.array[14:], [slice_hu(place) + 3 for place in range(14, 24)])
+    assert volume.notes == ("Left out of the CT series 3: 2 x image (acquisition 2).",)
+
+
+def test_reconstructions_that_lie_beside_each_other_are_not_mixed(tmp_path):
+    same = one_series()
+    for n, corner in enumerate((-100.0, 40.0)):
+        write_series(tmp_path / str(n), origin=(corner, -90.0, -300.0), **same)
+    text = refusal(tmp_path, CHEST_CT)
+    assert "corner at (-100, -90) mm (12 images); corner at (40, -90) mm (12 images)" in text
+    assert read(tmp_path, CHEST_CT, group=2).ijk_to_ras[0, 3] in (100, -40)
+
+
+def test_another_pixel_size_is_another_group(tmp_path):
+    two_ct(tmp_path, {"PixelSpacing": [0.5, 0.5]}, {})
+    assert "0.7 mm pixels" in refusal(tmp_path, CHEST_CT)
