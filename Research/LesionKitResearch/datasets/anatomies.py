@@ -14,7 +14,7 @@ import numpy as np
 from LesionKitLib.imaging.measures import bounding_box
 from StrokeSynthLib.labels import BACKGROUND, DEEP_GRAY, GRAY, LESION, SKULL_FIRST, WHITE, with_lesion
 from StrokeSynthLib.segmentation.slice_views import AXIAL, CORONAL, SAGITTAL, plane_slice
-from StrokeSynthLib.segmentation.template import SOOP_FIRST, SOOP_SHAPE, STANDARD_SHAPE, load_template
+from StrokeSynthLib.segmentation.template import SOOP_FIRST, STANDARD_SHAPE, load_template
 
 from .stroke import MaskSet, read_label_maps
 
@@ -59,13 +59,6 @@ def read_anatomies(folder: Path, split: str = "train", skull: bool = True) -> li
     for labels in maps:
         labels[labels == LESION.value] = WHITE.value
     return [*maps, load_template().labels.array]
-
-
-def on_standard_grid(mask: np.ndarray) -> np.ndarray:
-    """A mask on the public masks' grid (SOOP_SHAPE) as one on the standard grid."""
-    whole = np.zeros(STANDARD_SHAPE, bool)
-    whole[tuple(slice(a, a + n) for a, n in zip(SOOP_FIRST, SOOP_SHAPE, strict=True))] = mask
-    return whole
 
 
 def random_lesion_slice(
