@@ -413,6 +413,9 @@ class BodyPartRouterTest(ScriptedLoadableModuleTest):
     def setUp(self):
         slicer.mrmlScene.Clear()
 
+    def tearDown(self):
+        self.panelTest().restoreAll()
+
     def runTest(self):
         tests = [self.test_an_image_is_examined_routed_and_explained]
         if self.panelTest().hasPanel():
@@ -423,7 +426,10 @@ class BodyPartRouterTest(ScriptedLoadableModuleTest):
             ]
         for test in tests:
             self.setUp()
-            test()
+            try:
+                test()
+            finally:
+                self.tearDown()
         self.setUp()
 
     def test_an_image_is_examined_routed_and_explained(self):
@@ -520,8 +526,9 @@ class BodyPartRouterTest(ScriptedLoadableModuleTest):
         """(what a user does, the panel) with a stand-in for the network."""
         panel = self.panelTest()
         widget = panel.openPanel()
-        widget.logic._classifiers, widget.logic._explainers = {}, {}
-        widget.logic._loadClassifier = lambda network, device: (kind or StandInClassifier)()
+        panel.replace(widget.logic, "_classifiers", {})
+        panel.replace(widget.logic, "_explainers", {})
+        panel.replace(widget.logic, "_loadClassifier", lambda network, device: (kind or StandInClassifier)())
         return panel, widget
 
     def panelTest(self):

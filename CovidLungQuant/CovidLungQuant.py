@@ -494,6 +494,9 @@ class CovidLungQuantTest(ScriptedLoadableModuleTest):
     def setUp(self):
         slicer.mrmlScene.Clear()
 
+    def tearDown(self):
+        self.panelTest().restoreAll()
+
     def runTest(self):
         tests = [self.test_phantom_is_segmented_and_measured]
         if self.panelTest().hasPanel():
@@ -505,7 +508,10 @@ class CovidLungQuantTest(ScriptedLoadableModuleTest):
             ]
         for test in tests:
             self.setUp()
-            test()
+            try:
+                test()
+            finally:
+                self.tearDown()
         self.setUp()
 
     def test_phantom_is_segmented_and_measured(self):
@@ -586,7 +592,7 @@ class CovidLungQuantTest(ScriptedLoadableModuleTest):
                 progress.report("segmenting", 0.5)
                 time.sleep(0.01)
 
-        widget.logic._analyze = endless
+        panel.replace(widget.logic, "_analyze", endless)
         widget.ui.applyButton.click()
         panel.waitWhile(lambda: not started)
         self.assertEqual(widget.ui.applyButton.text, _("Cancel"))
@@ -602,7 +608,7 @@ class CovidLungQuantTest(ScriptedLoadableModuleTest):
         if turn:
             panel.turned(node)
         widget = panel.openPanel()
-        widget.logic._analyze = _truthOf(phantom)
+        panel.replace(widget.logic, "_analyze", _truthOf(phantom))
         widget._parameterNode.inputVolume = node
         self.delayDisplay("Applying")
         panel.press(widget.ui.applyButton, widget.runSection)

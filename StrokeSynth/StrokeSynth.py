@@ -659,6 +659,9 @@ class StrokeSynthTest(ScriptedLoadableModuleTest):
     def setUp(self):
         slicer.mrmlScene.Clear()
 
+    def tearDown(self):
+        self.panelTest().restoreAll()
+
     def runTest(self):
         tests = [self.test_a_synthesized_brain_comes_with_its_segmentation]
         if self.panelTest().hasPanel():
@@ -670,7 +673,10 @@ class StrokeSynthTest(ScriptedLoadableModuleTest):
             ]
         for test in tests:
             self.setUp()
-            test()
+            try:
+                test()
+            finally:
+                self.tearDown()
         self.setUp()
 
     def test_a_synthesized_brain_comes_with_its_segmentation(self):
@@ -746,7 +752,7 @@ class StrokeSynthTest(ScriptedLoadableModuleTest):
                 progress.report("segmenting", 0.5)
                 time.sleep(0.01)
 
-        widget.logic._segment = endless
+        panel.replace(widget.logic, "_segment", endless)
         widget.ui.applyButton.click()
         panel.waitWhile(lambda: not started)
         slicer.mrmlScene.Clear(False)
@@ -764,7 +770,8 @@ class StrokeSynthTest(ScriptedLoadableModuleTest):
         if turn:
             panel.turned(node)
         widget = panel.openPanel()
-        widget.logic._segment, widget.logic._synthesize = _answerSegmentation, _answerSynthesis
+        panel.replace(widget.logic, "_segment", _answerSegmentation)
+        panel.replace(widget.logic, "_synthesize", _answerSynthesis)
         widget._parameterNode.inputVolume = node
         self.delayDisplay("Applying")
         panel.press(widget.ui.applyButton, widget.runSection)

@@ -17,12 +17,25 @@ WAIT_S = 120.0
 class PanelTest(unittest.TestCase):
     """The steps of a user. module: name of the module."""
 
+    _replaced: list = []  # (object, attribute, value) that restoreAll brings back
+
     def __init__(self, module: str):
         super().__init__()
         self.MODULE = module
 
     def runTest(self):
         """Nothing by itself."""
+
+    def replace(self, owner, attribute: str, value) -> None:
+        """Put a stand-in in the place of an attribute until restoreAll."""
+        self._replaced.append((owner, attribute, getattr(owner, attribute)))
+        setattr(owner, attribute, value)
+
+    def restoreAll(self) -> None:
+        """Nobody shall work with the stand-ins of a test afterwards."""
+        while self._replaced:
+            owner, attribute, value = self._replaced.pop()
+            setattr(owner, attribute, value)
 
     def hasPanel(self) -> bool:
         """Whether the application has loaded the module with its panel; slicer-core alone has none."""
@@ -34,6 +47,10 @@ class PanelTest(unittest.TestCase):
             slicer.util.selectModule(self.MODULE)
         widget = slicer.util.getModuleWidget(self.MODULE)
         widget.enter()
+        # the stand-ins need no PyTorch, so nobody is asked whether to install it
+        self.replace(widget.runSection.apply, "packagesAreThere", lambda packages: True)
+        if hasattr(widget, "synthesizeSection"):
+            self.replace(widget.synthesizeSection.apply, "packagesAreThere", lambda packages: True)
         self.assertIsNotNone(widget._parameterNode, "the panel is not bound to its parameters")
         return widget
 

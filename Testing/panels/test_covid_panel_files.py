@@ -213,16 +213,6 @@ def test_help_and_icon_are_there(panel):
     assert "arXiv 2104.00138" in module.acknowledgementText
 
 
-def test_the_self_test_runs(panel, monkeypatch):
-    from LesionKitLib.run import requirements
-
-    monkeypatch.setattr(requirements, "missing_packages", lambda *_: [requirements.TORCH])
-    asked = []
-    monkeypatch.setattr(requirements, "install", lambda *arguments: asked.append(arguments) or True)
-    slicer.selfTests["CovidLungQuant"]()
-    assert panel.segmentation is not None and asked
-
-
 def test_a_scene_of_two_images_comes_back_with_its_own_result(panel, tmp_path):
     """Slicer's wrapper reads values while the scene is half there, and keeps them."""
     panel.add_ct("first")
