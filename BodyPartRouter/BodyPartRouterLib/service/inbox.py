@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import sqlite3
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -30,6 +31,7 @@ class Inbox:
     def __init__(self, folder: Path, min_free_mb: float = 0.0):
         self.folder, self._min_free_mb = folder, min_free_mb
         self.images = folder / INBOX
+        self._writing = [threading.Lock() for _ in range(16)]  # by the first digit of an image's id
         try:
             self.images.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -78,14 +80,18 @@ class Inbox:
             digest.update(block)
         name = digest.hexdigest()
         image = Image(name, uid, name, self.images / f"{name}.dcm", time.time(), sender=sender)
-        if self.journal.state(name) is not None:
-            return image, False
+        with self._writing[int(name[0], 16)]:  # the same object over two associations is one
+            return image, self._store_new(image, *blocks)
+
+    def _store_new(self, image: Image, *blocks: bytes | memoryview) -> bool:
+        if self.journal.state(image.id) is not None:
+            return False
         write_new(image.path, *blocks)
         if self.journal.add(image):
-            return image, True
-        if self.journal.state(name) in (DELIVERED, HELD):  # sent twice at the same time, and delivered in between
+            return True
+        if self.journal.state(image.id) in (DELIVERED, HELD):  # another process has taken it up and delivered it
             image.path.unlink(missing_ok=True)
-        return image, False
+        return False
 
 
 def _lock(path: Path) -> sqlite3.Connection:

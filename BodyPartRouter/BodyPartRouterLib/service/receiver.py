@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -30,7 +29,6 @@ class Receiver:
     def __init__(self, inbox: Inbox, metrics: Metrics, limit_bytes: int, on_stored: Callable[[], None]):
         self._inbox, self._metrics, self._on_stored = inbox, metrics, on_stored
         self.limit_bytes = limit_bytes
-        self._lock = threading.Lock()
 
     def refuse_size(self, size: int) -> int | None:
         """The status for an object of so many bytes that cannot be taken, None for one that can. Raises OSError."""
@@ -60,8 +58,7 @@ class Receiver:
             own = identity_in(bytes(data[: 1 << 20]), syntax)
             if any(found and found != said for found, said in zip(own, (sop_class, uid), strict=True)):
                 return self._refuse("another object than was said", OTHER_OBJECT)
-            with self._lock:  # the same object over two associations is one
-                image, is_new = self._inbox.store(uid, sender, head, data)
+            image, is_new = self._inbox.store(uid, sender, head, data)
         except (OSError, sqlite3.Error) as error:
             return self._refuse(f"not written ({type(error).__name__})")
         except Exception as error:  # whatever a peer's nonsense may raise; its text may quote the header

@@ -161,8 +161,8 @@ def test_images_wait_for_a_destination_that_is_away_and_the_others_go_on(run, ar
     running = run(archive=archive.port)
     _code, (child, _adult) = running.send("pediatric_chest", "adult_chest")
     wait_until(lambda: len(running.files("sorted/adult_chest")) == 1)
-    time.sleep(0.3)  # some tries in vain
-    assert len(running.inbox) == 1
+    wait_until(lambda: any(one["tries"] > 2 for one in running.journal.destinations()))
+    wait_until(lambda: len(running.inbox) == 1)
     archive.start()
     running.settle(delivered=2)
     assert archive.objects == [child]
