@@ -100,10 +100,10 @@ def write_objects(folder: Path, objects: int, senders: int, broken: float = 0.0)
     from pydicom import dcmread
     from router_fixtures import write_xray
 
-    wanted = {}
+    wanted, every = {}, round(1 / broken) if broken else 0
     for n in range(objects):
         label = LABELS[n % len(LABELS)]
-        short = {"PixelData": b"\0" * 100} if int(n * broken) != int((n + 1) * broken) else {}
+        short = {"PixelData": b"\0" * 100} if every and n % every == every // 2 else {}
         path = write_xray(folder / str(n % senders) / f"{n:05d}.dcm", label, seed=n, **short)
         label = "broken" if short else label
         wanted[str(dcmread(path, stop_before_pixels=True).SOPInstanceUID)] = label
