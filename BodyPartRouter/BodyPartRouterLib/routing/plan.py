@@ -91,6 +91,7 @@ def to_record(examined: Examined, plan: Plan | None, destination: str | None) ->
     held_by_rule = plan is not None and plan.held
     return {
         "path": printable(examined.path),
+        "sop_instance_uid": examined.uid or None,
         "class": prediction.label if prediction else None,
         "probability": round(prediction.probability, 4) if prediction else None,
         "held": prediction is None or prediction.held or held_by_rule,

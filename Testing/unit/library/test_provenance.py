@@ -113,3 +113,13 @@ def test_templates_fonts_and_style_are_found_and_a_missing_one_is_told():
         assert resource("LesionKitLib", *parts).is_file()
     with pytest.raises(MissingResource, match="Report/none.css"):
         resource("LesionKitLib", "Report", "none.css")
+
+
+@pytest.mark.parametrize("place", ["Resources", "SampleLib/Resources"])
+def test_resources_are_found_beside_a_library_as_in_slicer_and_inside_it_as_in_a_wheel(tmp_path, monkeypatch, place):
+    (tmp_path / "SampleLib").mkdir()
+    (tmp_path / "SampleLib" / "__init__.py").touch()
+    (tmp_path / place / "Report").mkdir(parents=True)
+    (tmp_path / place / "Report" / "style.css").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    assert resource("SampleLib", "Report", "style.css") == tmp_path / place / "Report" / "style.css"

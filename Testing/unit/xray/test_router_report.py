@@ -70,3 +70,8 @@ def test_the_command_writes_the_report_that_was_asked_for(images, tmp_path, monk
 def test_a_report_with_another_ending_is_refused_before_anything_is_read(images, tmp_path, capsys):
     assert main(["route", str(images[0]), "--report", str(tmp_path / "report.docx")]) == 3
     assert ".html or .pdf" in capsys.readouterr().err
+
+
+def test_a_record_names_the_object_that_it_is_of(routed):
+    uids = [one.record["sop_instance_uid"] for one in routed]
+    assert len(set(uids[:3])) == 3 and all(uids[:3]) and uids[0] == routed[0].examined.uid
