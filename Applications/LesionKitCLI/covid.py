@@ -26,7 +26,7 @@ def add_parser(commands) -> None:
         (
             "lesionkit covid CT_FOLDER --output out",
             "lesionkit covid ct.nii.gz --output out --network ensemble --json",
-            "lesionkit covid MARCH_FOLDER APRIL_FOLDER --output out    (follow-up of one patient)",
+            "lesionkit covid MARCH_FOLDER APRIL_FOLDER --output out",
         ),
     )
     parser.add_argument(

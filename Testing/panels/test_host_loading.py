@@ -181,6 +181,9 @@ def test_a_scene_is_saved_and_loaded_with_its_parameters(loaded, volume, scene, 
     assert slicer.util.saveScene(str(tmp_path / "scene.mrb"))
     scene.Clear(False)
     slicer.util.loadScene(str(tmp_path / "scene.mrb"))
+    # as in Slicer: read while the node was not there yet, the wrapper keeps None until its node is modified
+    assert loaded.widget.parameters.inputVolume is None
+    loaded.widget.parameters.parameterNode.Modified()
     assert loaded.widget.parameters.inputVolume.GetName() == "CT"
     assert loaded.widget.ui.thresholdSlider.value == 321.0
     with pytest.raises(ValueError, match="mrb only"):

@@ -20,6 +20,7 @@ from LesionKitLib.imaging.volume import LPS_IN_RAS, Volume, affine, obliquity_de
 from LesionKitLib.models.inference import Runtime
 from LesionKitLib.run.errors import Cancelled, MissingResource, UnusableInput
 from LesionKitLib.run.progress import Progress
+from LesionKitResearch.training.covid_recipe import VERSION
 
 CHEST = block_chest()
 pytestmark = pytest.mark.usefixtures("threshold_network")
@@ -151,7 +152,7 @@ def test_values_beyond_the_scale_of_ct_are_limited_and_said_so():
 
 def test_the_result_says_what_made_it_and_how_long_it_took():
     result = analyze(CHEST.volume, read_seconds=2.5)
-    assert (result.network, result.version) == ("convlstm", "3.0.0") and result.device
+    assert (result.network, result.version) == ("convlstm", VERSION) and result.device
     assert result.seconds["read"] == 2.5
     assert result.seconds["total"] >= result.seconds["read"] + result.seconds["infer"]
     summary = result.summary()

@@ -13,6 +13,7 @@ from CovidLungQuantLib.pipeline import analyze
 from CovidLungQuantLib.results.files import HEATMAP, write_outputs
 from LesionKitLib.io.images import read_volume
 from LesionKitLib.models.registry import find_model
+from LesionKitResearch.training.covid_recipe import VERSION
 
 CHEST = block_chest()
 
@@ -108,7 +109,7 @@ def test_an_ensemble_runs_every_network_and_decides_by_the_mean_probability(fake
         found = analyze(CHEST.volume, network="ensemble")
         assert loaded == ["convlstm", "jcs", "multitask"]
         assert (found.lesions > 0).any() == expected
-        assert found.decision is not None and found.version == "3.0.0, 2.0.0"
+        assert found.decision is not None and found.version == f"{VERSION}, 2.0.0"
 
 
 def test_the_findings_and_the_heat_map_are_among_the_outputs(talking, tmp_path):
@@ -119,7 +120,7 @@ def test_the_findings_and_the_heat_map_are_among_the_outputs(talking, tmp_path):
     np.testing.assert_array_equal(heat.array, found.heatmap)
     np.testing.assert_allclose(heat.ijk_to_ras, found.volume.ijk_to_ras, atol=1e-4)
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
-    assert "not a diagnosis" in page and "Lesions one by one" in page and "peripheral" in page
+    assert "not a diagnosis" in page and "Lesions, the largest first" in page and "peripheral" in page
 
 
 def test_progress_of_several_networks_only_rises(fake_model, monkeypatch):
@@ -137,6 +138,8 @@ def test_the_real_networks_pass_through_the_pipeline(fake_model, monkeypatch, ne
     coarse = block_chest((4.0, 4.0, 12.0))
     one_lung = lambda probabilities, *_: np.ones_like(probabilities[:, 0], np.uint8)  # noqa: E731
     monkeypatch.setattr("CovidLungQuantLib.segmentation.segment.clean_masks", one_lung)
+    keep_all = lambda array, lungs, lesions, spacing: (lungs, lesions)  # noqa: E731
+    monkeypatch.setattr("CovidLungQuantLib.segmentation.segment.drop_gas", keep_all)
     monkeypatch.setattr(pipeline, "measure", lambda *_: {})
     monkeypatch.setattr(pipeline, "plausibility_notes", lambda *_: [])
     monkeypatch.setattr(pipeline, "list_findings", lambda *_: [])
