@@ -29,7 +29,10 @@ def card_text(model: Model) -> str:
     lines += [f"- label {value}: {name}" for value, name in card["labels"].items()]
     lines += ["", "## Training data", "", "| data | labels | license |", "|---|---|---|"]
     lines += [f"| {d['name']} | {d.get('labels', '')} | {d['license']} |" for d in card["training_data"]]
-    lines += ["", f"Split: {card['split']}.", "", f"Command: `{card['training']['command']}`.", "", "## Figures", ""]
+    lines += ["", f"Split: {card['split']}.", "", f"Command: `{card['training']['command']}`."]
+    if "recipe" in card["training"]:
+        lines += ["", f"Recipe: {card['training']['recipe']}."]
+    lines += ["", "## Figures", ""]
     lines += [f"{card['metrics_data']}; printed by `{card['metrics_command']}`."]
     lines += _intervals(card["metrics"]) if _has_intervals(card["metrics"]) else _single_figures(card["metrics"])
     if "cross_validation" in card:
