@@ -194,10 +194,14 @@ def _without_collisions(frames: list[Frame]) -> list[Group]:
             for corner, part in beside.items()
             for group in _without_collisions(part)
         ]
-    frames, duplicates = _drop_equal(frames)
-    if not _collide(frames):
-        return [Group(tuple(frames), duplicates=tuple(duplicates))]
-    most = max(Counter(_places(frames)).values())
+    kept, duplicates = _drop_equal(frames)
+    if not _collide(kept):
+        return [Group(tuple(kept), duplicates=tuple(duplicates))]
+    most = _images_at_one_place(kept)
+    if most < _images_at_one_place(frames):
+        frames = kept
+    else:  # nothing was sent twice: images of different groups may be equal where they show air alone
+        duplicates = []
     told = differing_element(frames, _is_clean, 2 * most)
     if told is None and not _differ_in_time(frames, most):
         told = differing_element(frames, _is_clean, 2 * most, identifiers=True)
@@ -218,7 +222,7 @@ def _by_corner(frames: list[Frame]) -> dict[str, list[Frame]]:
     parts: dict[str, list[Frame]] = defaultdict(list)
     for frame in frames:
         parts[f"({np.dot(frame.position, row):.0f}, {np.dot(frame.position, column):.0f}) mm"].append(frame)
-    most = max(Counter(_places(frames)).values())
+    most = _images_at_one_place(frames)
     return parts if len(parts) <= most else {"": frames}
 
 
@@ -314,6 +318,11 @@ def _places(frames: Sequence[Frame]) -> list[int]:
 
 def _collide(frames: Sequence[Frame]) -> bool:
     return len(set(_places(frames))) < len(frames)
+
+
+def _images_at_one_place(frames: Sequence[Frame]) -> int:
+    """How many there are at most."""
+    return max(Counter(_places(frames)).values())
 
 
 def _is_clean(frames: Sequence[Frame]) -> bool:

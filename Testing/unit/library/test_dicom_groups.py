@@ -287,6 +287,33 @@ def test_images_that_nothing_tells_apart_are_refused_and_not_called_duplicates(t
     assert_mr(read(tmp_path, group=2), 500)
 
 
+def show_air_alone(data, n):
+    """The first two slices of a stack are empty, as of masked images and above the head."""
+    if n < 2:
+        data.PixelData = bytes(len(data.PixelData))
+
+
+def test_slices_of_air_that_are_equal_in_both_groups_do_not_decide_between_them(tmp_path):
+    same = one_series()
+    for shift in (0, 500):
+        write_mr_series(tmp_path / str(shift), shift, change=show_air_alone, **same)
+    assert refusal(tmp_path).count("(12 images)") == 2
+
+
+def test_slices_of_air_that_are_equal_stay_in_the_groups_of_their_directions(tmp_path):
+    same = one_series()
+    for shift, direction in ((0, [1.0, 0.0, 0.0]), (500, [0.0, 1.0, 0.0])):
+        write_mr_series(
+            tmp_path / str(shift),
+            shift,
+            change=show_air_alone,
+            DiffusionBValue=1000.0,
+            DiffusionGradientOrientation=direction,
+            **same,
+        )
+    assert refusal(tmp_path).count("(12 images)") == 2
+
+
 def test_the_same_series_twice_is_one_and_the_copies_are_named_duplicates(tmp_path):
     same = one_series()
     for copy in "ab":
