@@ -9,10 +9,10 @@ from pathlib import Path
 
 from BodyPartRouterLib.labels import CLASSES
 from LesionKitLib.io.atomic import atomic_file
+from LesionKitLib.io.digest import file_digest
 from LesionKitLib.run.errors import UnusableInput
 
 from .examination import Examined
-from .naming import sha256_of
 
 COLUMNS = ("sha256", "file", "class", "predicted", "probability", "network", "time")
 
@@ -40,7 +40,7 @@ def write_correction(path: str | os.PathLike, examined: Examined, label: str, ne
     if label not in CLASSES:
         raise UnusableInput(f"'{label}' is not one of the classes {', '.join(CLASSES)}.")
     rows = read_corrections(path)
-    digest = sha256_of(examined.path)
+    digest = file_digest(examined.path)
     prediction = examined.prediction
     rows[digest] = {
         "sha256": digest,

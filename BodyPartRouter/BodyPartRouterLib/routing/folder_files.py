@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from contextlib import suppress
 from pathlib import Path
 
-from .naming import other_name, sha256_of
+from LesionKitLib.io.digest import file_digest
+
+from .naming import other_name
 
 _PART = ".part-"
 _BLOCK = 1 << 20
@@ -28,7 +31,7 @@ def put_file(source: Path, folder: Path, name: str, digest: str) -> Path:
             break
     else:
         raise FileExistsError(f"{target.name} stands in the way")
-    part = folder / f"{_PART}{digest[:12]}-{name}"  # the same name each time: what a crash leaves is written over
+    part = _part_of(target, digest)
     try:
         _copy(source, part, digest)
         os.replace(part, target)
@@ -44,12 +47,12 @@ def holds(target: Path, source: Path, digest: str) -> bool:
     """Whether a regular file with these bytes lies at target."""
     if target.is_symlink() or not target.is_file() or target.stat().st_size != source.stat().st_size:
         return False
-    return sha256_of(target) == digest
+    return file_digest(target) == digest
 
 
 def write_new(path: Path, *blocks: bytes | memoryview) -> None:
     """A whole file or none, on the disk when this returns. Raises OSError."""
-    part = path.parent / f"{_PART}{path.name}"
+    part = _part_of(path)
     try:
         with open(part, "wb") as stream:
             for block in blocks:
@@ -81,6 +84,14 @@ def sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
+def _part_of(target: Path, digest: str = "") -> Path:
+    """The unfinished file beside ``target``: of one short length, so that it fits wherever the name itself does.
+
+    The same each time for the same bytes (``digest``), so that what a crash leaves is written over.
+    """
+    return target.parent / f"{_PART}{hashlib.sha256(digest.encode() + os.fsencode(target.name)).hexdigest()[:24]}"
+
+
 def _copy(source: Path, part: Path, digest: str) -> None:
     """Raises OSError when the source is no longer what it was."""
     with open(source, "rb") as stream, open(part, "wb") as out:
@@ -88,5 +99,5 @@ def _copy(source: Path, part: Path, digest: str) -> None:
             out.write(block)
         out.flush()
         os.fsync(out.fileno())
-    if sha256_of(part) != digest:
+    if file_digest(part) != digest:
         raise OSError("the file was changed while it was copied")

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from LesionKitLib.io.digest import file_digest
+
 from .dicom_object import read_object
 from .folder_files import put_file
 from .journal import DeliveryTask
-from .naming import file_name, sha256_of
+from .naming import file_name
 from .object_copy import CannotCopy
 from .outgoing import Outgoing
 from .retry_policy import DONE, IMPOSSIBLE, LATER, REFUSED, DeliveryResult
@@ -31,7 +33,7 @@ def _send(task: DeliveryTask, outgoing: Outgoing) -> DeliveryResult:
     try:
         path, uid, digest = outgoing.file_of(task), image.uid, image.digest
         if task.delivery.change:
-            uid, digest = read_object(path).sop_instance, sha256_of(path)
+            uid, digest = read_object(path).sop_instance, file_digest(path)
         target = put_file(path, Path(task.delivery.target), file_name(path, uid, digest), digest)
         return DeliveryResult(DONE, str(target))
     except CannotCopy as error:

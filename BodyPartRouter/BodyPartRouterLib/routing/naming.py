@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from pathlib import Path
@@ -13,7 +12,6 @@ LONGEST_PART = 64
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _UID = re.compile(r"[0-2](?:\.(?:0|[1-9]\d*))+")
 _RESERVED = {"CON", "PRN", "AUX", "NUL", *(f"{kind}{n}" for kind in ("COM", "LPT") for n in range(1, 10))}  # Windows
-_BLOCK = 1 << 20
 
 
 def placeholders(folder: str) -> set[str]:
@@ -51,12 +49,3 @@ def other_name(name: str, digest: str) -> str:
     """For another image that claims the same name."""
     stem, dot, suffix = name.rpartition(".")
     return f"{stem}-{digest[:12]}{dot}{suffix}"
-
-
-def sha256_of(path: str | os.PathLike) -> str:
-    """Of a file's bytes, in hexadecimal."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as stream:
-        while block := stream.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from LesionKitLib.io.digest import file_digest
 from LesionKitLib.run.progress import Progress
 
 from .delivery_worker import DeliverySender, DeliveryWorker, remove_source
@@ -17,7 +18,7 @@ from .file_reading import Reader, read_file
 from .folder_files import holds
 from .folder_sender import FolderSender
 from .journal import DELIVERED, Image, Journal
-from .naming import file_name, sha256_of
+from .naming import file_name
 from .plan import DICOM, FOLDER, OPEN, STOW, Delivery, Plan, make_plan, shown_destination, to_record
 from .retry_policy import DONE, DeliveryResult, RetryPolicy
 from .rules import Rules
@@ -125,7 +126,7 @@ def _planned(examined: Examined, plan: Plan, rules: Rules) -> str | None:
 
     if any(delivery.kind == FOLDER for delivery in plan.deliveries):
         try:
-            name = file_name(examined.path, examined.uid, sha256_of(examined.path))
+            name = file_name(examined.path, examined.uid, file_digest(examined.path))
         except OSError:
             name = examined.path.name
         plan = replace(plan, deliveries=tuple(with_name(delivery) for delivery in plan.deliveries))
@@ -137,7 +138,7 @@ def _enter(routed: Routed, rules: Rules, journal: Journal) -> Image | None:
     examined, plan = routed.examined, routed.plan
     path = examined.path.absolute()
     try:
-        digest = sha256_of(path)
+        digest = file_digest(path)
     except OSError:
         return None
     image = Image(_identity(digest, path, plan, rules), examined.uid, digest, path, time.time())

@@ -13,8 +13,8 @@ from pathlib import Path
 from BodyPartRouterLib.routing.folder_files import remove_parts, write_new
 from BodyPartRouterLib.routing.header_values import read_values
 from BodyPartRouterLib.routing.journal import DELIVERED, HELD, Image, Journal
-from BodyPartRouterLib.routing.naming import sha256_of
 from BodyPartRouterLib.routing.rules import Sender
+from LesionKitLib.io.digest import file_digest
 from LesionKitLib.run.errors import UnusableInput
 
 from .places import INBOX, JOURNAL
@@ -61,7 +61,7 @@ class Inbox:
     def _take_up(self, path: Path) -> bool:
         if self.journal.state(path.stem) is not None:
             return False
-        if sha256_of(path) != path.stem:
+        if file_digest(path) != path.stem:
             return False  # not one of ours
         uid = "".join(read_values(path, ["SOPInstanceUID"]).get("SOPInstanceUID", ())[:1])
         return self.journal.add(Image(path.stem, uid, path.stem, path, path.stat().st_mtime))

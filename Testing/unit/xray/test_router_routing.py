@@ -12,13 +12,13 @@ from router_fixtures import BrightnessClassifier, write_xray, xray_dataset
 
 from BodyPartRouterLib.reading.xray import Xray
 from BodyPartRouterLib.routing import delivery_worker as workers
+from BodyPartRouterLib.routing import folder_files
 from BodyPartRouterLib.routing.delivery_worker import DeliveryWorker
 from BodyPartRouterLib.routing.examination import examine
 from BodyPartRouterLib.routing.find_files import find_files
 from BodyPartRouterLib.routing.folder_files import put_file
 from BodyPartRouterLib.routing.header_values import read_values
 from BodyPartRouterLib.routing.journal import CLASSIFIED, DELIVERED, DELIVERING, FAILED, INBOX, Image, Journal
-from BodyPartRouterLib.routing.naming import sha256_of
 from BodyPartRouterLib.routing.plan import FOLDER, Delivery, Plan, table_row
 from BodyPartRouterLib.routing.retry_policy import (
     DONE,
@@ -31,6 +31,7 @@ from BodyPartRouterLib.routing.retry_policy import (
 from BodyPartRouterLib.routing.route_files import carry_out, plan_files
 from BodyPartRouterLib.routing.rules import folder_rules
 from BodyPartRouterLib.routing.rules_file import load_rules
+from LesionKitLib.io.digest import file_digest
 from LesionKitLib.run.errors import Cancelled, UnusableInput
 from LesionKitLib.run.progress import Progress
 
@@ -226,7 +227,7 @@ def test_another_image_with_the_same_uid_does_not_overwrite_the_first(tmp_path):
     done = route([first, second], folder_rules(tmp_path / "out", move=False))
     assert Path(done[0].destination).read_bytes() == first.read_bytes()
     assert Path(done[1].destination).read_bytes() == second.read_bytes()
-    assert Path(done[1].destination).name == f"1.2.3-{sha256_of(second)[:12]}.dcm"
+    assert Path(done[1].destination).name == f"1.2.3-{file_digest(second)[:12]}.dcm"
 
 
 def test_a_link_in_the_place_of_the_target_is_not_followed(tmp_path):
@@ -234,17 +235,26 @@ def test_a_link_in_the_place_of_the_target_is_not_followed(tmp_path):
     (tmp_path / "out").mkdir()
     outside = tmp_path / "outside.dcm"
     (tmp_path / "out" / "1.2.3.dcm").symlink_to(outside)
-    target = put_file(path, tmp_path / "out", "1.2.3.dcm", sha256_of(path))
+    target = put_file(path, tmp_path / "out", "1.2.3.dcm", file_digest(path))
     assert not outside.exists() and target.read_bytes() == path.read_bytes()
 
 
 def test_what_a_crash_left_of_a_copy_is_written_over(tmp_path):
     path = write_xray(tmp_path / "a.dcm")
-    digest = sha256_of(path)
+    digest = file_digest(path)
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / f".part-{digest[:12]}-x.dcm").write_bytes(b"half")
+    part = folder_files._part_of(tmp_path / "out" / "x.dcm", digest)
+    part.write_bytes(b"half")
     put_file(path, tmp_path / "out", "x.dcm", digest)
     assert files_below(tmp_path / "out") == ["x.dcm"]
+
+
+def test_a_name_as_long_as_the_disk_takes_is_delivered(tmp_path):
+    path = write_xray(tmp_path / "a.dcm")
+    name = "x" * 251 + ".dcm"
+    put_file(path, tmp_path / "out", name, file_digest(path))
+    folder_files.write_new(tmp_path / "out" / ("y" * 255), b"bytes")
+    assert files_below(tmp_path / "out") == [name, "y" * 255]
 
 
 def test_a_full_disk_leaves_no_half_file_and_the_image_in_its_place(tmp_path, monkeypatch):

@@ -254,11 +254,11 @@ def test_what_a_crash_leaves_between_the_disk_and_the_journal_is_found_again(run
     running.service.stop()
     inbox = running.folder / "data" / "inbox"
     delivered = running.folder / "sorted" / "adult_chest" / f"{uid}.dcm"
-    from BodyPartRouterLib.routing.naming import sha256_of
+    from LesionKitLib.io.digest import file_digest
 
-    shutil.copy(delivered, inbox / f"{sha256_of(delivered)}.dcm")  # delivered, but not taken away
+    shutil.copy(delivered, inbox / f"{file_digest(delivered)}.dcm")  # delivered, but not taken away
     other = write_xray(running.folder / "b.dcm", "adult_chest", 9)
-    shutil.copy(other, inbox / f"{sha256_of(other)}.dcm")  # acknowledged or not: not in the journal
+    shutil.copy(other, inbox / f"{file_digest(other)}.dcm")  # acknowledged or not: not in the journal
     (inbox / ".part-half.dcm").write_bytes(file_head("1.2", "1.3", "1.2.840.10008.1.2"))
     (inbox / "strange.dcm").write_bytes(b"not ours")
     running.start()
