@@ -37,7 +37,7 @@ def test_without_output_or_list_a_command_is_a_usage_error(capsys, exam, command
     assert code == 2 and "the following arguments are required: --output" in err
 
 
-@pytest.mark.parametrize(("command", "taken"), zip(COMMANDS, (3, 8), strict=True))
+@pytest.mark.parametrize(("command", "taken"), list(zip(COMMANDS, (3, 8), strict=True)))
 def test_the_list_marks_what_the_command_would_take_and_writes_nothing(capsys, exam, command, taken):
     code, out, _ = run(capsys, *command, exam, "--list")
     lines = out.splitlines()
@@ -47,7 +47,7 @@ def test_the_list_marks_what_the_command_would_take_and_writes_nothing(capsys, e
     assert sorted(path.name for path in exam.parent.iterdir()) == ["in"]
 
 
-@pytest.mark.parametrize(("command", "taken"), zip(COMMANDS, (3, 8), strict=True))
+@pytest.mark.parametrize(("command", "taken"), list(zip(COMMANDS, (3, 8), strict=True)))
 def test_the_list_as_json_is_one_document(capsys, exam, command, taken):
     code, out, _ = run(capsys, *command, exam, "--list", "--json")
     document = json.loads(out)
