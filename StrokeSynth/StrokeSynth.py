@@ -189,7 +189,7 @@ class StrokeSynthLogic(ResultLogic, ScriptedLoadableModuleLogic):
     ROLE_ATTRIBUTE = "LesionKit.StrokeSynth.Role"  # of nodes that are there once in a scene: TEMPLATE, COLORS, ...
     TEMPLATE, COLORS, EXPERIMENT, EXPERIMENT_CHART = "template", "colors", "experiment", "experiment chart"
     RUN_ATTRIBUTE = "LesionKit.StrokeSynth.Run"
-    PIECES_ATTRIBUTE = "LesionKit.StrokeSynth.Pieces"  # of the segmentation: as measured last, as JSON
+    COMPONENTS_ATTRIBUTE = "LesionKit.StrokeSynth.Components"  # of the segmentation: as measured last, as JSON
     LESION_HEADER = ("No.", "Volume (ml)", "Side", "x, y, z (MNI, mm)")
 
     def __init__(self, segment=None, synthesize=None):
@@ -283,25 +283,25 @@ class StrokeSynthLogic(ResultLogic, ScriptedLoadableModuleLogic):
         return work
 
     def lesionRows(self, segmentation: vtkMRMLSegmentationNode) -> list[tuple]:
-        """(cells, RAS mm) of each piece as measured last, the largest first."""
+        """(cells, RAS mm) of each component as measured last, the largest first."""
         import json
 
         import numpy as np
 
         to_image, rows = self._toImage(segmentation), []
-        for number, piece in enumerate(json.loads(segmentation.GetAttribute(self.PIECES_ATTRIBUTE) or "[]"), 1):
-            ras = (to_image @ np.array([*piece["center_mni"], 1.0]))[:3]
-            center = ", ".join(f"{mm:.0f}" for mm in piece["center_mni"])
-            rows.append(((number, f"{piece['ml']:.2f}", piece["side"], center), [float(mm) for mm in ras]))
+        for number, component in enumerate(json.loads(segmentation.GetAttribute(self.COMPONENTS_ATTRIBUTE) or "[]"), 1):
+            ras = (to_image @ np.array([*component["center_mni"], 1.0]))[:3]
+            center = ", ".join(f"{mm:.0f}" for mm in component["center_mni"])
+            rows.append(((number, f"{component['ml']:.2f}", component["side"], center), [float(mm) for mm in ras]))
         return rows
 
     def lesionPlaces(self, segmentation: vtkMRMLSegmentationNode) -> list[tuple]:
-        """(text, RAS mm) of each piece as measured last, the largest first."""
+        """(text, RAS mm) of each component as measured last, the largest first."""
         rows = self.lesionRows(segmentation)
         return [(_("{ml} ml, {side}").format(ml=cells[1], side=cells[2]), ras) for cells, ras in rows]
 
     def updateLesions(self, segmentation: vtkMRMLSegmentationNode) -> None:
-        """Measure the pieces that the segments hold now."""
+        """Measure the components that the segments hold now."""
         self.measure(segmentation, self.needVolumeOf(segmentation))
 
     def _labelsNow(self, segmentation) -> tuple:
@@ -345,12 +345,12 @@ class StrokeSynthLogic(ResultLogic, ScriptedLoadableModuleLogic):
 
         from StrokeSynthLib.measurement.measurements import to_rows
 
-        pieces = measurements["pieces"]
-        segmentation.SetAttribute(self.PIECES_ATTRIBUTE, json.dumps(pieces))
+        components = measurements["components"]
+        segmentation.SetAttribute(self.COMPONENTS_ATTRIBUTE, json.dumps(components))
         _names, rows = to_rows(measurements)
-        header = ["Piece", "Volume (ml)", "Side", "x (mm)", "y (mm)", "z (mm)"]
-        # a center is written as text, because the row of all pieces has none
-        cells = [[str(piece), round(ml, 2), side, *map(str, center)] for piece, ml, side, *center in rows]
+        header = ["Component", "Volume (ml)", "Side", "x (mm)", "y (mm)", "z (mm)"]
+        # a center is written as text, because the row of all components has none
+        cells = [[str(component), round(ml, 2), side, *map(str, center)] for component, ml, side, *center in rows]
         self.writeTable(header, cells, segmentation, self.TABLE_ROLE, "measurements")
 
     def showComparison(self, rows: list[dict], segmentation, inputVolume) -> None:

@@ -168,7 +168,7 @@ def draw_masks(soop: Path) -> None:
 
 
 def held_out_lesions(soop: Path) -> list[np.ndarray]:
-    """The validation patients' masks as for training: without tiny pieces and those above 300 ml."""
+    """The validation patients' masks as for training: without tiny components and those above 300 ml."""
     from LesionKitResearch.datasets.stroke import read_masks
     from StrokeSynthLib.synthesis.mask_boxes import MAX_ML, MIN_VOXELS, largest_components
 

@@ -50,22 +50,22 @@ def find_ventricles(fluid: np.ndarray, brain: np.ndarray) -> np.ndarray:
     """Fluid deep inside the brain that hangs together with the ventricles' seeds."""
     depth = ndimage.distance_transform_edt(brain)
     candidate = (fluid > 0.5) & box_mask([VENTRICLE_BOX]) & (depth > 14)
-    pieces, _ = ndimage.label(ndimage.binary_opening(candidate, iterations=1) & candidate)
+    components, _ = ndimage.label(ndimage.binary_opening(candidate, iterations=1) & candidate)
     to_index = np.linalg.inv(STANDARD_IJK_TO_RAS)
     chosen = set()
     for seed in VENTRICLE_SEEDS:
         i, j, k = (to_index @ [*seed, 1])[:3].round().astype(int)
-        near = pieces[k - 4 : k + 5, j - 4 : j + 5, i - 4 : i + 5]
+        near = components[k - 4 : k + 5, j - 4 : j + 5, i - 4 : i + 5]
         chosen |= set(np.unique(near[near > 0]).tolist())
-    core = np.isin(pieces, list(chosen))
+    core = np.isin(components, list(chosen))
     return ndimage.binary_dilation(core, iterations=2) & (fluid > 0.25)
 
 
 def main() -> None:
     t1, gray, white = (read(kind).array for kind in ("t1", "gm", "wm"))
     brain = ndimage.binary_fill_holes(ndimage.binary_closing((t1 > 0.05) | (gray + white > 0.3), iterations=4))
-    pieces, count = ndimage.label(brain)
-    brain = pieces == 1 + np.argmax(ndimage.sum_labels(brain, pieces, range(1, count + 1)))
+    components, count = ndimage.label(brain)
+    brain = components == 1 + np.argmax(ndimage.sum_labels(brain, components, range(1, count + 1)))
     fluid = np.clip(1 - gray - white, 0, 1) * brain
     ventricles = find_ventricles(fluid, brain)
     deep = box_mask(DEEP_GRAY_BOXES)

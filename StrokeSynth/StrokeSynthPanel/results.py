@@ -1,4 +1,4 @@
-"""Volume and pieces of a stroke, in numbers that follow every edit."""
+"""Volume and components of a stroke, in numbers that follow every edit."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ResultsSection(results.ResultsSection):
 
     def _show_nodes(self) -> None:
         super()._show_nodes()
-        self._on_renewed()  # the list of pieces follows every edit
+        self._on_renewed()  # the list of components follows every edit
 
     @slot
     def _on_use_labels(self, _checked=False) -> None:
@@ -37,13 +37,16 @@ def headline(measurements: dict) -> tuple[str, str]:
 
 
 def detail(found: dict) -> str:
-    """Pieces, side and share of the brain of measurements.measure, for people."""
+    """Components, side and share of the brain of measurements.measure, for people."""
     sides = {"left": _("left side"), "right": _("right side"), "both": _("both sides")}
-    pieces = _("1 piece") if found["lesions"] == 1 else _("{count} pieces").format(count=found["lesions"])
+    components = _("1 component") if found["lesions"] == 1 else _("{count} components").format(count=found["lesions"])
     side = sides.get(found["side"], "")
-    if any(piece["side"] != found["side"] for piece in found["pieces"]) and found["side"] in ("left", "right"):
+    if any(component["side"] != found["side"] for component in found["components"]) and found["side"] in (
+        "left",
+        "right",
+    ):
         side = {"left": _("mostly on the left"), "right": _("mostly on the right")}[found["side"]]
-    parts = [pieces, side] if found["lesions"] else [_("No lesion")]
+    parts = [components, side] if found["lesions"] else [_("No lesion")]
     if found["lesion_percent"] is not None:
         share = _("{percent:.1f} % of {ml:.0f} ml brain")
         parts.append(share.format(percent=found["lesion_percent"], ml=found["brain_ml"]))

@@ -160,11 +160,13 @@ def test_segmenting_gives_lesion_brain_and_hidden_tissue(panel):
     assert panel.ui.statusLabel.text == "MR: done in 2 s on CPU. A note."
     panel.settle()
     assert panel.ui.headlineLabel.text == "Stroke 0.4 ml"
-    assert panel.ui.detailLabel.text.startswith("1 piece, left side, ")
+    assert panel.ui.detailLabel.text.startswith("1 component, left side, ")
     assert panel.ui.comparisonTableView.mrmlTableNode() is panel.logic.comparisonFor(segmentation)
-    first, *pieces = read_table(panel.logic.tableFor(segmentation))
-    assert first["Piece"] == "all" and first["x (mm)"] == "" and pieces
-    assert all(float(piece["x (mm)"]) == float(piece["x (mm)"]) for piece in pieces)  # a number, and not NaN
+    first, *components = read_table(panel.logic.tableFor(segmentation))
+    assert first["Component"] == "all" and first["x (mm)"] == "" and components
+    assert all(
+        float(component["x (mm)"]) == float(component["x (mm)"]) for component in components
+    )  # a number, and not NaN
     assert panel.host.messages.texts("error") == []
 
 
@@ -411,7 +413,7 @@ def test_the_module_s_own_test_passes(panel):
     panel.loaded.module.StrokeSynthTest().runTest()
 
 
-def test_pieces_lead_to_their_place_from_a_row_and_one_by_one(panel):
+def test_components_lead_to_their_place_from_a_row_and_one_by_one(panel):
     panel.add_mr()
     panel.press("segment")
     panel.settle()
@@ -492,10 +494,10 @@ def test_making_labels_opens_the_tab_that_uses_them(panel):
     assert panel.ui.tabs.currentIndex == 0 and not panel.ui.editCollapsibleButton.collapsed
 
 
-def test_a_few_pieces_of_the_other_side_are_said():
+def test_a_few_components_of_the_other_side_are_said():
     from StrokeSynthPanel.results import detail
 
-    found = {"lesions": 2, "side": "left", "lesion_percent": None, "pieces": [{"side": "left"}, {"side": "right"}]}
-    assert detail(found) == "2 pieces, mostly on the left"
-    found["pieces"][1]["side"] = "left"
-    assert detail(found) == "2 pieces, left side"
+    found = {"lesions": 2, "side": "left", "lesion_percent": None, "components": [{"side": "left"}, {"side": "right"}]}
+    assert detail(found) == "2 components, mostly on the left"
+    found["components"][1]["side"] = "left"
+    assert detail(found) == "2 components, left side"

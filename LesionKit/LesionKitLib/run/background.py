@@ -1,4 +1,4 @@
-"""Long work off the GUI thread: one worker thread, and a timer on the main thread that feeds it and delivers its news.
+"""Long work off the GUI thread: a worker thread, and a timer on the main thread that feeds it and tells its progress.
 
 Why the timer sleeps. In 3D Slicer the main thread keeps Python's interpreter lock while Qt waits for events, so a
 worker thread starves. Each tick of the timer therefore gives the lock away for ``yield_s``. Measured with an event loop
@@ -11,7 +11,7 @@ lock 5 ms longer (sys.getswitchinterval), once per tick. Testing/benchmarks/back
 measures it again. These are figures of one run; on a machine under full load later runs gave the worker less.
 
 Why not a child process. It would leave the GUI wholly alone, also during the few calls that keep the lock to themselves
-(such as SciPy's labeling of connected pieces). But for every run it imports PyTorch again (measured: 1.2 s of
+(such as SciPy's labeling of connected components). But for every run it imports PyTorch again (measured: 1.2 s of
 processor time and 220 MB before anything is loaded; a graphics card's context comes on top), it needs the image and the
 result sent over, and it must be started through Slicer's launcher to find its libraries. The thread costs none of this
 and cancels as fast: the work looks at its Progress after each batch.
@@ -148,7 +148,7 @@ class BackgroundRunner:
 
 
 class _Job:
-    """One piece of work, its thread and its news."""
+    """One piece of work, its thread and its latest progress."""
 
     def __init__(self, work, on_result, on_error, on_progress, on_cancelled, clock):
         self.progress = Progress(self._note)
@@ -158,7 +158,7 @@ class _Job:
         self._on_progress, self._on_cancelled = on_progress, on_cancelled
         self._clock = clock
         self._began = clock()
-        self._news: tuple[str, float, float | None, float] | None = None  # stage, fraction, remaining s, when
+        self._latest: tuple[str, float, float | None, float] | None = None  # stage, fraction, remaining s, when
         self._shown: tuple[object, float] = (None, -math.inf)
         self._result: Any = None
         self._error: BaseException | None = None
@@ -174,16 +174,16 @@ class _Job:
 
     def _note(self, stage: str, fraction: float, remaining: float | None) -> None:
         """On the worker's thread: only the latest report is kept."""
-        self._news = (stage, fraction, remaining, self._clock())
+        self._latest = (stage, fraction, remaining, self._clock())
 
     def show_progress(self) -> None:
-        news, now = self._news, self._clock()
-        if self._on_progress is None or news is None:
+        latest, now = self._latest, self._clock()
+        if self._on_progress is None or latest is None:
             return
-        if news is self._shown[0] and now - self._shown[1] < CLOCK_STEP_S:
+        if latest is self._shown[0] and now - self._shown[1] < CLOCK_STEP_S:
             return
-        self._shown = (news, now)
-        stage, fraction, remaining, when = news
+        self._shown = (latest, now)
+        stage, fraction, remaining, when = latest
         if remaining is not None:
             remaining = max(remaining - (now - when), 0.0)
         self._on_progress(stage, fraction, remaining, now - self._began)

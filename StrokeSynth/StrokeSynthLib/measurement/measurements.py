@@ -11,7 +11,7 @@ from StrokeSynthLib.labels import TISSUES
 from .side import hemispheres_by_alignment, side_of
 
 MIN_LESION_ML = 0.02  # 20 voxels of 1 mm, as in the paper
-HEADER = ("piece", "ml", "side", "mni_x", "mni_y", "mni_z")
+HEADER = ("component", "ml", "side", "mni_x", "mni_y", "mni_z")
 
 
 def measure(
@@ -20,7 +20,7 @@ def measure(
     """Measure a lesion mask (k, j, i) on the volume's grid.
 
     to_image: MNI mm to the image's mm. Keys: lesion_ml, lesions (26-connected components of at least MIN_LESION_ML),
-    side (see side.side_of), largest_ml, brain_ml, lesion_percent (of the brain, None without a brain), pieces
+    side (see side.side_of), largest_ml, brain_ml, lesion_percent (of the brain, None without a brain), components
     [{ml, side, center_mni}] from the largest, tissues_ml {key: ml} where tissues are known.
     """
     lesion = lesion > 0
@@ -28,16 +28,16 @@ def measure(
     to_mni = np.linalg.inv(to_image) @ volume.ijk_to_ras
     hemispheres = hemispheres_by_alignment(lesion.shape, to_mni)
     order = 1 + np.argsort(-sizes, kind="stable")
-    pieces = [_component(labels == number, hemispheres, volume, to_mni) for number in order]
+    found = [_component(labels == number, hemispheres, volume, to_mni) for number in order]
     whole_ml, brain_ml = float(lesion.sum() * volume.voxel_ml), float((brain > 0).sum() * volume.voxel_ml)
     result = {
         "lesion_ml": whole_ml,
-        "lesions": len(pieces),
+        "lesions": len(found),
         "side": side_of(hemispheres[lesion]),
-        "largest_ml": pieces[0]["ml"] if pieces else 0.0,
+        "largest_ml": found[0]["ml"] if found else 0.0,
         "brain_ml": brain_ml,
         "lesion_percent": 100 * whole_ml / brain_ml if brain_ml else None,
-        "pieces": pieces,
+        "components": found,
     }
     if tissues is not None:
         counts = np.bincount(tissues.ravel(), minlength=len(TISSUES) + 1)
@@ -57,6 +57,6 @@ def _component(mask: np.ndarray, hemispheres: np.ndarray, volume: Volume, to_mni
 def to_rows(measurements: dict) -> tuple[tuple[str, ...], list[tuple]]:
     """Header and rows of a table: all components together, then each."""
     rows = [("all", measurements["lesion_ml"], measurements["side"], "", "", "")]
-    for number, piece in enumerate(measurements["pieces"], 1):
-        rows.append((number, piece["ml"], piece["side"], *piece["center_mni"]))
+    for number, component in enumerate(measurements["components"], 1):
+        rows.append((number, component["ml"], component["side"], *component["center_mni"]))
     return HEADER, rows

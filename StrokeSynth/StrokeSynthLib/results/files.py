@@ -34,7 +34,7 @@ KINDS = {  # what the panel's Export lets choose -> its files
     "labelmap": (LESION_MAP, BRAIN_MAP),
     "segmentation": (SEGMENTATION,),
 }
-HEADER = ("piece", "ml", "side", "territory", "territory_percent", "mni_x", "mni_y", "mni_z")
+HEADER = ("component", "ml", "side", "territory", "territory_percent", "mni_x", "mni_y", "mni_z")
 
 __all__ = [
     "KINDS", "MEASUREMENTS", "OVERLAY", "REPORT", "REPORT_PDF", "SEGMENTATION", "TABLE", "export_files", "segments",

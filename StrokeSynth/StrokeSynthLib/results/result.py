@@ -62,7 +62,7 @@ class StrokeResult:
         from StrokeSynthLib.measurement.territories import lesion_territories
 
         places = lesion_territories(self.volume, self.lesion, self.to_image)
-        return [{**lesion, **place} for lesion, place in zip(self.measurements["pieces"], places, strict=True)]
+        return [{**lesion, **place} for lesion, place in zip(self.measurements["components"], places, strict=True)]
 
     def summary(self) -> dict:
         """The document of ``stroke segment --json`` and measurements.json."""
@@ -70,6 +70,6 @@ class StrokeResult:
             **self.provenance().document(),
             "seconds": {k: round(v, 3) for k, v in self.seconds.items()},
             **self.measurements,
-            "pieces": self.lesions(),
+            "components": self.lesions(),
             "notes": list(self.notes),
         }

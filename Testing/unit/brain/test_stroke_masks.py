@@ -77,7 +77,7 @@ def test_conditions_give_their_box_back():
     np.testing.assert_allclose(again.high, box.high, atol=1e-3)
 
 
-def test_small_pieces_are_left_out():
+def test_small_components_are_left_out():
     lesion = ball(grid())
     lesion.array[2, 2, 2:5] = True
     kept = boxes.largest_components(lesion.array)

@@ -100,16 +100,16 @@ def test_the_report_shows_numbers_warning_and_picture_and_escapes_notes(result):
     assert f"{result.measurements['lesion_ml']:.1f}" in text
 
 
-def test_small_pieces_are_not_counted_and_the_largest_comes_first():
+def test_small_components_are_not_counted_and_the_largest_comes_first():
     mask = np.zeros((20, 20, 20), np.uint8)
     mask[2:5, 2:5, 2:5] = 1
     mask[10:16, 10:16, 2:8] = 1
     mask[18, 18, 18] = 1
     volume = Volume(np.zeros(mask.shape, np.int16), affine((1, 1, 1), origin=(10, 0, 0)))
     found = measure(volume, mask, np.ones_like(mask), np.eye(4))
-    assert [round(piece["ml"], 3) for piece in found["pieces"]] == [0.216, 0.027]
+    assert [round(component["ml"], 3) for component in found["components"]] == [0.216, 0.027]
     assert found["lesions"] == 2 and found["lesion_percent"] == pytest.approx(100 * mask.sum() / 8000)
-    assert to_rows(found)[1][1][:2] == (1, found["pieces"][0]["ml"])
+    assert to_rows(found)[1][1][:2] == (1, found["components"][0]["ml"])
 
 
 def test_a_lesion_across_the_midline_belongs_to_both_sides():

@@ -87,12 +87,12 @@ def test_json_and_table_carry_id_series_and_territory(result, tmp_path):
     assert sorted(os.listdir(tmp_path / "out")) == sorted(names) and "report.pdf" in names
     document = json.loads((tmp_path / "out" / "measurements.json").read_text(encoding="utf-8"))
     assert document["id"] == "cd" * 8 and document["source"]["series_uid"] == "1.2.3"
-    assert document["pieces"][0]["territory"] and document["review"] == "AI, not reviewed"
+    assert document["components"][0]["territory"] and document["review"] == "AI, not reviewed"
     with (tmp_path / "out" / "measurements.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["piece"] for row in rows] == ["all", *map(str, range(1, document["lesions"] + 1))]
+    assert [row["component"] for row in rows] == ["all", *map(str, range(1, document["lesions"] + 1))]
     assert {row["id"] for row in rows} == {"cd" * 8} and set(HEADER) < set(rows[0])
-    assert rows[1]["territory"] == document["pieces"][0]["territory"]
+    assert rows[1]["territory"] == document["components"][0]["territory"]
 
 
 def test_the_same_result_gives_the_same_bytes(result, tmp_path):
