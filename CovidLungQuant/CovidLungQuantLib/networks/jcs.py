@@ -152,7 +152,7 @@ class Classifier(nn.Module):
 class JCSNet(nn.Module):
     """Slices in, masks and decisions out; see the module's docstring.
 
-    The classifier sees the lung window alone: 8-bit pictures, from which most decisions are learnt, hold nothing else.
+    The classifier sees the lung window alone: 8-bit pictures, from which most decisions are learned, hold nothing else.
     widths: channels of the segmentation branch at strides 2 to 32.
     """
 

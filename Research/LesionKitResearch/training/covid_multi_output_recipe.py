@@ -123,7 +123,7 @@ def describe_multi_output(
         "metrics_data": "masks: sirm100, 19 slices of 9 visual patient groups; decision: 186 pictures of UCSD COVID-CT "
         "by patient; none trained on",
         "limits": [
-            "The decision is learnt from pictures out of publications, whose style differs between COVID-19 and other "
+            "The decision is learned from pictures out of publications, whose style differs between COVID-19 and other "
             "patients. Part of its accuracy on such pictures may be style; on other scanners' CT it is untested.",
             "Not COVID-19 does not mean healthy, and other pneumonia may be called COVID-19.",
             "How slices vote on a whole scan (the highest third) was chosen on three scans that are also training "
