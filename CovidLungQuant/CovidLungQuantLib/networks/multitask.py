@@ -1,6 +1,6 @@
 """The multi-task network, after Amyar et al. 2020 (Comput Biol Med 126:104037).
 
-From the paper: one encoder serves three tasks that are learned together from data sets which each carry only some of the
+From the paper: one encoder serves three tasks that learn together from data sets which each carry only some of the
 labels: a decoder reconstructs the image, a decoder segments the lesions, a multi-layer perceptron tells COVID-19 from
 the rest. Ours starts from EfficientNet-Lite0 (ImageNet) up to stride 16 and goes on with a stage of its own (strided
 convolutions in place of pooling); the reconstruction sees nothing but the deepest features, so that its error says how
