@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from LesionKitLib.run.errors import Cancelled, MissingResource, UnusableInput
 
-from .header_values import Values, read_values
+from .header_values import Values, try_to_read_values
 
 if TYPE_CHECKING:
     from BodyPartRouterLib.reading.xray import Xray
@@ -34,10 +34,13 @@ Reader = Callable[[Path, frozenset[str]], Reading]
 def read_file(path: Path, keywords: frozenset[str]) -> Reading:
     """In this process. Raises MissingResource when a decoder is not installed, and Cancelled."""
     from BodyPartRouterLib.reading.decoding import read_xray
+    from LesionKitLib.io.dicom_header import is_dicom
 
-    values = read_values(path, keywords)
+    values, unreadable = try_to_read_values(path, keywords)
+    untold = f"The header's {', '.join(unreadable)}, which rules ask for, cannot be read." if unreadable else ""
     try:
-        return Reading(values, read_xray(path))
+        xray = read_xray(path)
+        return Reading(values, error=untold) if untold and is_dicom(path) else Reading(values, xray)
     except (Cancelled, MissingResource):
         raise
     except UnusableInput as error:
@@ -46,4 +49,4 @@ def read_file(path: Path, keywords: frozenset[str]) -> Reading:
         return Reading(values, error="The image is too large for the memory of this computer.")
     except Exception as error:  # whatever a damaged file makes a decoder raise; its text may quote the header
         log.warning("An image could not be read: %s", type(error).__name__)
-        return Reading(values, error="The file is damaged.")
+        return Reading(values, error=untold or "The file is damaged.")

@@ -36,10 +36,20 @@ def is_person_name(keyword: str) -> bool:
 
 
 def read_values(path: str | os.PathLike, keywords: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """These elements of a DICOM file; {} for any other file, and for one whose header cannot be read."""
+    """These elements of a DICOM file, less what cannot be read; {} for any other file."""
+    return try_to_read_values(path, keywords)[0]
+
+
+def try_to_read_values(
+    path: str | os.PathLike, keywords: Iterable[str]
+) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
+    """These elements of a DICOM file, and the keywords of those that are there, perhaps, but cannot be read.
+
+    A rule that asks for one of the latter must not be taken as not matching.
+    """
     wanted = sorted(set(keywords))
     if not wanted:
-        return {}
+        return {}, ()
     from pydicom import dcmread
 
     from BodyPartRouterLib.reading.frame_size import refuse_large_inflated
@@ -48,13 +58,17 @@ def read_values(path: str | os.PathLike, keywords: Iterable[str]) -> dict[str, t
         refuse_large_inflated(Path(path))
         data = dcmread(path, stop_before_pixels=True, specific_tags=wanted, force=_lacks_mark(path))
     except Exception:  # damaged headers make pydicom raise many kinds
-        return {}
-    found = {}
+        return {}, tuple(wanted)
+    found, unreadable = {}, []
     for keyword in wanted:
-        texts = _texts(data, keyword)
+        try:
+            texts = _texts(data, keyword)
+        except Exception:  # a value that its own representation forbids; pydicom raises many kinds
+            unreadable.append(keyword)
+            continue
         if texts:
             found[keyword] = texts
-    return found
+    return found, tuple(unreadable)
 
 
 def _lacks_mark(path: str | os.PathLike) -> bool:
@@ -64,10 +78,7 @@ def _lacks_mark(path: str | os.PathLike) -> bool:
 
 
 def _texts(data, keyword: str) -> tuple[str, ...]:
-    try:
-        value = data.get(keyword)
-    except Exception:  # a value that its own representation forbids; pydicom raises many kinds
-        return ()
+    value = data.get(keyword)
     if value is None or value == "":
         return ()
     many = value if isinstance(value, (list, tuple)) or type(value).__name__ == "MultiValue" else [value]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import threading
 from pathlib import Path
 
@@ -502,3 +503,16 @@ def test_delivered_images_are_forgotten_after_a_while(journal, clock):
     clock.now += 100
     assert (journal.forget(200), journal.forget(50)) == (0, 1)
     assert journal.state("a") is None and journal.state("b") == DELIVERING
+
+
+def test_an_element_that_rules_ask_for_and_that_cannot_be_read_is_told_and_matches_no_rule_silently(tmp_path):
+    from BodyPartRouterLib.routing.file_reading import read_file
+
+    path = write_xray(tmp_path / "x.dcm", RecommendedDisplayFrameRateInFloat=12345678.0)
+    content = path.read_bytes()
+    whole = struct.pack("<H", 4) + struct.pack("<f", 12345678.0)
+    assert content.count(whole) == 1
+    path.write_bytes(content.replace(whole, struct.pack("<H", 2) + b"ab"))  # half a number
+    reading = read_file(path, frozenset({"RecommendedDisplayFrameRateInFloat", "Modality"}))
+    assert reading.xray is None and "RecommendedDisplayFrameRateInFloat" in reading.error
+    assert reading.values["Modality"] == ("DX",)
