@@ -250,7 +250,7 @@ class BodyPartRouterLogic(ScriptedLoadableModuleLogic):
     def _planOne(self, examined, rules):
         from dataclasses import replace
 
-        from BodyPartRouterLib.routing.header_values import read_values
+        from BodyPartRouterLib.reading.xray_file import read_values
         from BodyPartRouterLib.routing.route_files import plan_one
 
         wanted = rules.keywords - set(examined.values)
@@ -340,7 +340,7 @@ class BodyPartRouterLogic(ScriptedLoadableModuleLogic):
         return node
 
     def _xray(self, examined):
-        from BodyPartRouterLib.reading.decoding import read_xray
+        from BodyPartRouterLib.reading.xray_file import read_xray
 
         return self.xrayOf(self._loadedNode(examined)) if examined.in_memory else read_xray(examined.path)
 
@@ -397,7 +397,7 @@ def _radiographMatrix(path, spacing):
     """
     import numpy as np
 
-    from BodyPartRouterLib.routing.header_values import read_values
+    from BodyPartRouterLib.reading.xray_file import read_values
 
     rows, columns = spacing or (1.0, 1.0)
     told = read_values(path, ["PatientOrientation"]).get("PatientOrientation", ())

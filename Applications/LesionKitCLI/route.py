@@ -65,10 +65,10 @@ def run(options: argparse.Namespace) -> int | None:
     if options.inputs[0] in SERVICE_COMMANDS:
         return run_service_command(options.inputs[0], options.inputs[1:], options)
     from BodyPartRouterLib.classification.classifier import load_classifier
+    from BodyPartRouterLib.reading.header_values import keep_header_text_out_of_the_log
     from BodyPartRouterLib.reading.thumbnail import thumbnail
     from BodyPartRouterLib.results.report import report_of
     from BodyPartRouterLib.routing.find_files import find_files
-    from BodyPartRouterLib.routing.header_values import keep_header_text_out_of_the_log
     from BodyPartRouterLib.routing.journal import Journal
     from BodyPartRouterLib.routing.printable import printable
     from BodyPartRouterLib.routing.reader_process import ReaderProcess

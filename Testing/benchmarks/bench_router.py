@@ -47,7 +47,7 @@ def seconds(work, repeats: int, clock=time.perf_counter) -> float:
 def main() -> None:
     from BodyPartRouterLib.classification.classifier import load_classifier
     from BodyPartRouterLib.networks.registry import NETWORKS
-    from BodyPartRouterLib.reading.decoding import read_xray
+    from BodyPartRouterLib.reading.xray_file import read_xray
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=3)

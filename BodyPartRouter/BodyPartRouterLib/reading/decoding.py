@@ -7,16 +7,16 @@ checked before anything is decoded, so that memory stays bounded.
 
 from __future__ import annotations
 
-import os
 import warnings
-from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
-from LesionKitLib.io.dicom_header import COLOR, is_dicom, scan_files
+from LesionKitLib.io.dicom_file import DEFLATED, DicomFile
+from LesionKitLib.io.dicom_header import COLOR, scan_dicom
 from LesionKitLib.run.errors import UnusableInput
 
-from .frame_size import is_deflated, refuse_large_frame, refuse_large_inflated
+from .frame_size import refuse_large_frame
 from .header_facts import header_facts
 from .xray import Xray
 
@@ -31,23 +31,6 @@ COLORFUL = 0.1  # of the full range between channels
 DAMAGED = "The image file is damaged or cut short (truncated); copy it again."
 
 
-def read_xray(path: str | os.PathLike) -> Xray:
-    """The first frame of a DICOM, PNG or JPEG file. Raises UnusableInput with one sentence."""
-    path = Path(path)
-    try:
-        if not path.exists():
-            raise UnusableInput("The input does not exist.")
-        if not path.is_file():
-            raise UnusableInput("The input is no file.")
-        if not path.stat().st_size:
-            raise UnusableInput("The input file is empty.")
-        return _decode_dicom(path) if is_dicom(path) else _decode_picture(path)
-    except PermissionError as error:
-        raise UnusableInput("The input cannot be opened: reading it is not permitted.") from error
-    except MemoryError as error:
-        raise UnusableInput("The image is too large for this machine's memory.") from error
-
-
 def refuse_size(rows: int, columns: int) -> None:
     """Raises UnusableInput for images too large to be decoded safely, or too small to show anything."""
     if rows * columns > MAX_PIXELS:
@@ -60,13 +43,14 @@ def refuse_size(rows: int, columns: int) -> None:
 # --- pictures
 
 
-def _decode_picture(path: Path) -> Xray:
+def decode_picture(stream: BinaryIO) -> Xray:
+    """Of an open PNG or JPEG file. Raises UnusableInput."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's about size: the size is checked here
-            with Image.open(path, formats=("PNG", "JPEG")) as picture:
+            with Image.open(stream, formats=("PNG", "JPEG")) as picture:
                 refuse_size(picture.height, picture.width)
                 frames, mode = getattr(picture, "n_frames", 1), picture.mode
                 picture.load()
@@ -102,13 +86,13 @@ def _gray(values: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
 # --- DICOM
 
 
-def _decode_dicom(path: Path) -> Xray:
+def decode_dicom(stream: BinaryIO, file: DicomFile) -> Xray:
+    """The first frame of an open DICOM file whose header is ``file``. Raises UnusableInput."""
+    data = file.data
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about values that break the standard; what matters is checked here
-        refuse_large_inflated(path)
-        data = _header(path)
-        frames, notes = _checked(path, data)
-        stored = _stored(path, data)
+        frames, notes = _checked(file)
+        stored = _stored(stream, file)
         pixels, more = _gray_values(stored, data)
     if frames > 1:
         notes.append(f"The file holds {frames} frames; the first was taken.")
@@ -116,26 +100,19 @@ def _decode_dicom(path: Path) -> Xray:
     return Xray(pixels, header_facts(data), frames, (*notes, *more), spacing, aspect)
 
 
-def _header(path: Path):
-    import pydicom
-
-    try:
-        return pydicom.dcmread(path, stop_before_pixels=True, force=True)
-    except PermissionError:
-        raise
-    except Exception as error:  # pydicom raises many kinds on damaged files
-        raise UnusableInput(DAMAGED) from error
-
-
-def _checked(path: Path, data) -> tuple[int, list[str]]:
+def _checked(file: DicomFile) -> tuple[int, list[str]]:
     """The number of frames, and notes. Raises UnusableInput for what holds no image that can be decoded."""
-    if "EncryptedAttributesSequence" in data and not data.get("Rows"):
+    data = file.data
+    if file.is_encrypted and not data.get("Rows"):
         raise UnusableInput("The DICOM file is encrypted; it holds no image that can be read.")
     rows, columns = _whole(data.get("Rows")), _whole(data.get("Columns"))
     frames = max(1, _whole(data.get("NumberOfFrames")))
     if frames > MAX_FRAMES:
         raise UnusableInput(f"The DICOM file claims {frames} frames; at most {MAX_FRAMES} are read.")
-    scan = scan_files([path])
+    try:
+        scan = scan_dicom(file)
+    except Exception as error:  # pydicom raises many kinds on malformed values
+        raise UnusableInput(DAMAGED) from error
     if scan.encrypted:
         raise UnusableInput("The DICOM file is encrypted; it holds no image that can be read.")
     if scan.not_images or not scan.frames:
@@ -153,17 +130,15 @@ def _checked(path: Path, data) -> tuple[int, list[str]]:
     return frames, notes
 
 
-def _stored(path: Path, data) -> np.ndarray:
+def _stored(stream: BinaryIO, file: DicomFile) -> np.ndarray:
     """Stored values of the first frame, (rows, columns) or (rows, columns, 3), decoded but not yet scaled."""
-    from pydicom.errors import InvalidDicomError
     from pydicom.pixels import pixel_array
 
-    refuse_large_frame(path, data)
+    refuse_large_frame(stream, file)
     try:
-        try:  # from the file, which reads nothing but this frame; a deflated file has to be unpacked as a whole
-            array = pixel_array(_whole_dataset(path) if is_deflated(data) else path, index=0)
-        except InvalidDicomError:  # an old file without the DICM mark
-            array = pixel_array(_whole_dataset(path), index=0)
+        # from the file, which reads nothing but this frame, unless it is deflated or does not name its encoding
+        whole = file.meta("TransferSyntaxUID") in ("", DEFLATED)
+        array = pixel_array(_whole_dataset(stream) if whole else stream, index=0)
     except RuntimeError as error:  # of a kind of its own where pydicom knows no way to decode it
         if "missing dependencies" in str(error) or type(error) is not RuntimeError:
             raise UnusableInput("The image is compressed in a way that cannot be read here.") from error
@@ -172,17 +147,18 @@ def _stored(path: Path, data) -> np.ndarray:
         raise
     except Exception as error:  # whatever a decoder raises on damaged data
         raise UnusableInput(DAMAGED) from error
-    if array.shape[:2] != (data.Rows, data.Columns):
+    if array.shape[:2] != (file.data.Rows, file.data.Columns):
         raise UnusableInput(DAMAGED)
     return array
 
 
-def _whole_dataset(path: Path):
+def _whole_dataset(stream: BinaryIO):
     import pydicom
     from pydicom.dataset import FileMetaDataset
     from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-    data = pydicom.dcmread(path, force=True)
+    stream.seek(0)
+    data = pydicom.dcmread(stream, force=True)
     if "TransferSyntaxUID" not in getattr(data, "file_meta", {}):
         implicit, little = data.original_encoding
         data.file_meta = FileMetaDataset()

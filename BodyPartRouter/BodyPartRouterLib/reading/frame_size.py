@@ -1,66 +1,29 @@
 """How large a compressed frame says it is, looked up before it is decoded.
 
-A file of a few kilobytes can unfold to gigabytes: a codestream larger than its header says, runs of one byte, or a
-deflated data set. Nothing is decoded here.
+A file of a few kilobytes can unfold to gigabytes: a codestream larger than its header says, or runs of one byte.
+Nothing is decoded here.
 """
 
 from __future__ import annotations
 
 import struct
-import zlib
-from pathlib import Path
+from typing import BinaryIO
 
+from LesionKitLib.io.dicom_file import DicomFile
 from LesionKitLib.run.errors import UnusableInput
 
-MAX_INFLATED = 512 * 2**20  # bytes of a deflated data set
 RLE = "1.2.840.10008.1.2.5"
-DEFLATED = "1.2.840.10008.1.2.1.99"
 SLACK = 64 * 1024  # bytes an RLE frame may exceed its pixels by
-_BLOCK = 1 << 20
 _LIES = "The image in the file has another size than its header says; the file is damaged or unsafe."
 
 
-def refuse_large_inflated(path: Path) -> None:
-    """Raises UnusableInput where a deflated data set unfolds to more than MAX_INFLATED bytes."""
-    start = _deflated_start(path)
-    if start is None:
-        return
-    unpack, total = zlib.decompressobj(wbits=-zlib.MAX_WBITS), 0
-    with path.open("rb") as file:
-        file.seek(start)
-        try:
-            while not unpack.eof and (chunk := unpack.unconsumed_tail or file.read(_BLOCK)):
-                total += len(unpack.decompress(chunk, _BLOCK))
-                if total > MAX_INFLATED:
-                    raise UnusableInput("The compressed DICOM file unfolds to more than can be read safely.")
-        except zlib.error as error:
-            raise UnusableInput("The image file is damaged or cut short (truncated); copy it again.") from error
-
-
-def _deflated_start(path: Path) -> int | None:
-    """Where the deflated data set begins; None for every other transfer syntax."""
-    from pydicom.filereader import read_file_meta_info
-
-    try:
-        meta = read_file_meta_info(path)
-    except Exception:  # no meta information: not deflated
-        return None
-    if str(meta.get("TransferSyntaxUID", "")) != DEFLATED or "FileMetaInformationGroupLength" not in meta:
-        return None
-    return 128 + 4 + 12 + int(meta.FileMetaInformationGroupLength)
-
-
-def is_deflated(data) -> bool:
-    """Whether the file of this data set has the transfer syntax Deflated Explicit VR Little Endian."""
-    return str(getattr(data, "file_meta", {}).get("TransferSyntaxUID", "")) == DEFLATED
-
-
-def refuse_large_frame(path: Path, data) -> None:
+def refuse_large_frame(stream: BinaryIO, file: DicomFile) -> None:
     """Raises UnusableInput where the first compressed frame is of another size than the header's rows and columns."""
+    data = file.data
     syntax = getattr(data, "file_meta", {}).get("TransferSyntaxUID")
     if syntax is None or not syntax.is_encapsulated:
         return
-    frame = _first_frame(path, data)
+    frame = _first_frame(stream, file)
     if str(syntax) == RLE:
         whole = int(data.Rows) * int(data.Columns) * int(data.SamplesPerPixel) * int(data.BitsAllocated) // 8
         if len(frame) > whole + whole // 8 + SLACK:
@@ -71,16 +34,13 @@ def refuse_large_frame(path: Path, data) -> None:
         raise UnusableInput(_LIES)
 
 
-def _first_frame(path: Path, data) -> bytes:
+def _first_frame(stream: BinaryIO, file: DicomFile) -> bytes:
     from pydicom.encaps import generate_frames
-    from pydicom.filereader import dcmread
 
-    frames = int(data.get("NumberOfFrames", 1) or 1)
+    frames = int(file.data.get("NumberOfFrames", 1) or 1)
     try:
-        with path.open("rb") as file:
-            dcmread(file, stop_before_pixels=True, force=True, specific_tags=["Rows"])
-            file.seek(12, 1)  # tag, VR and undefined length of the pixel data
-            return next(generate_frames(file, number_of_frames=frames))
+        stream.seek(file.pixel_start + 12)  # tag, VR and undefined length of the pixel data
+        return next(generate_frames(stream, number_of_frames=frames))
     except Exception as error:
         raise UnusableInput("The image file is damaged or cut short (truncated); copy it again.") from error
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from .xray import HeaderFacts
+from LesionKitLib.io.dicom_values import age_in_years
+from LesionKitLib.io.dicom_values import first_text as text
 
-LONGEST = 64  # characters kept of a text
-YEARS = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
+from .xray import HeaderFacts
 
 
 def header_facts(data) -> HeaderFacts:
@@ -33,20 +33,11 @@ def header_facts(data) -> HeaderFacts:
     )
 
 
-def text(value) -> str:
-    """One short line: control characters and surplus blanks removed; of several values the first."""
-    if value is None:
-        return ""
-    if not isinstance(value, str) and hasattr(value, "__iter__"):
-        value = next(iter(value), "")
-    return re.sub(r"[\x00-\x1f\x7f\s]+", " ", str(value)).strip()[:LONGEST]
-
-
 def age_years(data) -> float | None:
     """PatientAge (PS3.5: 018M, 062Y, ...), else the time from PatientBirthDate to the study; None when not known."""
-    found = re.fullmatch(r"(\d{1,3})([DWMY])", text(data.get("PatientAge")).upper())
-    if found:
-        return int(found[1]) * YEARS[found[2]]
+    age = age_in_years(text(data.get("PatientAge")).upper())
+    if age is not None:
+        return age
     born = _year_of(data.get("PatientBirthDate"))
     taken = next((t for name in ("AcquisitionDate", "StudyDate") if (t := _year_of(data.get(name)))), None)
     if born is None or taken is None or not 0 <= taken - born <= 120:

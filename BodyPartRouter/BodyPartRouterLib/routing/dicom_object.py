@@ -7,10 +7,12 @@ import os
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
+
+from LesionKitLib.io.dicom_file import DEFLATED, read_dicom_stream, read_meta
 
 MAGIC_AT = 128
 INSTANCE_TAG = 0x00080018  # of SOPInstanceUID
-DEFLATED = "1.2.840.10008.1.2.1.99"
 IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG = (f"1.2.840.10008.1.2{tail}" for tail in ("", ".1", ".2"))
 UNCOMPRESSED = frozenset({IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG, DEFLATED})
 
@@ -44,15 +46,16 @@ def read_object(path: str | os.PathLike) -> DicomObject:
     """
     path = Path(path)
     try:
-        size = path.stat().st_size
-        meta, offset = _meta(path)
+        with open(path, "rb") as stream:
+            size = os.fstat(stream.fileno()).st_size
+            meta, offset = read_meta(stream)
+            syntax = str(meta.get("TransferSyntaxUID", "")) or _syntax_without_meta(stream, offset)
+            own = _own_identity(stream, path)
     except OSError as error:
         raise NoDicomObject(f"the file cannot be read ({error.strerror})") from None
     except Exception:  # pydicom raises many kinds
         raise NoDicomObject("the file is no DICOM object") from None
-    syntax = str(meta.get("TransferSyntaxUID", "")) or _syntax_without_meta(path, offset)
     said = [str(meta.get(name, "")) for name in ("MediaStorageSOPClassUID", "MediaStorageSOPInstanceUID")]
-    own = identity_of(path)
     found = [one or other for one, other in zip(own, said, strict=True)]
     if not all(found):
         raise NoDicomObject("the file is no DICOM object, or names no SOP class or instance")
@@ -65,7 +68,7 @@ def split_file(data: bytes) -> tuple[str, str, str, int]:
     Raises NoDicomObject for what is no whole file of PS3.10.
     """
     try:
-        meta, offset = _read_meta(io.BytesIO(data))
+        meta, offset = read_meta(io.BytesIO(data))
         names = ("MediaStorageSOPClassUID", "MediaStorageSOPInstanceUID", "TransferSyntaxUID")
         found = [_uid(meta.get(name)) for name in names]
     except Exception:  # pydicom raises many kinds
@@ -86,20 +89,6 @@ def identity_in(data: bytes, transfer_syntax: str) -> tuple[str, str]:
         stream = io.BytesIO(data)
         found = read_dataset(stream, is_implicit, is_little, stop_when=lambda tag, vr, length: tag > INSTANCE_TAG)
         return tuple(_uid(found.get(name)) for name in ("SOPClassUID", "SOPInstanceUID"))
-    except Exception:  # pydicom raises many kinds
-        return "", ""
-
-
-def identity_of(path: str | os.PathLike) -> tuple[str, str]:
-    """SOP class and instance UID in the data set of a file, "" for what cannot be read."""
-    from pydicom import dcmread
-
-    from BodyPartRouterLib.reading.frame_size import refuse_large_inflated
-
-    try:
-        refuse_large_inflated(Path(path))
-        data = dcmread(path, stop_before_pixels=True, specific_tags=["SOPClassUID", "SOPInstanceUID"], force=True)
-        return tuple(_uid(data.get(name)) for name in ("SOPClassUID", "SOPInstanceUID"))
     except Exception:  # pydicom raises many kinds
         return "", ""
 
@@ -128,28 +117,19 @@ def write_as_file(found: DicomObject, target: Path) -> None:
             out.write(b"\0")
 
 
-def _meta(path: Path):
-    """(file meta information, offset of the data set)."""
-    with open(path, "rb") as stream:
-        return _read_meta(stream)
+def _own_identity(stream: BinaryIO, path: Path) -> tuple[str, str]:
+    """SOP class and instance UID in the data set of a file, "" for what cannot be read."""
+    try:
+        data = read_dicom_stream(stream, path, ["SOPClassUID", "SOPInstanceUID"]).data
+        return tuple(_uid(data.get(name)) for name in ("SOPClassUID", "SOPInstanceUID"))
+    except Exception:  # pydicom raises many kinds
+        return "", ""
 
 
-def _read_meta(stream):
-    from pydicom.filereader import read_dataset
-
-    stream.seek(MAGIC_AT)
-    if stream.read(4) != b"DICM":
-        stream.seek(0)
-    start = stream.tell()
-    meta = read_dataset(stream, False, True, stop_when=lambda tag, vr, length: tag.group != 2)
-    return meta, stream.tell() if len(meta) else start
-
-
-def _syntax_without_meta(path: Path, offset: int) -> str:
+def _syntax_without_meta(stream: BinaryIO, offset: int) -> str:
     """Explicit if letters stand where a value representation would (PS3.5 7.1.2)."""
-    with open(path, "rb") as stream:
-        stream.seek(offset + 4)
-        letters = stream.read(2)
+    stream.seek(offset + 4)
+    letters = stream.read(2)
     return EXPLICIT_LITTLE if letters.isalpha() and letters.isupper() else IMPLICIT_LITTLE
 
 

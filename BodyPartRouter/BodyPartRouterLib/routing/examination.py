@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from BodyPartRouterLib.labels import UNKNOWN
+from BodyPartRouterLib.reading.header_values import Values
 from LesionKitLib.run.errors import Cancelled, MissingResource
 
 from .file_reading import Reader, Reading, read_file
-from .header_values import Values
 from .rules import Sender, Subject
 
 if TYPE_CHECKING:

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from BodyPartRouterLib.reading.header_values import Values
 from LesionKitLib.run.errors import Cancelled, MissingResource, UnusableInput
-
-from .header_values import Values, try_to_read_values
 
 if TYPE_CHECKING:
     from BodyPartRouterLib.reading.xray import Xray
@@ -33,14 +32,15 @@ Reader = Callable[[Path, frozenset[str]], Reading]
 
 def read_file(path: Path, keywords: frozenset[str]) -> Reading:
     """In this process. Raises MissingResource when a decoder is not installed, and Cancelled."""
-    from BodyPartRouterLib.reading.decoding import read_xray
-    from LesionKitLib.io.dicom_header import is_dicom
+    from BodyPartRouterLib.reading.xray_file import XrayFile
 
-    values, unreadable = try_to_read_values(path, keywords)
-    untold = f"The header's {', '.join(unreadable)}, which rules ask for, cannot be read." if unreadable else ""
+    values, untold = {}, ""
     try:
-        xray = read_xray(path)
-        return Reading(values, error=untold) if untold and is_dicom(path) else Reading(values, xray)
+        with XrayFile(path) as file:
+            values, unreadable = file.values(keywords)
+            untold = f"The header's {', '.join(unreadable)}, which rules ask for, cannot be read." if unreadable else ""
+            xray = file.xray()
+        return Reading(values, error=untold) if untold else Reading(values, xray)
     except (Cancelled, MissingResource):
         raise
     except UnusableInput as error:

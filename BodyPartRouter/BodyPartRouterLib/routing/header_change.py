@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 
-from .header_values import check_keyword
+from BodyPartRouterLib.reading.header_values import check_keyword
 
 BASIC = "basic"
 IDENTITY = {"SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"}  # changed only all together

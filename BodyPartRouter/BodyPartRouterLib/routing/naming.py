@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from .header_values import Values
+from BodyPartRouterLib.reading.header_values import Values
 
 LONGEST_PART = 64
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")

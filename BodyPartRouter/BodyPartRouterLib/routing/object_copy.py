@@ -49,10 +49,12 @@ def answer_copy(request: dict) -> tuple[dict, bytes]:
 def _write(source: str, target: str, syntax: str, change: str, secret: str) -> None:
     from pydicom import dcmread
 
-    from BodyPartRouterLib.reading.frame_size import refuse_large_inflated
+    from LesionKitLib.io.dicom_file import refuse_large_inflated
 
-    refuse_large_inflated(Path(source))
-    data = dcmread(source)
+    with open(source, "rb") as stream:
+        refuse_large_inflated(stream)
+        stream.seek(0)
+        data = dcmread(stream)
     if "PixelData" not in data and PIXEL_DATA in Path(source).read_bytes():
         raise CannotCopy("its pixel data have no end")  # without a last delimiter pydicom reads none
     if change:

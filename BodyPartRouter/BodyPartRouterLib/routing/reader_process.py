@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
+from BodyPartRouterLib.reading.xray_file import read_values
 from LesionKitLib.run.errors import MissingResource
 
 from .child_process import MEMORY_BYTES, TIMEOUT_S, ChildDied, ChildProcess
 from .file_reading import Reading, read_file
-from .header_values import read_values
 
 TRIES = 2
 TOO_SLOW = "Reading this image took too long and was stopped; a person must look at it."

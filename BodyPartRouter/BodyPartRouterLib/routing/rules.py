@@ -10,7 +10,8 @@ from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from pathlib import Path
 
-from .header_values import Values, number
+from BodyPartRouterLib.reading.header_values import Values, number
+
 from .naming import placeholders
 from .settings import ServiceSettings
 

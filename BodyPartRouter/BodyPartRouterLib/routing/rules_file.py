@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from ipaddress import ip_network
 from pathlib import Path
 
+from BodyPartRouterLib.reading.header_values import check_keyword, is_person_name
 from LesionKitLib.run.errors import UnusableInput
 
 from .header_change import problem_of_change
-from .header_values import check_keyword, is_person_name
 from .naming import placeholders
 from .rules import Action, Condition, Destination, HeaderTest, Hours, Rule, Rules, SenderTest
 from .settings import ServiceSettings

@@ -10,8 +10,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from BodyPartRouterLib.reading.xray_file import read_values
 from BodyPartRouterLib.routing.folder_files import remove_parts, write_new
-from BodyPartRouterLib.routing.header_values import read_values
 from BodyPartRouterLib.routing.journal import DELIVERED, HELD, Image, Journal
 from BodyPartRouterLib.routing.rules import Sender
 from LesionKitLib.io.digest import file_digest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from BodyPartRouterLib.routing.header_values import Values
+from BodyPartRouterLib.reading.header_values import Values
 from BodyPartRouterLib.routing.journal import Journal
 from BodyPartRouterLib.routing.rules import GROUP_KEYWORDS
 

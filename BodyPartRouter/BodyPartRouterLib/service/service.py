@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from BodyPartRouterLib.routing.header_values import keep_header_text_out_of_the_log
+from BodyPartRouterLib.reading.header_values import keep_header_text_out_of_the_log
 from BodyPartRouterLib.routing.journal import DeliveryTask
 from BodyPartRouterLib.routing.plan import FOLDER
 from BodyPartRouterLib.routing.reader_process import ReaderProcess

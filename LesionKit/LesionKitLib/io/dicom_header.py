@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .dicom_file import NO_PIXELS, DicomFile, is_dicom, read_dicom_file
+from .dicom_file import NO_PIXELS, DicomFile, begins_like_dicom, is_dicom, read_dicom_stream
 from .dicom_rescale import Rescale, padding_of, rescale_of
 from .dicom_traits import (
     PRIVATE_TAGS,
@@ -26,7 +26,7 @@ from .dicom_traits import (
 )
 from .dicom_values import frame_values, integer, iso_date, number, numbers, text, words
 
-__all__ = ["COLOR", "Frame", "Header", "Scan", "is_dicom", "scan_files"]
+__all__ = ["COLOR", "Frame", "Header", "Scan", "is_dicom", "scan_dicom", "scan_files"]
 
 COLOR = "in color (RGB or palette), but gray values are needed"
 MOSAIC = "mosaics (many slices in one picture), which are not read; export them as single slices"
@@ -127,15 +127,24 @@ def scan_files(files: list[Path]) -> Scan:
     return scan
 
 
+def scan_dicom(file: DicomFile) -> Scan:
+    """What a DICOM file that was read holds. Raises whatever pydicom raises on malformed values."""
+    scan = Scan()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        _scan_dicom(file, scan)
+    return scan
+
+
 def _scan_file(path: Path, scan: Scan) -> None:
     try:
-        if not path.stat().st_size:
-            scan.empty += 1
-        elif not is_dicom(path):
-            with open(path, "rb"):
+        with open(path, "rb") as stream:
+            if not path.stat().st_size:
+                scan.empty += 1
+            elif begins_like_dicom(stream):
+                _scan_dicom(read_dicom_stream(stream, path, _TAGS), scan)
+            else:
                 scan.other.append(path)
-        else:
-            _scan_dicom(read_dicom_file(path, _TAGS), scan)
     except OSError:
         scan.unreadable += 1
     except EOFError:

@@ -11,6 +11,7 @@ from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
 
 LONGEST = 64  # characters kept of a text
+DAYS = {"D": 1.0, "W": 7.0, "M": 365.25 / 12, "Y": 365.25}  # of the units of an age
 
 
 def number(value) -> float | None:
@@ -57,6 +58,17 @@ def iso_date(value) -> str:
     """A DICOM date (20200305, of old files 2020.03.05) as 2020-03-05; "" when it is none."""
     found = re.fullmatch(r"(\d{4})\.?(0[1-9]|1[0-2])\.?(0[1-9]|[12]\d|3[01])", text(value))
     return "-".join(found.groups()) if found else ""
+
+
+def age_in_years(value) -> float | None:
+    """An age (PS3.5 6.2, AS: 018M, 062Y, ...; also with fewer digits) in years; None when it is none."""
+    found = re.fullmatch(r"(\d{1,3})([DWMY])", text(value))
+    return int(found[1]) * DAYS[found[2]] / DAYS["Y"] if found else None
+
+
+def first_text(value) -> str:
+    """The first of the values as one short line, "" when there is none."""
+    return next(iter(words(value)), "")
 
 
 def readable_elements(data) -> Iterator:

@@ -64,7 +64,7 @@ def image_path(data: Path, row) -> Path:
 
 def labeled_xrays(data: Path, split: str) -> Iterator[LabeledXray]:
     """The images of a split. Raises UnusableInput for what is missing or cannot be read."""
-    from BodyPartRouterLib.reading.decoding import read_xray
+    from BodyPartRouterLib.reading.xray_file import read_xray
 
     for row in index_rows(data, split).to_dict("records"):
         pixels = read_xray(image_path(data, row)).pixels

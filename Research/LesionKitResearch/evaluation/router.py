@@ -11,7 +11,7 @@ import numpy as np
 from BodyPartRouterLib.classification.classifier import Classifier, load_classifier
 from BodyPartRouterLib.classification.prediction import Prediction
 from BodyPartRouterLib.labels import CHESTS, CLASSES, UNKNOWN
-from BodyPartRouterLib.reading.decoding import read_xray
+from BodyPartRouterLib.reading.xray_file import read_xray
 from LesionKitLib.imaging.metrics import DRAWS, INTERVAL, SEED, with_interval
 from LesionKitLib.run.errors import UnusableInput
 from LesionKitLib.run.progress import Progress

@@ -12,8 +12,8 @@ from BodyPartRouterLib.classification.header_check import compare, write_correct
 from BodyPartRouterLib.classification.header_words import classes_in
 from BodyPartRouterLib.classification.prediction import Prediction
 from BodyPartRouterLib.labels import BODY_PARTS, CLASSES, TITLES, UNKNOWN, title
-from BodyPartRouterLib.reading.decoding import read_xray
 from BodyPartRouterLib.reading.xray import HeaderFacts
+from BodyPartRouterLib.reading.xray_file import read_xray
 from LesionKitLib.run.errors import UnusableInput
 
 

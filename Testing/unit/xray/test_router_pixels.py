@@ -10,8 +10,8 @@ import pytest
 from dicom_fixtures import PATIENT, dicom_image, save
 from xray_fixtures import COLUMNS, ROWS, lut, recompress, scene, write_bytes_xray, write_xray
 
-from BodyPartRouterLib.reading.decoding import read_xray
 from BodyPartRouterLib.reading.frame_size import codestream_size
+from BodyPartRouterLib.reading.xray_file import read_xray
 from LesionKitLib.run.errors import UnusableInput
 
 
@@ -360,13 +360,13 @@ def test_an_rle_frame_longer_than_its_pixels_can_be_is_refused(tmp_path):
 def test_a_deflated_file_is_read_and_one_that_unfolds_without_end_is_refused(tmp_path, monkeypatch):
     from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-    from BodyPartRouterLib.reading import frame_size
+    from LesionKitLib.io import dicom_file
 
     data = dicom_image(np.rint(scene() * 4095), "1.2.840.10008.5.1.4.1.1.1.1", "DX", BitsStored=12, HighBit=11)
     data.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
     path = save(data, tmp_path / "x.dcm")
     assert alike(read_xray(path).pixels) > 0.999
-    monkeypatch.setattr(frame_size, "MAX_INFLATED", 4000)
+    monkeypatch.setattr(dicom_file, "MAX_INFLATED", 4000)
     assert "unfolds" in refusal(path)
 
 

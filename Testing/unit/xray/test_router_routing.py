@@ -12,13 +12,13 @@ from dicom_fixtures import PATIENT
 from router_fixtures import BrightnessClassifier, write_xray, xray_dataset
 
 from BodyPartRouterLib.reading.xray import Xray
+from BodyPartRouterLib.reading.xray_file import read_values
 from BodyPartRouterLib.routing import delivery_worker as workers
 from BodyPartRouterLib.routing import folder_files
 from BodyPartRouterLib.routing.delivery_worker import DeliveryWorker
 from BodyPartRouterLib.routing.examination import examine
 from BodyPartRouterLib.routing.find_files import find_files
 from BodyPartRouterLib.routing.folder_files import put_file
-from BodyPartRouterLib.routing.header_values import read_values
 from BodyPartRouterLib.routing.journal import CLASSIFIED, DELIVERED, DELIVERING, FAILED, INBOX, Image, Journal
 from BodyPartRouterLib.routing.plan import FOLDER, Delivery, Plan, table_row
 from BodyPartRouterLib.routing.retry_policy import (
@@ -96,13 +96,13 @@ def test_header_values_of_a_file_without_the_dicm_mark_are_read(tmp_path):
 def test_header_values_are_not_read_from_a_data_set_that_unfolds_without_end(tmp_path, monkeypatch):
     from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-    from BodyPartRouterLib.reading import frame_size
+    from LesionKitLib.io import dicom_file
 
     bomb = xray_dataset()
     bomb.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
     bomb.save_as(tmp_path / "bomb.dcm", enforce_file_format=True)
     assert read_values(tmp_path / "bomb.dcm", ["Modality"]) == {"Modality": ("DX",)}
-    monkeypatch.setattr(frame_size, "MAX_INFLATED", 500)
+    monkeypatch.setattr(dicom_file, "MAX_INFLATED", 500)
     assert read_values(tmp_path / "bomb.dcm", ["Modality"]) == {}
 
 
@@ -132,12 +132,12 @@ def test_an_image_that_the_network_stumbles_over_does_not_take_its_batch_along(t
 
 
 def test_a_decoder_that_fails_in_an_unforeseen_way_is_a_broken_file(tmp_path, monkeypatch):
-    from BodyPartRouterLib.reading import decoding
+    from BodyPartRouterLib.reading import xray_file
 
-    def read(path):
+    def decode(stream, file):
         raise RuntimeError(PATIENT)
 
-    monkeypatch.setattr(decoding, "read_xray", read)
+    monkeypatch.setattr(xray_file, "decode_dicom", decode)
     (one,) = examine([write_xray(tmp_path / "a.dcm")], BrightnessClassifier())
     assert one.error == "The file is damaged."
 
@@ -316,19 +316,18 @@ def test_ten_thousand_files_with_one_in_a_hundred_broken(tmp_path, monkeypatch):
     import numpy as np
     from router_fixtures import picture
 
-    from BodyPartRouterLib.reading import decoding
+    from BodyPartRouterLib.routing.file_reading import Reading
 
     pixels = picture("spine").astype(np.float32) / 4095
 
-    def read(path):
+    def read(path, keywords):
         if int(path.stem) % 100 == 7:
-            raise UnusableInput("The file is cut off.")
-        return Xray(pixels)
+            return Reading(error="The file is cut off.")
+        return Reading(xray=Xray(pixels))
 
-    monkeypatch.setattr(decoding, "read_xray", read)
     for n in range(10_000):
         (tmp_path / f"{n:05d}.png").touch()
-    found = list(plan_files(find_files([tmp_path]), None, BrightnessClassifier()))
+    found = list(plan_files(find_files([tmp_path]), None, BrightnessClassifier(), reader=read))
     broken = [one.examined.path.stem for one in found if one.examined.error]
     assert broken == [f"{n:05d}" for n in range(7, 10_000, 100)]
     assert sum(one.examined.label == "spine" for one in found) == 9_900

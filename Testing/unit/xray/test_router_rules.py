@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from BodyPartRouterLib.reading.header_values import check_keyword, number
 from BodyPartRouterLib.routing import naming
-from BodyPartRouterLib.routing.header_values import check_keyword, number
 from BodyPartRouterLib.routing.rules import Subject, folder_rules, into_folder
 from BodyPartRouterLib.routing.rules_file import load_rules
 from LesionKitLib.run.errors import UnusableInput
