@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from CovidLungQuantLib.labels import CONSOLIDATION, EFFUSION, GGO
-from LesionKitLib.imaging.measures import MIN_LESION_ML, components
+from LesionKitLib.imaging.lesion_components import LesionComponent, lesion_components
 from LesionKitLib.imaging.volume import Volume
 
 from .registration import LungTransform
@@ -44,13 +44,6 @@ class LesionChange:
         return asdict(self) | {"ras": list(self.ras)}
 
 
-@dataclass(frozen=True)
-class _Component:
-    ml: float
-    points: np.ndarray  # (n, 3) RAS mm of its voxels
-    ras: tuple[float, float, float]
-
-
 def match_lesions(earlier: Volume, later: Volume, transform: LungTransform) -> list[LesionChange]:
     """The changes between two label maps of lesions (labels of CovidLungQuantLib), the largest change first.
 
@@ -58,26 +51,13 @@ def match_lesions(earlier: Volume, later: Volume, transform: LungTransform) -> l
     """
     changes = []
     for kind, values in KINDS.items():
-        before, after = _components(earlier, values), _components(later, values)
+        before, after = (lesion_components(v, np.isin(v.array, values).astype(np.uint8)) for v in (earlier, later))
         for rows, columns in _groups(_links(before, after, transform), len(before), len(after)):
             changes.append(_change(kind, [before[n] for n in rows], [after[n] for n in columns]))
     return sorted(changes, key=lambda c: (-abs(c.later_ml - c.earlier_ml), c.kind, c.ras))
 
 
-def _components(labels: Volume, values: tuple[int, ...]) -> list[_Component]:
-    numbered, sizes = components(np.isin(labels.array, values), labels.voxel_ml, MIN_LESION_ML)
-    voxels = np.argwhere(numbered > 0)
-    numbers = numbered[tuple(voxels.T)]
-    points = np.column_stack([voxels[:, ::-1], np.ones(len(voxels))]) @ labels.ijk_to_ras.T
-    found = []
-    for n, size in enumerate(sizes, 1):
-        own = points[numbers == n, :3]
-        middle = own[np.argmin(((own - own.mean(0)) ** 2).sum(1))]
-        found.append(_Component(float(size * labels.voxel_ml), own, tuple(float(x) for x in middle)))
-    return found
-
-
-def _links(before: list[_Component], after: list[_Component], transform: LungTransform) -> np.ndarray:
+def _links(before: list[LesionComponent], after: list[LesionComponent], transform: LungTransform) -> np.ndarray:
     """bool (len(before), len(after)): which belong together."""
     from scipy.spatial import cKDTree
 
@@ -113,7 +93,7 @@ def _groups(links: np.ndarray, rows: int, columns: int) -> list[tuple[list[int],
     ]
 
 
-def _change(kind: str, before: list[_Component], after: list[_Component]) -> LesionChange:
+def _change(kind: str, before: list[LesionComponent], after: list[LesionComponent]) -> LesionChange:
     then, now = sum(one.ml for one in before), sum(one.ml for one in after)
     percent = 100.0 * (now - then) / then if before else None
     if not before:
@@ -125,4 +105,4 @@ def _change(kind: str, before: list[_Component], after: list[_Component]) -> Les
     else:
         status = "grown" if percent > 0 else "shrunk"
     largest = max(after or before, key=lambda one: one.ml)
-    return LesionChange(kind, status, then, now, percent, len(before), len(after), largest.ras)
+    return LesionChange(kind, status, then, now, percent, len(before), len(after), largest.nearest_to_center)

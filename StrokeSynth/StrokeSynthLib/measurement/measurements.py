@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from LesionKitLib.imaging.measures import components
+from LesionKitLib.imaging.lesion_components import LesionComponent, lesion_components
 from LesionKitLib.imaging.volume import Volume
 from StrokeSynthLib.labels import TISSUES
 
@@ -24,11 +24,9 @@ def measure(
     [{ml, side, center_mni}] from the largest, tissues_ml {key: ml} where tissues are known.
     """
     lesion = lesion > 0
-    labels, sizes = components(lesion, volume.voxel_ml, MIN_LESION_ML)
     to_mni = np.linalg.inv(to_image) @ volume.ijk_to_ras
     hemispheres = hemispheres_by_alignment(lesion.shape, to_mni)
-    order = 1 + np.argsort(-sizes, kind="stable")
-    found = [_component(labels == number, hemispheres, volume, to_mni) for number in order]
+    found = [_row(one, hemispheres, to_image) for one in stroke_components(volume, lesion)]
     whole_ml, brain_ml = float(lesion.sum() * volume.voxel_ml), float((brain > 0).sum() * volume.voxel_ml)
     result = {
         "lesion_ml": whole_ml,
@@ -45,11 +43,16 @@ def measure(
     return result
 
 
-def _component(mask: np.ndarray, hemispheres: np.ndarray, volume: Volume, to_mni: np.ndarray) -> dict:
-    center = to_mni @ [*np.argwhere(mask).mean(0)[::-1], 1]
+def stroke_components(volume: Volume, lesion: np.ndarray) -> list[LesionComponent]:
+    """The lesions of a mask (k, j, i) on the volume's grid, from MIN_LESION_ML on, the largest first."""
+    return lesion_components(volume, (lesion > 0).astype(np.uint8), MIN_LESION_ML)
+
+
+def _row(component: LesionComponent, hemispheres: np.ndarray, to_image: np.ndarray) -> dict:
+    center = np.linalg.solve(to_image, [*component.center, 1.0])
     return {
-        "ml": float(mask.sum() * volume.voxel_ml),
-        "side": side_of(hemispheres[mask]),
+        "ml": component.ml,
+        "side": side_of(hemispheres[component.box][component.mask]),
         "center_mni": [round(float(x), 1) for x in center[:3]],
     }
 

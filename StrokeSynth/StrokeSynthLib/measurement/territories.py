@@ -10,13 +10,12 @@ import functools
 
 import numpy as np
 
-from LesionKitLib.imaging.measures import components
 from LesionKitLib.imaging.volume import Volume
 from LesionKitLib.io.resources import resource
 from LesionKitLib.run.errors import MissingResource
 from StrokeSynthLib.segmentation.template import STANDARD_IJK_TO_RAS, STANDARD_SHAPE
 
-from .measurements import MIN_LESION_ML
+from .measurements import stroke_components
 
 # in the order of the atlas's values: 2 n + 1 is the left one, 2 n + 2 the right one
 TERRITORIES = (
@@ -41,11 +40,10 @@ def lesion_territories(volume: Volume, lesion: np.ndarray, to_image: np.ndarray)
     lesion: mask (k, j, i); to_image: 4 x 4, MNI mm to the image's mm. A territory of a ventricle is named only where a
     lesion touches no other. Raises MissingResource when the atlas is missing.
     """
-    labels, sizes = components(lesion > 0, volume.voxel_ml, MIN_LESION_ML)
-    to_mni = np.linalg.inv(to_image) @ volume.ijk_to_ras
+    to_mni = np.linalg.inv(to_image)
     found = []
-    for number in 1 + np.argsort(-sizes):
-        counts = np.bincount(_values(np.argwhere(labels == number), to_mni), minlength=len(TERRITORIES) * 2 + 1)
+    for component in stroke_components(volume, lesion):
+        counts = np.bincount(_values(component.points, to_mni), minlength=len(TERRITORIES) * 2 + 1)
         supplied = counts.copy()
         supplied[[0, *VENTRICLES]] = 0
         value = int(np.argmax(supplied if supplied.any() else counts))
@@ -55,18 +53,19 @@ def lesion_territories(volume: Volume, lesion: np.ndarray, to_image: np.ndarray)
 
 def territory_volumes(volume: Volume, lesion: np.ndarray, to_image: np.ndarray) -> dict[str, float]:
     """Milliliters of lesion in each territory that holds any, the largest first; what lies outside the atlas, too."""
-    to_mni = np.linalg.inv(to_image) @ volume.ijk_to_ras
-    counts = np.bincount(_values(np.argwhere(lesion > 0), to_mni), minlength=1)
+    i_j_k = np.argwhere(lesion > 0)[:, ::-1]
+    points = i_j_k @ volume.ijk_to_ras[:3, :3].T + volume.ijk_to_ras[:3, 3]
+    counts = np.bincount(_values(points, np.linalg.inv(to_image)), minlength=1)
     order = [int(value) for value in np.argsort(-counts, kind="stable") if counts[value]]
     return {title(value): float(counts[value] * volume.voxel_ml) for value in order}
 
 
-def _values(voxels: np.ndarray, to_mni: np.ndarray) -> np.ndarray:
-    """Atlas values at voxels (n, 3: k, j, i)."""
-    points = np.c_[voxels[:, ::-1], np.ones(len(voxels))] @ (np.linalg.inv(STANDARD_IJK_TO_RAS) @ to_mni).T
-    index = np.rint(points[:, 2::-1]).astype(int)
+def _values(points: np.ndarray, to_mni: np.ndarray) -> np.ndarray:
+    """Atlas values at points (n, 3: RAS mm of the image). to_mni: 4 x 4, the image's mm to MNI mm."""
+    to_index = np.linalg.inv(STANDARD_IJK_TO_RAS) @ to_mni
+    index = np.rint((points @ to_index[:3, :3].T + to_index[:3, 3])[:, ::-1]).astype(int)
     inside = ((index >= 0) & (index < np.array(STANDARD_SHAPE))).all(1)
-    values = np.zeros(len(voxels), np.intp)
+    values = np.zeros(len(points), np.intp)
     values[inside] = load_atlas()[tuple(index[inside].T)]
     return values
 

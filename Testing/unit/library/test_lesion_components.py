@@ -48,7 +48,20 @@ def test_each_lesion_has_its_mask_and_where_that_lies(lesions):
     volume = Volume(np.zeros(lesions.shape, np.int16), affine((2.0, 3.0, 4.0)))
     rebuilt = np.zeros(lesions.shape, bool)
     for lesion in lesion_components(volume, lesions):
-        box = tuple(slice(start, start + size) for start, size in zip(lesion.corner, lesion.mask.shape, strict=True))
-        rebuilt[box] |= lesion.mask
+        rebuilt[lesion.box] |= lesion.mask
     lesions[11, 28, 38] = 0  # too small to be one
     np.testing.assert_array_equal(rebuilt, lesions > 0)
+
+
+def test_center_of_mass_points_and_the_voxel_nearest_to_the_center_are_in_mm_of_the_volume():
+    labels = np.zeros((4, 20, 30), np.uint8)
+    labels[1, 4:14, 6:10] = 1
+    labels[1:3, 12:14, 6:20] = 1  # an L, whose center of mass lies beside it
+    volume = Volume(np.zeros(labels.shape, np.int16), affine((2.0, 3.0, 4.0), LPS_IN_RAS, (5.0, -7.0, 11.0)))
+    (lesion,) = lesion_components(volume, labels)
+    voxels = np.argwhere(labels)[:, ::-1]
+    expected = np.c_[voxels, np.ones(len(voxels))] @ volume.ijk_to_ras.T
+    np.testing.assert_allclose(lesion.points, expected[:, :3])
+    np.testing.assert_allclose(lesion.center, expected[:, :3].mean(0))
+    distances = np.linalg.norm(expected[:, :3] - lesion.center, axis=1)
+    np.testing.assert_allclose(lesion.nearest_to_center, expected[np.argmin(distances), :3])
