@@ -170,16 +170,16 @@ def draw_masks(soop: Path) -> None:
 def held_out_lesions(soop: Path) -> list[np.ndarray]:
     """The validation patients' masks as for training: without tiny components and those above 300 ml."""
     from LesionKitResearch.datasets.stroke import read_masks
-    from StrokeSynthLib.synthesis.mask_boxes import MAX_ML, MIN_VOXELS, largest_components
+    from StrokeSynthLib.synthesis.occupancy_grid import MAX_ML, MIN_VOXELS, largest_components
 
     masks = [largest_components(volume.array) for volume in read_masks(soop, "val")]
     return [mask for mask in masks if MIN_VOXELS <= mask.sum() <= MAX_ML * 1000]  # voxels of 1 mm
 
 
 def drawn_lesions(labels, count: int) -> list[np.ndarray]:
-    from StrokeSynthLib.synthesis.mask_sampling import draw_lesion
+    from StrokeSynthLib.synthesis.lesion_sampling import sample_lesion
 
-    return [draw_lesion(labels, seed, standard=True).mask for seed in range(count)]
+    return [sample_lesion(labels, seed, standard=True).mask for seed in range(count)]
 
 
 def outline(axes, brain: np.ndarray, mask: np.ndarray, plane: str, color: str) -> None:

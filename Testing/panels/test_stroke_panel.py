@@ -22,7 +22,7 @@ from StrokeSynthLib.labels import LESION, WHITE
 from StrokeSynthLib.measurement.measurements import measure
 from StrokeSynthLib.networks.registry import TRANSLATORS
 from StrokeSynthLib.results.result import StrokeResult
-from StrokeSynthLib.synthesis.mask_sampling import SIDES
+from StrokeSynthLib.synthesis.lesion_sampling import SIDES
 from StrokeSynthLib.synthesis.synthesis import Synthesis
 
 ROOT = Path(__file__).parents[2]

@@ -42,7 +42,7 @@ def add_parser(tasks) -> None:
 def add_choices(parser: argparse.ArgumentParser) -> None:
     """What synthesize and database let choose alike."""
     from StrokeSynthLib.networks.registry import TRANSLATORS
-    from StrokeSynthLib.synthesis.mask_sampling import SIDES, VOLUME_RANGE_ML
+    from StrokeSynthLib.synthesis.lesion_sampling import SIDES, VOLUME_RANGE_ML
 
     parser.add_argument("--translator", choices=TRANSLATORS, default="pix2pix", help="default: pix2pix")
     add_seed_option(parser)

@@ -1,1 +1,1 @@
-"""COVID-19 or not: from the networks' answers on slices to a decision on a study."""
+"""COVID-19 or not: from the networks' predictions on slices to a decision on a study."""

@@ -43,11 +43,11 @@ class ConvLSTM(nn.Module):
         for step in gates:
             if state is not None:
                 step = step + self.from_state(state[0])
-            take, keep, show, new = step.chunk(4, 1)
-            cell = take.sigmoid() * new.tanh()
+            input_gate, forget_gate, output_gate, candidate = step.chunk(4, 1)
+            cell = input_gate.sigmoid() * candidate.tanh()
             if state is not None:
-                cell = cell + keep.sigmoid() * state[1]
-            state = (show.sigmoid() * cell.tanh(), cell)
+                cell = cell + forget_gate.sigmoid() * state[1]
+            state = (output_gate.sigmoid() * cell.tanh(), cell)
             outputs.append(state[0])
         return torch.stack(outputs), state
 

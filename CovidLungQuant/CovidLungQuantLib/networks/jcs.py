@@ -202,6 +202,6 @@ class JCSNet(nn.Module):
 
     @torch.inference_mode()
     def stream(self, slices: Iterable[Tensor], encode=None) -> Iterator[MultiOutputHeads]:
-        """Answers batch by batch, for batches (n, 2, h, w) of slices."""
+        """Predictions batch by batch, for batches (n, 2, h, w) of slices."""
         for batch in slices:
             yield self(batch)

@@ -14,7 +14,7 @@ import numpy as np
 
 from LesionKitLib.imaging.resample import apply_plane, linear_weights
 
-from .gray_lungs import lung_box
+from .lung_air_2d import lung_box
 
 WINDOW = (-1350.0, 150.0)  # HU shown as 0 and 1: level -600, width 1500
 MODEL_SLICE_MM = 2.0  # thinner slices are averaged to about this

@@ -52,7 +52,7 @@ TimerFactory = Callable[[int, Callable[[], None]], Timer]  # (interval in ms, ca
 
 
 class BackgroundRunner:
-    """Runs one piece of work at a time. All methods and all callbacks belong to the main thread.
+    """Runs one task at a time. All methods and all callbacks belong to the main thread.
 
     timer_factory(interval_ms, callback): makes the repeating timer; it runs only while there is something to do.
     """
@@ -137,7 +137,7 @@ class BackgroundRunner:
             _guarded(job.show_progress)
             return
         job.thread.join()
-        self._job = None  # before the callbacks: they may start the next piece of work
+        self._job = None  # before the callbacks: they may start the next task
         job.finish()
 
     def _sleep_when_idle(self) -> None:
@@ -148,7 +148,7 @@ class BackgroundRunner:
 
 
 class _Job:
-    """One piece of work, its thread and its latest progress."""
+    """One task, its thread and its latest progress."""
 
     def __init__(self, work, on_result, on_error, on_progress, on_cancelled, clock):
         self.progress = Progress(self._note)

@@ -1,4 +1,4 @@
-"""Temperature, threshold and distance limit, from training images that the network did not learn from."""
+"""Temperature, threshold and distance limit, from a calibration set held out of the training images."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from BodyPartRouterLib.classification.preprocessing import prepare
 from LesionKitResearch.datasets.router import AGE_UNKNOWN, LabeledXray
 
 BATCH = 16
-WRONG_ANSWERS = 0.015  # share of the answers given that may be wrong
+MAX_ERROR_RATE = 0.015  # of the images that are classified, not held
 LOWEST_THRESHOLD, HIGHEST_THRESHOLD = 0.5, 0.9
-KEPT = 0.995  # share of X-rays within the distance limit
-MARGIN = 1.15  # the set aside is small: its largest distances are surpassed by a few others
+ACCEPTED = 0.995  # share of X-rays within the distance limit
+MARGIN = 1.15  # the calibration set is small: its largest distances are surpassed by a few others
 
 
 @dataclass(frozen=True)
-class Answers:
+class NetworkOutputs:
     """logits (n, 6) and distances (n,) of n images."""
 
     logits: np.ndarray
     distances: np.ndarray
 
 
-def answers(network, grays: list[np.ndarray], size: int, device: str = "cpu") -> Answers:
+def predict(network, grays: list[np.ndarray], size: int, device: str = "cpu") -> NetworkOutputs:
     """Of images uint8 (rows, columns) or float 0..1, in the precision of use. network: a BodyPartNet in eval mode."""
     import torch
 
@@ -39,7 +39,7 @@ def answers(network, grays: list[np.ndarray], size: int, device: str = "cpu") ->
             one, other = network.describe(batch)
             logits.append(one.float().cpu().numpy())
             distances.append(other.float().cpu().numpy())
-    return Answers(np.concatenate(logits), np.concatenate(distances))
+    return NetworkOutputs(np.concatenate(logits), np.concatenate(distances))
 
 
 def as_unit(gray: np.ndarray) -> np.ndarray:
@@ -47,14 +47,14 @@ def as_unit(gray: np.ndarray) -> np.ndarray:
     return gray.astype(np.float32) / 255 if gray.dtype == np.uint8 else gray
 
 
-def fit_space(network, learned: list[LabeledXray], size: int, device: str = "cpu") -> None:
-    """Fill the network's feature space with the images it learned from (those with one certain class)."""
+def fit_space(network, training: list[LabeledXray], size: int, device: str = "cpu") -> None:
+    """Fill the network's feature space with its training images (those with one certain class)."""
     import torch
 
     from LesionKitLib.models.inference import choose_runtime
 
     runtime = choose_runtime(device)
-    items = [item for item in learned if item.label != AGE_UNKNOWN]
+    items = [item for item in training if item.label != AGE_UNKNOWN]
     features = []
     with torch.inference_mode(), runtime.autocast():
         for start in range(0, len(items), BATCH):
@@ -65,14 +65,14 @@ def fit_space(network, learned: list[LabeledXray], size: int, device: str = "cpu
     network.space.fit(torch.cat(features), labels)
 
 
-def calibrate(found: Answers, items: list[LabeledXray]) -> Decision:
-    """items: the X-rays set aside, in the order of the answers."""
+def calibrate(found: NetworkOutputs, items: list[LabeledXray]) -> Decision:
+    """items: the X-rays of the calibration set, in the order of ``found``."""
     certain = np.array([item.label != AGE_UNKNOWN for item in items])
     truth = np.array([item.allowed[0] for item in items])
     temperature = fit_temperature(found.logits[certain], truth[certain])
     chances = probabilities(found.logits[certain], temperature)
     threshold = fit_threshold(chances[:, :-1], truth[certain])
-    limit = float(np.quantile(found.distances, KEPT)) * MARGIN
+    limit = float(np.quantile(found.distances, ACCEPTED)) * MARGIN
     return Decision(round(temperature, 4), round(threshold, 3), round(limit, 4))
 
 
@@ -88,11 +88,11 @@ def fit_temperature(logits: np.ndarray, truth: np.ndarray) -> float:
 
 
 def fit_threshold(chances: np.ndarray, truth: np.ndarray) -> float:
-    """The lowest threshold above which no more than WRONG_ANSWERS of the answers are wrong."""
+    """The lowest threshold above which no more than MAX_ERROR_RATE of the predictions are wrong."""
     best, wrong = chances.max(1), chances.argmax(1) != truth
     for threshold in np.arange(LOWEST_THRESHOLD, HIGHEST_THRESHOLD, 0.01):
-        given = best >= threshold
-        if given.any() and wrong[given].mean() <= WRONG_ANSWERS:
+        accepted = best >= threshold
+        if accepted.any() and wrong[accepted].mean() <= MAX_ERROR_RATE:
             return float(threshold)
     return HIGHEST_THRESHOLD
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from CovidLungQuantLib.segmentation.frames import FRAME, LUNGS_IN_FRAME, MODEL_MM, ROOM, FramePlacement, place_frame
-from CovidLungQuantLib.segmentation.gray_lungs import MIN_AREA, enclosed_air
+from CovidLungQuantLib.segmentation.lung_air_2d import MIN_AREA, enclosed_air
 from LesionKitLib.imaging.masks import labels_of, mask_of
 from LesionKitLib.run.errors import UnusableInput
 
@@ -255,10 +255,10 @@ def _airway(gray: np.ndarray) -> np.ndarray:
     airway = np.zeros(gray.shape, bool)
     columns = np.flatnonzero((labels > 0).any(0))
     for n in range(1, count + 1):
-        piece = labels == n
-        middle = (ndimage.center_of_mass(piece)[1] - columns[0]) / max(1, len(columns))
-        if piece.mean() < 4 * MIN_AREA and abs(middle - 0.5) < 0.15:
-            airway |= piece
+        component = labels == n
+        middle = (ndimage.center_of_mass(component)[1] - columns[0]) / max(1, len(columns))
+        if component.mean() < 4 * MIN_AREA and abs(middle - 0.5) < 0.15:
+            airway |= component
     return airway
 
 
@@ -281,7 +281,7 @@ def lungs_by_threshold(hu: np.ndarray, spacing) -> np.ndarray:
 
 
 def _lung_air(air: np.ndarray, voxel_mm3: float) -> np.ndarray:
-    """Air off the picture's sides, in pieces of 0.3 l or more that rise above the lungs' middle (no bowel)."""
+    """Air off the picture's sides, in components of 0.3 l or more that rise above the lungs' middle (no bowel)."""
     from scipy import ndimage
 
     labels, _ = ndimage.label(air)
@@ -308,10 +308,10 @@ def airways_by_threshold(hu: np.ndarray, inside: np.ndarray, spacing) -> np.ndar
     labels, count = ndimage.label(core)
     chosen = np.zeros_like(core)
     for n in range(1, count + 1):
-        piece = labels == n
-        areas = piece.sum((1, 2)) * spacing[0] * spacing[1]
-        if 500 < piece.sum() * np.prod(spacing) < 9e4 and areas.max() < 1500:
-            chosen |= piece
+        component = labels == n
+        areas = component.sum((1, 2)) * spacing[0] * spacing[1]
+        if 500 < component.sum() * np.prod(spacing) < 9e4 and areas.max() < 1500:
+            chosen |= component
     return ndimage.binary_dilation(chosen, iterations=max(2, round(4.0 / spacing[0]))) & (hu < -600)
 
 

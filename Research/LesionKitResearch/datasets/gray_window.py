@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from CovidLungQuantLib.segmentation.gray_lungs import enclosed_air
+from CovidLungQuantLib.segmentation.lung_air_2d import enclosed_air
 
 LUNG_GRAY, TISSUE_GRAY = 0.30, 0.92  # aerated lung (-900 HU) and muscle (30 HU) in the lung window
 USUAL_LUNG, USUAL_TISSUE = 0.15, 0.80  # at least so bright in what is called a lung window; left as it is

@@ -1,4 +1,4 @@
-"""The labeled X-rays of a folder with index.csv, the part of the training images set aside for calibration, and
+"""The labeled X-rays of a folder with index.csv, the part of the training images held out for calibration, and
 pictures that are no X-rays (CT and MR slices) for learning when to pass an image on to a person."""
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from LesionKitLib.run.errors import UnusableInput
 
 NONE = len(CLASSES)  # the network's sixth class: no X-ray of these
 AGE_UNKNOWN = "chest_age_unknown"
-SET_ASIDE = 0.12  # of the training patients of each class and source
+CALIBRATION_SHARE = 0.12  # of the training patients of each class and source
 CT_WINDOWS = ((-1350, 150), (-160, 240), (-1000, 1000), (-450, 1050))  # lung, soft tissue, all, bone: HU
 
 
@@ -72,19 +72,19 @@ def labeled_xrays(data: Path, split: str) -> Iterator[LabeledXray]:
         yield LabeledXray(row["id"], gray, row["class"], row["source"], row["patient"] or row["id"])
 
 
-def set_aside(items: list[LabeledXray], seed: int = 0) -> tuple[list[LabeledXray], list[LabeledXray]]:
-    """(for learning, for calibration), by patient, in each class and source alike."""
+def split_calibration(items: list[LabeledXray], seed: int = 0) -> tuple[list[LabeledXray], list[LabeledXray]]:
+    """(training set, calibration set), by patient, in each class and source alike."""
     rng = np.random.default_rng([seed, 6])
     groups: dict[tuple[str, str], list[str]] = {}
     for item in items:
         patients = groups.setdefault((item.label, item.source), [])
         if item.patient not in patients:
             patients.append(item.patient)
-    aside: set[str] = set()
+    held_out: set[str] = set()
     for patients in groups.values():
-        count = round(SET_ASIDE * len(patients))
-        aside.update(patients[n] for n in rng.permutation(len(patients))[:count])
-    return [i for i in items if i.patient not in aside], [i for i in items if i.patient in aside]
+        count = round(CALIBRATION_SHARE * len(patients))
+        held_out.update(patients[n] for n in rng.permutation(len(patients))[:count])
+    return [i for i in items if i.patient not in held_out], [i for i in items if i.patient in held_out]
 
 
 def ct_slices(folder: Path, split: str, every: int = 1) -> list[np.ndarray]:

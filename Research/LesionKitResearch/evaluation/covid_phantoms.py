@@ -93,19 +93,19 @@ def lesion_rows(phantom, lesions: np.ndarray) -> list[dict]:
     return rows
 
 
-def _true_ml(phantom, pieces: np.ndarray, count: int, key: str) -> np.ndarray:
-    """The phantom's exact ml of each labeled piece: that of the listed lesions whose center is nearest to it."""
+def _true_ml(phantom, components: np.ndarray, count: int, key: str) -> np.ndarray:
+    """The phantom's exact ml of each labeled component: that of the listed lesions whose center is nearest to it."""
     from scipy import ndimage
 
     volume = phantom.volume
     total = np.zeros(count + 1)
-    _, nearest = ndimage.distance_transform_edt(pieces == 0, volume.spacing[::-1], return_indices=True)
+    _, nearest = ndimage.distance_transform_edt(components == 0, volume.spacing[::-1], return_indices=True)
     to_ijk = np.linalg.inv(volume.ijk_to_ras)
     for lesion in phantom.lesion_list:
         if lesion.key == key:
             ijk = (to_ijk @ [*lesion.center_ras, 1])[:3]
-            kji = tuple(int(np.clip(round(v), 0, n - 1)) for v, n in zip(ijk[::-1], pieces.shape, strict=True))
-            total[pieces[tuple(axis[kji] for axis in nearest)]] += lesion.ml
+            kji = tuple(int(np.clip(round(v), 0, n - 1)) for v, n in zip(ijk[::-1], components.shape, strict=True))
+            total[components[tuple(axis[kji] for axis in nearest)]] += lesion.ml
     return total
 
 

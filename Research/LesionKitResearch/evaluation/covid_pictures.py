@@ -70,7 +70,7 @@ def _probabilities(network, frame: np.ndarray) -> np.ndarray:
     import torch
 
     with torch.inference_mode():
-        return _ask(network, frame).probabilities()[0].float().cpu().numpy()
+        return _predict(network, frame).probabilities()[0].float().cpu().numpy()
 
 
 @dataclass(frozen=True)
@@ -92,19 +92,19 @@ def decide_picture(network, gray: np.ndarray) -> PictureDecision:
     place = place_frame(gray / 255.0)
     frame = place.cut(gray / 255.0)
     with torch.inference_mode():
-        answer = _ask(network, frame)
+        prediction = _predict(network, frame)
         heat = error = None
-        if answer.heat is not None:
-            fine = torch.nn.functional.interpolate(answer.heat.float(), size=place.shape, mode="bilinear")
+        if prediction.heat is not None:
+            fine = torch.nn.functional.interpolate(prediction.heat.float(), size=place.shape, mode="bilinear")
             heat = place.paste(fine[0, 0].cpu().numpy(), gray.shape)
-        if answer.reconstruction is not None:
-            seen = torch.from_numpy(channels_of_gray(frame[None])).to(answer.reconstruction.device)
-            error = float(lung_window_errors(answer.reconstruction, seen)[0])
-    return PictureDecision(float(answer.decision[0]), heat, error)
+        if prediction.reconstruction is not None:
+            seen = torch.from_numpy(channels_of_gray(frame[None])).to(prediction.reconstruction.device)
+            error = float(lung_window_errors(prediction.reconstruction, seen)[0])
+    return PictureDecision(float(prediction.decision[0]), heat, error)
 
 
-def _ask(network, frame: np.ndarray):
-    """What the network answers to one frame (h, w) of gray values 0..1."""
+def _predict(network, frame: np.ndarray):
+    """What the network predicts for one frame (h, w) of gray values 0..1."""
     import torch
 
     device = next(network.parameters()).device

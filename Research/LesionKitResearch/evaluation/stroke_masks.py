@@ -13,8 +13,8 @@ from LesionKitLib.run.progress import Progress
 from LesionKitResearch.datasets.stroke import read_masks
 from StrokeSynthLib.measurement.side import hemispheres_by_alignment, left_share
 from StrokeSynthLib.segmentation.template import SOOP_FIRST, SOOP_SHAPE, load_template
-from StrokeSynthLib.synthesis.mask_boxes import MAX_ML, MIN_VOXELS, largest_components
-from StrokeSynthLib.synthesis.mask_sampling import draw_lesion
+from StrokeSynthLib.synthesis.lesion_sampling import sample_lesion
+from StrokeSynthLib.synthesis.occupancy_grid import MAX_ML, MIN_VOXELS, largest_components
 
 FEATURES = ("log volume", "elongation", "surface to volume", "distance from the middle", "posterior", "superior")
 COARSE = 4  # voxels along each side of a block, for the search for copies and the heat map
@@ -48,7 +48,7 @@ def evaluate_masks(
 ) -> dict:
     """Drawn masks against the validation patients' masks; also how near each comes to a training mask.
 
-    count: masks to draw (default: as many as real ones). The real masks are treated as for training: pieces of less
+    count: masks to draw (default: as many as real ones). The real masks are treated as for training: components of less
     than 20 voxels or 2 % of the largest are left out, and so are masks of more than 300 ml.
     """
     progress = progress or Progress()
@@ -111,7 +111,7 @@ def _lesions(masks, progress: Progress, stage: str, start: float, end: float) ->
 def _drawn(labels: Volume, count: int, seed: int, sampler, progress: Progress) -> Iterable[Volume]:
     for number in range(count):
         progress.report("drawing", 0.2 + 0.3 * number / count)
-        yield labels.with_array(draw_lesion(labels, seed + number, sampler=sampler, standard=True).mask)
+        yield labels.with_array(sample_lesion(labels, seed + number, sampler=sampler, standard=True).mask)
 
 
 def soop_labels() -> Volume:

@@ -10,7 +10,7 @@ from LesionKitLib.run.progress import Progress
 from LesionKitResearch.datasets.stroke_image_pairs import read_pairs
 from StrokeSynthLib.networks.registry import TRANSLATORS
 from StrokeSynthLib.segmentation.template import load_template
-from StrokeSynthLib.synthesis.mask_sampling import MASK_MODEL, load_sampler
+from StrokeSynthLib.synthesis.lesion_sampling import MASK_MODEL, load_sampler
 from StrokeSynthLib.synthesis.synthesis import load_translator, synthesize
 
 from .stroke_masks import evaluate_masks

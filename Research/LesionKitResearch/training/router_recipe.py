@@ -13,8 +13,8 @@ from LesionKitLib.models.inference import choose_runtime
 from LesionKitLib.models.registry import Model, load_weights, save_model
 from LesionKitLib.run.errors import UnusableInput
 from LesionKitLib.run.progress import Progress
-from LesionKitResearch.calibration.router import answers, calibrate, fit_space
-from LesionKitResearch.datasets.router import AGE_UNKNOWN, LabeledXray, labeled_xrays, set_aside
+from LesionKitResearch.calibration.router import calibrate, fit_space, predict
+from LesionKitResearch.datasets.router import AGE_UNKNOWN, LabeledXray, labeled_xrays, split_calibration
 from LesionKitResearch.evaluation.router import metrics_of, score
 
 from .curve import draw_curve
@@ -41,7 +41,7 @@ NAMES = {
 
 @dataclass(frozen=True)
 class Trained:
-    """A network, what it learned from, what was set aside, and how its answers are judged."""
+    """A network, how it was trained, and how its predictions are calibrated."""
 
     network: str
     net: object
@@ -54,21 +54,23 @@ def train_and_describe(
     data: Path, output: Path, network: str, plan: TrainingPlan, device: str = "cpu", progress: Progress | None = None
 ) -> Model:
     """Train, draw the curve, calibrate, evaluate on the validation patients and write the model's folder in output."""
-    learned, aside = set_aside(list(labeled_xrays(data, "train")), plan.seed)
-    certain = [item for item in aside if item.label != AGE_UNKNOWN]
+    training, calibration = split_calibration(list(labeled_xrays(data, "train")), plan.seed)
+    certain = [item for item in calibration if item.label != AGE_UNKNOWN]
     if not certain:
-        raise UnusableInput(f"'{data}' holds too few patients of each class and source to set some aside.")
+        raise UnusableInput(
+            f"'{data}' holds too few patients of each class and source to hold some out for calibration."
+        )
     mixture, size = Mixture(), NETWORKS.entry(network).size
 
     def check(net) -> dict[str, float]:
-        found = answers(net, [item.gray for item in certain], size, device)
+        found = predict(net, [item.gray for item in certain], size, device)
         right = [int(row.argmax()) in item.allowed for row, item in zip(found.logits, certain, strict=True)]
-        return {"aside right": sum(right) / len(right)}
+        return {"calibration accuracy": sum(right) / len(right)}
 
-    pools, source = Pools(learned, slice_pool(data)), initial_network(network)
+    pools, source = Pools(training, slice_pool(data)), initial_network(network)
     net = train_router(network, pools, output, plan, mixture, device, check, progress, source)
     draw_curve(output, output / "curve.png")
-    decision = calibrated(net, learned, aside, size, device)
+    decision = calibrated(net, training, calibration, size, device)
     return write_model(
         Trained(network, net, plan, mixture, decision), data, output / NETWORKS.entry(network).model, device
     )
@@ -80,10 +82,10 @@ def initial_network(network: str):
     return None if name is None else NETWORKS.load(name)[1]
 
 
-def calibrated(net, learned: list[LabeledXray], aside: list[LabeledXray], size: int, device: str) -> Decision:
-    """Fills the network's feature space from what it learned; the rest from what was set aside."""
-    fit_space(net, learned, size, device)
-    return calibrate(answers(net, [item.gray for item in aside], size, device), aside)
+def calibrated(net, training: list[LabeledXray], calibration: list[LabeledXray], size: int, device: str) -> Decision:
+    """Fills the network's feature space from its training set; the decision from the calibration set."""
+    fit_space(net, training, size, device)
+    return calibrate(predict(net, [item.gray for item in calibration], size, device), calibration)
 
 
 def write_model(trained: Trained, data: Path, folder: Path, device: str = "cpu") -> Model:

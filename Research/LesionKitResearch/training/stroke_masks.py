@@ -12,14 +12,14 @@ from LesionKitLib.imaging.volume import Volume
 from LesionKitLib.run.progress import Progress
 from LesionKitResearch.datasets.stroke import MaskSet
 from StrokeSynthLib.measurement.side import hemispheres_by_alignment, left_share
-from StrokeSynthLib.synthesis.mask_boxes import (
+from StrokeSynthLib.synthesis.occupancy_grid import (
     MAX_ML,
     MIN_VOXELS,
-    Box,
-    box_of,
+    LesionBox,
     conditions_of,
-    into_box,
     largest_components,
+    lesion_box,
+    to_occupancy,
 )
 
 from .adversarial_loop import GanPlan, descend, fit_gan
@@ -35,7 +35,7 @@ SHIFT, STRETCH = 0.06, 0.12
 @dataclass(frozen=True)
 class BoxedLesions:
     """cells: uint8 (n, views, 32, 32, 32), 255 is full; conditions: float32 (n, views, 7), of these boxes;
-    tight: float32 (n, 7), of the boxes as box_of gives them; left: share of lesions on the left."""
+    tight: float32 (n, 7), of the boxes as lesion_box gives them; left: share of lesions on the left."""
 
     cells: np.ndarray
     conditions: np.ndarray
@@ -44,7 +44,7 @@ class BoxedLesions:
 
 
 def on_the_left(volume: Volume) -> tuple[Volume, str]:
-    """The mask's largest pieces, mirrored to the left where they lie on the right, and the side that they lay on.
+    """The mask's largest components, mirrored to the left where they lie on the right, and the side that they lay on.
 
     volume: bool, in LPS order, its grid symmetric to the middle plane (as the public masks' is).
     """
@@ -63,10 +63,10 @@ def boxed_lesions(masks: MaskSet, seed: int = 0, views: int = VIEWS, progress: P
         ml = float(lesion.array.sum()) * lesion.voxel_ml
         if lesion.array.sum() < MIN_VOXELS or ml > MAX_ML:
             continue
-        box = box_of(lesion.array, lesion)
+        box = lesion_box(lesion.array, lesion)
         part = cropped(lesion)
         moved = [_moved(box, rng) for _ in range(views)]
-        cells.append([np.rint(255 * into_box(part.array, part, b)).astype(np.uint8) for b in moved])
+        cells.append([np.rint(255 * to_occupancy(part.array, part, b)).astype(np.uint8) for b in moved])
         conditions.append([conditions_of(b, ml) for b in moved])
         tight.append(conditions_of(box, ml))
         left.append(side == "left")
@@ -126,7 +126,7 @@ def train_mask_gan(
     return generator.eval()
 
 
-def _moved(box: Box, rng: np.random.Generator) -> Box:
+def _moved(box: LesionBox, rng: np.random.Generator) -> LesionBox:
     sides = box.sides * (1 + rng.uniform(0, STRETCH, 3))
     center = box.center + box.sides * rng.uniform(-SHIFT, SHIFT, 3)
-    return Box(center - sides / 2, center + sides / 2)
+    return LesionBox(center - sides / 2, center + sides / 2)

@@ -21,11 +21,11 @@ from LesionKitResearch.training.stroke_translators import (
 from StrokeSynthLib.labels import LABELS
 from StrokeSynthLib.networks.registry import build_generator
 from StrokeSynthLib.networks.shapes import CELLS
-from StrokeSynthLib.synthesis.mask_boxes import MAX_ML, MIN_VOXELS
-from StrokeSynthLib.synthesis.mask_sampling import MASK_MODEL, place_in
+from StrokeSynthLib.synthesis.lesion_sampling import MASK_MODEL, store_prior
+from StrokeSynthLib.synthesis.occupancy_grid import MAX_ML, MIN_VOXELS
 
 from .adversarial_loop import GanPlan
-from .placement import fit_placement
+from .lesion_prior import fit_lesion_prior
 from .stroke_masks import CRITIC_STEPS, PLAN, BoxedLesions, boxed_lesions, train_mask_gan
 
 VERSION = "1.0.0"
@@ -69,7 +69,7 @@ def train_mask_model(
     progress: Progress | None = None,
     lesions: BoxedLesions | None = None,
 ) -> Model:
-    """Train the mask GAN, fit the placement, evaluate on held-out masks and write output/stroke-mask-gan.
+    """Train the mask GAN, fit the lesion prior, evaluate on held-out masks and write output/stroke-mask-gan.
 
     data: the folder that holds soop. lesions: of an earlier boxed_lesions, which takes a minute.
     """
@@ -79,7 +79,7 @@ def train_mask_model(
         lesions = boxed_lesions(read_masks(data / "soop", "train"), progress=progress)
     sampler = LesionSampler()
     sampler.generator = train_mask_gan(lesions, output, plan, device, progress)
-    place_in(sampler, fit_placement(lesions.tight, lesions.left, plan.seed))
+    store_prior(sampler, fit_lesion_prior(lesions.tight, lesions.left, plan.seed))
     folder = output / MASK_MODEL
     model = save_model(sampler, mask_card(plan, len(lesions.cells), {}), folder)
     load_weights(model, sampler)  # what is evaluated are the stored (half precision) weights
@@ -136,7 +136,7 @@ def mask_card(plan: GanPlan, count: int, metrics: dict) -> dict:
         "metrics_command": "lesionkit evaluate stroke-synthesis --data DIR --network stroke-mask-gan",
         "limits": [
             "Right lesions were mirrored to the left for training: the hemispheres' differences are not learned.",
-            "Small satellite pieces (below 2 % of the largest piece) and lesions above 300 ml are not drawn.",
+            "Small satellite components (below 2 % of the largest) and lesions above 300 ml are not drawn.",
             "Places and sizes come from a Gaussian mixture fitted to the training lesions, not from the GAN.",
             "Masks follow lesions drawn on diffusion images of one hospital network; other populations may differ.",
         ],

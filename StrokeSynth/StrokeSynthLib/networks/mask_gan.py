@@ -1,7 +1,8 @@
 """The generator of the lesion-mask GAN, a 3-D Wasserstein GAN with gradient penalty.
 
 After Platscher et al. 2020 (arXiv 2010.02745), from whom the latent of 128 numbers comes. A mask here is the lesion's
-own box, cut into CELLS along each side (see mask_boxes.py), so that small lesions are drawn as finely as large ones.
+own box, cut into CELLS along each side (see synthesis/occupancy_grid.py), so that small lesions are sampled as finely
+as large ones.
 Generator and critic are told the box: its seven numbers, and where each cell lies in standard space.
 """
 
@@ -70,7 +71,7 @@ class MaskGenerator(nn.Module):
 
 
 class LesionSampler(nn.Module):
-    """What a bundled mask model holds: the generator, and the mixture that places boxes (see placement.py)."""
+    """What a bundled mask model holds: the generator, and the mixture that places boxes (see lesion_prior.py)."""
 
     def __init__(self, width: int = 8, parts: int = 8):
         super().__init__()

@@ -24,7 +24,7 @@ from LesionKitLib.run.progress import Progress
 from StrokeSynthLib.labels import LABELS
 from StrokeSynthLib.networks.registry import TRANSLATORS
 
-from .mask_sampling import SIDES, VOLUME_RANGE_ML
+from .lesion_sampling import SIDES, VOLUME_RANGE_ML
 from .synthesis import Synthesis, synthesize
 
 DESCRIPTION, PARTICIPANTS, SETTING = "dataset_description.json", "participants.tsv", "lesionkit_database.json"

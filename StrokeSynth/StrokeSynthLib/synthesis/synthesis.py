@@ -27,7 +27,7 @@ from StrokeSynthLib.networks.shapes import STYLE
 from StrokeSynthLib.segmentation.slice_views import padded, unpadded
 from StrokeSynthLib.segmentation.template import load_template
 
-from .mask_sampling import VOLUME_RANGE_ML, DrawnLesion, draw_lesion
+from .lesion_sampling import VOLUME_RANGE_ML, SampledLesion, sample_lesion
 
 MODEL_MM = 1.0
 MARGIN = 2  # voxels around the brain
@@ -50,7 +50,7 @@ class Synthesis:
     labels: Volume
     translator: str
     seed: int
-    lesion: DrawnLesion | None = None
+    lesion: SampledLesion | None = None
     device: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -121,7 +121,7 @@ def synthesize(
         progress.report("drawing the lesion", 0.02)
         lps, restore = reorient_to_lps(semantic)
         own = reorient_to_lps(semantic.with_array(hemispheres))[0].array
-        drawn = draw_lesion(lps, seed, volume_ml, side, hemispheres=own)
+        drawn = sample_lesion(lps, seed, volume_ml, side, hemispheres=own)
         semantic = semantic.with_array(with_lesion(semantic.array, restore(drawn.mask)))
     runtime = choose_runtime(device)
 

@@ -17,7 +17,7 @@ from StrokeSynthLib.measurement.side import (
     side_of,
 )
 from StrokeSynthLib.segmentation.template import load_template
-from StrokeSynthLib.synthesis.mask_sampling import draw_lesion
+from StrokeSynthLib.synthesis.lesion_sampling import sample_lesion
 
 
 def test_x_rises_to_the_right_and_the_plane_s_voxels_are_neither():
@@ -74,7 +74,7 @@ def test_where_labels_name_their_side_the_labels_decide():
 @pytest.mark.parametrize("seed", range(3))
 def test_a_large_lesion_of_one_side_never_crosses_the_midline(side, seed):
     labels, truth = turned_template(8, 5)
-    drawn = draw_lesion(labels, seed, (100.0, 250.0), side)
+    drawn = sample_lesion(labels, seed, (100.0, 250.0), side)
     other = RIGHT if side == "left" else LEFT
     assert drawn.side == side and drawn.ml > 60
     assert np.mean(truth[drawn.mask] == other) < 0.002

@@ -1,4 +1,4 @@
-"""The mask GAN: boxes, placement, networks, drawn lesions, evaluation."""
+"""The mask GAN: occupancy grids, the lesion prior, networks, drawn lesions, evaluation."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from stroke_fixtures import lesion_mask
 from LesionKitLib.imaging.volume import Volume, affine
 from LesionKitLib.run.errors import UnusableInput
 from LesionKitResearch.evaluation import stroke_masks as evaluation
-from LesionKitResearch.training.placement import fit_placement
+from LesionKitResearch.training.lesion_prior import fit_lesion_prior
 from StrokeSynthLib.labels import BACKGROUND, CSF, VENTRICLES
 from StrokeSynthLib.segmentation.template import load_template
-from StrokeSynthLib.synthesis import mask_boxes as boxes
-from StrokeSynthLib.synthesis import mask_sampling as sampling
+from StrokeSynthLib.synthesis import lesion_sampling as sampling
+from StrokeSynthLib.synthesis import occupancy_grid
 
 torch = pytest.importorskip("torch")
 
@@ -32,7 +32,7 @@ def ball(volume, center=(15, 16, 28), radius=5):
 
 
 def blob_sampler():
-    """A sampler whose generator draws a ball that fills its box, and whose placement is a single Gaussian."""
+    """A sampler whose generator draws a ball that fills its box, and whose prior is a single Gaussian."""
     from StrokeSynthLib.networks.mask_gan import LesionSampler
 
     class Ball(torch.nn.Module):
@@ -47,32 +47,33 @@ def blob_sampler():
     volume = rng.normal(2.0, 1.0, 300)
     side = volume / 3 + np.log(15.0)
     places = np.stack([rng.normal(35, 5, 300), rng.normal(15, 10, 300), rng.normal(25, 8, 300)], 1)
-    fitted = fit_placement(np.column_stack([places, side, side, side, volume]), 0.5, components=1)
-    sampling.place_in(sampler, fitted)
+    fitted = fit_lesion_prior(np.column_stack([places, side, side, side, volume]), 0.5, components=1)
+    sampling.store_prior(sampler, fitted)
     return sampler.eval()
 
 
 def test_a_lesion_goes_into_its_box_and_comes_back():
     lesion = ball(grid())
-    box = boxes.box_of(lesion.array, lesion)
-    cells = boxes.into_box(lesion.array, lesion, box)
+    box = occupancy_grid.lesion_box(lesion.array, lesion)
+    cells = occupancy_grid.to_occupancy(lesion.array, lesion, box)
     assert cells.shape == (32, 32, 32) and cells.min() >= 0 and cells.max() <= 1 + 1e-6
-    back = boxes.out_of_box(cells, box, lesion) >= 0.5
+    back = occupancy_grid.from_occupancy(cells, box, lesion) >= 0.5
     overlap = 2 * (back & lesion.array).sum() / (back.sum() + lesion.array.sum())
     assert overlap > 0.9
 
 
 def test_a_box_keeps_the_lesion_s_volume():
     lesion = ball(grid())
-    box = boxes.box_of(lesion.array, lesion)
+    box = occupancy_grid.lesion_box(lesion.array, lesion)
     cell = np.prod(box.sides) / 32**3
-    assert boxes.into_box(lesion.array, lesion, box).sum() * cell == pytest.approx(lesion.array.sum() * 8, rel=1e-4)
+    occupancy = occupancy_grid.to_occupancy(lesion.array, lesion, box)
+    assert occupancy.sum() * cell == pytest.approx(lesion.array.sum() * 8, rel=1e-4)
 
 
 def test_conditions_give_their_box_back():
     lesion = ball(grid())
-    box = boxes.box_of(lesion.array, lesion)
-    again = boxes.box_from(boxes.conditions_of(box, 3.0))
+    box = occupancy_grid.lesion_box(lesion.array, lesion)
+    again = occupancy_grid.box_of_conditions(occupancy_grid.conditions_of(box, 3.0))
     np.testing.assert_allclose(again.low, box.low, atol=1e-3)
     np.testing.assert_allclose(again.high, box.high, atol=1e-3)
 
@@ -80,9 +81,9 @@ def test_conditions_give_their_box_back():
 def test_small_components_are_left_out():
     lesion = ball(grid())
     lesion.array[2, 2, 2:5] = True
-    kept = boxes.largest_components(lesion.array)
+    kept = occupancy_grid.largest_components(lesion.array)
     assert kept.sum() == lesion.array.sum() - 3 and not kept[2, 2, 2]
-    assert not boxes.largest_components(np.zeros((4, 4, 4), bool)).any()
+    assert not occupancy_grid.largest_components(np.zeros((4, 4, 4), bool)).any()
 
 
 def test_a_lesion_on_the_right_is_mirrored_for_training():
@@ -98,7 +99,7 @@ def test_cutting_a_lesion_out_leaves_its_box_where_it_was():
     from LesionKitResearch.training.stroke_masks import cropped
 
     lesion = ball(grid())
-    whole, part = (boxes.box_of(v.array, v) for v in (lesion, cropped(lesion)))
+    whole, part = (occupancy_grid.lesion_box(v.array, v) for v in (lesion, cropped(lesion)))
     np.testing.assert_allclose(whole.low, part.low)
     np.testing.assert_allclose(whole.high, part.high)
 
@@ -106,24 +107,24 @@ def test_cutting_a_lesion_out_leaves_its_box_where_it_was():
 def test_the_placement_draws_what_it_was_fitted_to():
     rng = np.random.default_rng(1)
     values = np.concatenate([rng.normal(0, 1, (400, 7)), rng.normal(6, 0.5, (200, 7))])
-    placement = fit_placement(values, 0.4, components=2)
-    drawn = placement.draw(np.random.default_rng(2), 4000)
+    prior = fit_lesion_prior(values, 0.4, components=2)
+    drawn = prior.sample(np.random.default_rng(2), 4000)
     np.testing.assert_allclose(drawn.mean(0), values.mean(0), atol=0.3)
     np.testing.assert_allclose(drawn.std(0), values.std(0), rtol=0.15)
 
 
 def test_a_drawn_volume_lies_in_its_range_even_where_no_lesion_was_seen():
-    placement = fit_placement(np.random.default_rng(1).normal(0, 1, (200, 7)), 0.4, components=2)
+    prior = fit_lesion_prior(np.random.default_rng(1).normal(0, 1, (200, 7)), 0.4, components=2)
     for low, high in ((0.5, 2.0), (1e5, 2e5)):
-        value = float(np.exp(placement.draw_one(np.random.default_rng(3), low, high)[6]))
+        value = float(np.exp(prior.sample_one(np.random.default_rng(3), low, high)[6]))
         assert low * 0.999 <= value <= high * 1.001
 
 
 @pytest.mark.parametrize("low, high", [(0, 5), (5, 2), (-1, 1)])
 def test_an_empty_range_of_volume_is_refused(low, high):
-    placement = fit_placement(np.random.default_rng(1).normal(0, 1, (50, 7)), 0.4, components=1)
+    prior = fit_lesion_prior(np.random.default_rng(1).normal(0, 1, (50, 7)), 0.4, components=1)
     with pytest.raises(UnusableInput, match="range"):
-        placement.draw_one(np.random.default_rng(0), low, high)
+        prior.sample_one(np.random.default_rng(0), low, high)
 
 
 def test_positions_tell_where_a_cell_lies():
@@ -200,20 +201,20 @@ def test_a_resumed_training_gives_the_same_generator(tmp_path, monkeypatch):
 
 def test_the_same_seed_draws_the_same_lesion_inside_the_tissue():
     labels, sampler = load_template().labels, blob_sampler()
-    first, again = (sampling.draw_lesion(labels, 5, (2.0, 20.0), "left", sampler) for _ in range(2))
+    first, again = (sampling.sample_lesion(labels, 5, (2.0, 20.0), "left", sampler) for _ in range(2))
     np.testing.assert_array_equal(first.mask, again.mask)
-    other = sampling.draw_lesion(labels, 6, (2.0, 20.0), "left", sampler)
+    other = sampling.sample_lesion(labels, 6, (2.0, 20.0), "left", sampler)
     assert (first.mask != other.mask).any()
     touched = set(np.unique(labels.array[first.mask]))
     assert touched.isdisjoint({BACKGROUND, CSF.value, VENTRICLES.value})
-    assert first.side == "left" and first.mask.sum() >= boxes.MIN_VOXELS
+    assert first.side == "left" and first.mask.sum() >= occupancy_grid.MIN_VOXELS
     assert 1.8 <= first.ml <= 22.0
 
 
 def test_the_side_that_is_asked_for_is_kept():
     labels, sampler = load_template().labels, blob_sampler()
     for side in ("left", "right"):
-        found = {sampling.draw_lesion(labels, seed, (2.0, 20.0), side, sampler).side for seed in range(3)}
+        found = {sampling.sample_lesion(labels, seed, (2.0, 20.0), side, sampler).side for seed in range(3)}
         assert found == {side}
 
 
@@ -222,16 +223,16 @@ def test_a_lesion_may_be_drawn_into_a_map_of_any_spacing_and_place():
     cut = labels.array[::3, ::2, ::2]
     matrix = labels.ijk_to_ras @ np.diag([2, 2, 3, 1.0])
     matrix[:3, 3] += (200, -100, 50)
-    drawn = sampling.draw_lesion(Volume(np.ascontiguousarray(cut), matrix), 1, (4.0, 30.0), "right", sampler)
+    drawn = sampling.sample_lesion(Volume(np.ascontiguousarray(cut), matrix), 1, (4.0, 30.0), "right", sampler)
     assert drawn.side == "right" and 3.5 <= drawn.ml <= 33
 
 
-def test_bad_wishes_are_refused_with_a_sentence():
+def test_impossible_parameters_are_refused_with_a_sentence():
     labels, sampler = load_template().labels, blob_sampler()
     with pytest.raises(UnusableInput, match="side"):
-        sampling.draw_lesion(labels, 0, side="up", sampler=sampler)
+        sampling.sample_lesion(labels, 0, side="up", sampler=sampler)
     with pytest.raises(UnusableInput, match="no brain"):
-        sampling.draw_lesion(grid().with_array(np.zeros(grid().array.shape, np.uint8)), 0, sampler=sampler)
+        sampling.sample_lesion(grid().with_array(np.zeros(grid().array.shape, np.uint8)), 0, sampler=sampler)
 
 
 def test_the_sampler_is_stored_and_read_as_it_was(tmp_path):
@@ -240,14 +241,14 @@ def test_the_sampler_is_stored_and_read_as_it_was(tmp_path):
     from LesionKitResearch.training.stroke_synthesis_recipes import mask_card
     from StrokeSynthLib.networks.mask_gan import LesionSampler
 
-    placement = fit_placement(np.random.default_rng(1).normal(2, 1, (200, 7)), 0.4)
+    prior = fit_lesion_prior(np.random.default_rng(1).normal(2, 1, (200, 7)), 0.4)
     sampler = LesionSampler()
-    sampling.place_in(sampler, placement)
+    sampling.store_prior(sampler, prior)
     model = save_model(sampler, mask_card(GanPlan(steps=1), 3, {}), tmp_path / "stroke-mask-gan")
     again = LesionSampler(**model.card["arguments"])
     load_weights(model, again)
-    found = sampling.placement_of(again)
-    np.testing.assert_allclose(found.means, placement.means, rtol=2e-3, atol=2e-3)
+    found = sampling.prior_of(again)
+    np.testing.assert_allclose(found.means, prior.means, rtol=2e-3, atol=2e-3)
     assert found.left == pytest.approx(0.4, abs=1e-3)
 
 

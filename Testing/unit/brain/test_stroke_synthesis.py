@@ -16,7 +16,7 @@ from LesionKitLib.run.errors import Cancelled, MissingResource, UnusableInput
 from LesionKitLib.run.progress import Progress
 from StrokeSynthLib.labels import BACKGROUND, GRAY, LESION, WHITE
 from StrokeSynthLib.synthesis import database, synthesis
-from StrokeSynthLib.synthesis.mask_sampling import DrawnLesion
+from StrokeSynthLib.synthesis.lesion_sampling import SampledLesion
 
 torch = pytest.importorskip("torch")
 
@@ -55,10 +55,10 @@ def painter(monkeypatch):
         mask = np.zeros(semantic.array.shape, bool)
         first = 10 + seed % 5
         mask[9:13, first : first + 6, 20:25] = True
-        return DrawnLesion(mask, float(mask.sum()) * semantic.voxel_ml, "left", seed, "stroke-mask-gan 0")
+        return SampledLesion(mask, float(mask.sum()) * semantic.voxel_ml, "left", seed, "stroke-mask-gan 0")
 
     monkeypatch.setattr(synthesis, "load_translator", load)
-    monkeypatch.setattr(synthesis, "draw_lesion", draw)
+    monkeypatch.setattr(synthesis, "sample_lesion", draw)
 
 
 def test_planes_of_an_array_come_back_as_they_were():

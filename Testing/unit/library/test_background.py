@@ -13,7 +13,7 @@ from module_lists import ROOT
 from LesionKitLib.run.background import CLOCK_STEP_S, BackgroundRunner, user_sentence
 from LesionKitLib.run.errors import MissingResource, UnusableInput
 
-PATIENCE = 2000  # ticks of at most 8 ms
+MAX_TICKS = 2000  # ticks of at most 8 ms
 
 
 class HandTimer:
@@ -79,7 +79,7 @@ def bench(clock):
 
 def turn(timer, until=lambda: False):
     """Fire the timer until it is stopped or ``until`` holds."""
-    for _ in range(PATIENCE):
+    for _ in range(MAX_TICKS):
         if not timer.active or until():
             return
         timer.callback()

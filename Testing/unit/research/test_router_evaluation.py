@@ -12,7 +12,7 @@ from BodyPartRouterLib.classification.prediction import Prediction
 from BodyPartRouterLib.labels import CLASSES, UNKNOWN
 from LesionKitCLI.main import main
 from LesionKitLib.run.errors import UnusableInput
-from LesionKitResearch.datasets.router import AGE_UNKNOWN, LabeledXray, index_rows, labeled_xrays, set_aside
+from LesionKitResearch.datasets.router import AGE_UNKNOWN, LabeledXray, index_rows, labeled_xrays, split_calibration
 from LesionKitResearch.evaluation.router import Scored, by_source, confusion, macro_of, metrics_of
 from LesionKitResearch.training.router import Mixture, Pools, draw_batch, loss, sampling_weights
 
@@ -50,15 +50,15 @@ def test_an_index_that_lacks_something_is_refused(labeled):
         index_rows(labeled, "train")
 
 
-def test_what_is_set_aside_shares_no_patient_with_the_rest():
+def test_the_calibration_set_shares_no_patient_with_the_rest():
     items = [
         LabeledXray(str(n), np.zeros((4, 4), np.uint8), CLASSES[n // 60], "AB"[n // 30 % 2], f"p{n // 2}")
         for n in range(300)
     ]
-    learned, aside = set_aside(items)
-    assert len(learned) + len(aside) == 300 and 20 < len(aside) < 90
-    assert {i.patient for i in learned}.isdisjoint(i.patient for i in aside)
-    assert {i.label for i in aside} == set(CLASSES)
+    training, calibration = split_calibration(items)
+    assert len(training) + len(calibration) == 300 and 20 < len(calibration) < 90
+    assert {i.patient for i in training}.isdisjoint(i.patient for i in calibration)
+    assert {i.label for i in calibration} == set(CLASSES)
 
 
 def test_rare_classes_and_sources_are_drawn_more_often_than_their_share():

@@ -13,7 +13,13 @@ from BodyPartRouterLib.networks.registry import NETWORKS
 from BodyPartRouterLib.reading.xray import HeaderFacts, Xray
 from LesionKitLib.run.errors import MissingResource, UnusableInput
 from LesionKitResearch.augmentation import non_xrays, router
-from LesionKitResearch.calibration.router import Answers, calibrate, calibration_error, fit_temperature, fit_threshold
+from LesionKitResearch.calibration.router import (
+    NetworkOutputs,
+    calibrate,
+    calibration_error,
+    fit_temperature,
+    fit_threshold,
+)
 from LesionKitResearch.datasets.router import NONE, LabeledXray
 
 SIZE = 64
@@ -163,7 +169,9 @@ def test_calibration_takes_chests_of_unknown_age_for_the_distance_only():
     items = [LabeledXray(str(n), np.zeros((4, 4), np.uint8), CLASSES[n % 5], "A", str(n)) for n in range(50)]
     logits = np.eye(6)[[n % 5 for n in range(50)]] * 8.0
     unknown = [LabeledXray("u", np.zeros((4, 4), np.uint8), "chest_age_unknown", "B", "u")]
-    found = calibrate(Answers(np.vstack([logits, np.zeros((1, 6))]), np.append(np.ones(50), 3.0)), items + unknown)
+    found = calibrate(
+        NetworkOutputs(np.vstack([logits, np.zeros((1, 6))]), np.append(np.ones(50), 3.0)), items + unknown
+    )
     assert found.threshold == 0.5 and found.distance > 2
 
 

@@ -1,4 +1,4 @@
-"""Lesion masks drawn from the trained mask GAN into a brain."""
+"""Lesion masks sampled from the trained mask GAN into a brain."""
 
 from __future__ import annotations
 
@@ -14,8 +14,16 @@ from StrokeSynthLib.measurement.side import LEFT, RIGHT, hemispheres_by_alignmen
 from StrokeSynthLib.networks.registry import MASKS, NETWORKS
 from StrokeSynthLib.segmentation.template import load_template
 
-from .mask_boxes import MARGIN, MAX_ML, MIN_SIDE_MM, MIN_VOXELS, box_from, largest_components, out_of_box
-from .placement import Placement
+from .lesion_prior import LesionPrior
+from .occupancy_grid import (
+    MARGIN,
+    MAX_ML,
+    MIN_SIDE_MM,
+    MIN_VOXELS,
+    box_of_conditions,
+    from_occupancy,
+    largest_components,
+)
 
 MASK_MODEL = NETWORKS[MASKS].model
 SIDES = ("any", "left", "right")
@@ -25,7 +33,7 @@ TRIES = 12
 
 
 @dataclass(frozen=True)
-class DrawnLesion:
+class SampledLesion:
     """mask: bool on the semantic map's grid (LPS order); side: see measurement.side; network: name and version."""
 
     mask: np.ndarray
@@ -41,21 +49,21 @@ def load_sampler():
     return sampler, f"{model.name} {model.version}"
 
 
-def placement_of(sampler) -> Placement:
+def prior_of(sampler) -> LesionPrior:
     """The mixture that a sampler holds."""
     arrays = (getattr(sampler, name).double().numpy() for name in ("weights", "means", "roots"))
-    return Placement(*arrays, float(sampler.left))
+    return LesionPrior(*arrays, float(sampler.left))
 
 
-def place_in(sampler, placement: Placement) -> None:
+def store_prior(sampler, prior: LesionPrior) -> None:
     """Store a mixture in a sampler."""
     import torch
 
     for name in ("weights", "means", "roots", "left"):
-        getattr(sampler, name).copy_(torch.as_tensor(getattr(placement, name)))
+        getattr(sampler, name).copy_(torch.as_tensor(getattr(prior, name)))
 
 
-def draw_lesion(
+def sample_lesion(
     semantic: Volume,
     seed: int,
     volume_ml: tuple[float, float] = VOLUME_RANGE_ML,
@@ -63,11 +71,11 @@ def draw_lesion(
     sampler=None,
     standard: bool = False,
     hemispheres: np.ndarray | None = None,
-) -> DrawnLesion:
+) -> SampledLesion:
     """A lesion in the brain of a semantic map (in LPS order), the same for the same seed.
 
     Lesions lie in tissue only: not in the fluid, not outside the brain; those of one side nowhere on the midline or
-    beyond it. Of up to TRIES drawn masks the first whose volume lies in the range is taken, or the nearest. standard:
+    beyond it. Of up to TRIES sampled masks the first whose volume lies in the range is taken, or the nearest. standard:
     the map lies in standard space already, and may be cut; otherwise its brain is taken to be whole. hemispheres: of
     the map's voxels, see measurement.side (None: found in the map).
     Raises UnusableInput for an unknown side, an empty range, and a map without brain; MissingResource when no mask
@@ -86,17 +94,17 @@ def draw_lesion(
     if side != "any":
         tissue &= hemispheres == (LEFT if side == "left" else RIGHT)
     rng = np.random.default_rng(seed)
-    placement = placement_of(sampler)
-    to_left = side == "left" or (side == "any" and rng.random() < placement.left)
+    prior = prior_of(sampler)
+    to_left = side == "left" or (side == "any" and rng.random() < prior.left)
     best, miss = None, np.inf
     for _ in range(TRIES):
-        mask = _draw(sampler, placement, rng, grid, tissue, semantic.voxel_ml, volume_ml, to_left)
+        mask = _sample(sampler, prior, rng, grid, tissue, semantic.voxel_ml, volume_ml, to_left)
         ml = float(mask.sum()) * semantic.voxel_ml
         if not ml:
             continue
         away = abs(np.log(np.clip(ml, *volume_ml) / ml))
         if away < miss:
-            best, miss = DrawnLesion(mask, ml, side_of(hemispheres[mask]), seed, name), away
+            best, miss = SampledLesion(mask, ml, side_of(hemispheres[mask]), seed, name), away
         if not miss:
             break
     if best is None:
@@ -124,11 +132,11 @@ def _brain_edges(volume: Volume) -> np.ndarray:
     return ends * np.diag(volume.ijk_to_ras)[:3] + volume.ijk_to_ras[:3, 3]
 
 
-def _draw(sampler, placement, rng, grid, tissue, voxel_ml, volume_ml, to_left) -> np.ndarray:
+def _sample(sampler, prior, rng, grid, tissue, voxel_ml, volume_ml, to_left) -> np.ndarray:
     """One mask, perhaps empty."""
     import torch
 
-    conditions = placement.draw_one(rng, *volume_ml).astype(np.float32)
+    conditions = prior.sample_one(rng, *volume_ml).astype(np.float32)
     conditions[3:6] = np.maximum(conditions[3:6], np.log(MIN_SIDE_MM))
     ml = min(float(np.exp(conditions[6])), MAX_ML, 0.8 * float(np.exp(conditions[3:6].sum())) / 1000 / MARGIN**3)
     conditions[6] = np.log(ml)
@@ -136,11 +144,11 @@ def _draw(sampler, placement, rng, grid, tissue, voxel_ml, volume_ml, to_left) -
     with torch.inference_mode():
         occupancy = sampler.generator(latent, torch.from_numpy(conditions[None]))[0, 0].numpy()
     if to_left:
-        values = out_of_box(occupancy, box_from(conditions), grid)
+        values = from_occupancy(occupancy, box_of_conditions(conditions), grid)
     else:
         mirrored = conditions.copy()
         mirrored[0] *= -1
-        values = out_of_box(occupancy[:, :, ::-1], box_from(mirrored), grid)
+        values = from_occupancy(occupancy[:, :, ::-1], box_of_conditions(mirrored), grid)
     values = values * tissue
     wanted = round(ml / voxel_ml)
     inside = np.sort(values[values > THRESHOLDS[0]])

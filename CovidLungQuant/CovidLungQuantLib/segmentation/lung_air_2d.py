@@ -1,4 +1,4 @@
-"""Lungs from gray values alone, for images that come without millimeters or Hounsfield units and for training labels.
+"""Lung air in single slices by gray value alone, for images without millimeters or Hounsfield units and for training.
 
 Everything works on one axial slice (row 0 anterior) of values 0..1, dark = air.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-MIN_AREA = 0.004  # of the slice; smaller air pockets are trachea, oesophagus, bowel
+MIN_AREA = 0.004  # of the slice; smaller air pockets are trachea, esophagus, bowel
 
 
 def otsu_threshold(values: np.ndarray) -> float:

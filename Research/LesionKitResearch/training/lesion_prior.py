@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from LesionKitLib.run.errors import UnusableInput
-from StrokeSynthLib.synthesis.placement import Placement
+from StrokeSynthLib.synthesis.lesion_prior import LesionPrior
 
 COMPONENTS = 8
 ROUNDS = 200
 RIDGE = 0.02  # of each number's variance, added to every component's covariance
 
 
-def fit_placement(conditions: np.ndarray, left: float, seed: int = 0, components: int = COMPONENTS) -> Placement:
+def fit_lesion_prior(conditions: np.ndarray, left: float, seed: int = 0, components: int = COMPONENTS) -> LesionPrior:
     """The Gaussian mixture of the training lesions' conditions (n, 7); left: share of them that lay on the left.
 
     Fitted by expectation maximization from k-means++ centers. Raises UnusableInput for fewer lesions than components.
@@ -31,4 +31,4 @@ def fit_placement(conditions: np.ndarray, left: float, seed: int = 0, components
         warnings.simplefilter("ignore", ConvergenceWarning)  # the last round's mixture serves as well
         mixture.fit(values / spread)
     roots = np.linalg.cholesky(mixture.covariances_) * spread[:, None]
-    return Placement(mixture.weights_, mixture.means_ * spread, roots, left)
+    return LesionPrior(mixture.weights_, mixture.means_ * spread, roots, left)

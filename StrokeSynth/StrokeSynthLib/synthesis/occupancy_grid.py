@@ -1,4 +1,4 @@
-"""Lesion masks as the mask GAN sees them: the box around a lesion, cut into cells of its own size.
+"""Lesion masks as the mask GAN sees them: occupancy of a grid of cells over the lesion's bounding box.
 
 Positions are millimeters in standard space along L, P, S (x and y of RAS negated); arrays are indexed [k, j, i], that
 is [S, P, L]. Lesions of the right side are mirrored to the left: the brain is taken as symmetric.
@@ -22,7 +22,7 @@ MARGIN = 1.15  # a box's side, of the lesion's extent
 
 
 @dataclass(frozen=True)
-class Box:
+class LesionBox:
     """low, high: mm along L, P, S."""
 
     low: np.ndarray
@@ -46,36 +46,36 @@ def largest_components(mask: np.ndarray) -> np.ndarray:
     return keep[labels]
 
 
-def box_of(mask: np.ndarray, grid: Volume, margin: float = MARGIN) -> Box:
+def lesion_box(mask: np.ndarray, grid: Volume, margin: float = MARGIN) -> LesionBox:
     """The box around a mask that is not empty. grid: the mask's, in LPS order."""
     parts = bounding_box(mask)[::-1]
     half = grid.spacing / 2
     low = np.array([_centers(grid, axis)[part.start] for axis, part in enumerate(parts)]) - half
     high = np.array([_centers(grid, axis)[part.stop - 1] for axis, part in enumerate(parts)]) + half
     sides = np.maximum((high - low) * margin, MIN_SIDE_MM)
-    return Box((low + high - sides) / 2, (low + high + sides) / 2)
+    return LesionBox((low + high - sides) / 2, (low + high + sides) / 2)
 
 
-def into_box(mask: np.ndarray, grid: Volume, box: Box) -> np.ndarray:
+def to_occupancy(mask: np.ndarray, grid: Volume, box: LesionBox) -> np.ndarray:
     """How much of each cell the mask fills: float32 (32, 32, 32) in 0..1, exact by areas."""
     weights = [_overlaps(grid, box, axis) for axis in (2, 1, 0)]
     return _separable(mask.astype(np.float32), weights)
 
 
-def out_of_box(occupancy: np.ndarray, box: Box, grid: Volume) -> np.ndarray:
+def from_occupancy(occupancy: np.ndarray, box: LesionBox, grid: Volume) -> np.ndarray:
     """Occupancy at the grid's voxel centers, linear between the cells' centers and 0 outside the box (float32)."""
     return _separable(occupancy.astype(np.float32), [_linear(grid, box, axis) for axis in (2, 1, 0)])
 
 
-def conditions_of(box: Box, volume_ml: float) -> np.ndarray:
+def conditions_of(box: LesionBox, volume_ml: float) -> np.ndarray:
     """The seven numbers by which the networks know a box; see networks/mask_gan.py."""
     return np.concatenate([box.center, np.log(box.sides), [np.log(volume_ml)]]).astype(np.float32)
 
 
-def box_from(conditions: np.ndarray) -> Box:
+def box_of_conditions(conditions: np.ndarray) -> LesionBox:
     """The box of conditions_of."""
     half = np.exp(np.asarray(conditions[3:6], float)) / 2
-    return Box(conditions[:3] - half, conditions[:3] + half)
+    return LesionBox(conditions[:3] - half, conditions[:3] + half)
 
 
 def _centers(grid: Volume, axis: int) -> np.ndarray:
@@ -84,7 +84,7 @@ def _centers(grid: Volume, axis: int) -> np.ndarray:
     return sign * grid.ijk_to_ras[axis, 3] + np.arange(grid.array.shape[2 - axis]) * grid.spacing[axis]
 
 
-def _overlaps(grid: Volume, box: Box, axis: int) -> np.ndarray:
+def _overlaps(grid: Volume, box: LesionBox, axis: int) -> np.ndarray:
     """(CELLS, voxels): share of each cell that each voxel covers along one axis."""
     edges = np.linspace(box.low[axis], box.high[axis], CELLS + 1)
     centers, half = _centers(grid, axis), grid.spacing[axis] / 2
@@ -93,7 +93,7 @@ def _overlaps(grid: Volume, box: Box, axis: int) -> np.ndarray:
     return (np.maximum(upper - lower, 0) / (edges[1] - edges[0])).astype(np.float32)
 
 
-def _linear(grid: Volume, box: Box, axis: int) -> np.ndarray:
+def _linear(grid: Volume, box: LesionBox, axis: int) -> np.ndarray:
     """(voxels, CELLS): weights of linear interpolation along one axis."""
     width = box.sides[axis] / CELLS
     at = (_centers(grid, axis) - box.low[axis]) / width - 0.5

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from chest_fixtures import slice_with_lungs
 
-from CovidLungQuantLib.segmentation.gray_lungs import enclosed_air, largest, lung_box, otsu_threshold
+from CovidLungQuantLib.segmentation.lung_air_2d import enclosed_air, largest, lung_box, otsu_threshold
 
 
 def noisy(picture: np.ndarray) -> np.ndarray:
