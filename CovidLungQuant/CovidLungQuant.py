@@ -344,8 +344,7 @@ class CovidLungQuantLogic(ResultLogic, ScriptedLoadableModuleLogic):
 
     def decisionFor(self, segmentation: vtkMRMLSegmentationNode) -> dict | None:
         """What the run decided (CovidLungQuantLib.classification.decision.decide), or None."""
-        decision = self.runOf(segmentation).get("decision")
-        return decision if decision and decision.get("covid_probability") is not None else None
+        return self.runOf(segmentation).get("decision")
 
     def findingsFor(self, segmentation: vtkMRMLSegmentationNode) -> list[dict]:
         """The lesions one by one as last looked for: rows of CovidLungQuantLib.measurement.findings.Finding."""

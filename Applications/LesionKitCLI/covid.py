@@ -86,7 +86,7 @@ def _run_one(options: argparse.Namespace) -> None:
 
 def print_result(result) -> None:
     """The measurements as a table for people."""
-    from CovidLungQuantLib.classification.decision import DISCLAIMER
+    from CovidLungQuantLib.classification.decision import decision_texts
     from CovidLungQuantLib.measurement.severity import score_text
 
     regions = {(r["side"], r["third"]): r for r in result.measurements["regions"]}
@@ -111,8 +111,9 @@ def print_result(result) -> None:
     print(f"\nSeverity score {score_text(result.measurements['severity'])}; {total:.1f} s on {result.device}.")
     decision = result.decision
     if decision:
-        word = "positive" if decision["positive"] else "negative"
-        print(f"COVID-19 pneumonia: probability {decision['covid_probability']:.2f}, {word}; {DISCLAIMER}.")
+        print(decision_texts(decision)[0])
+        if decision["accuracy"]:
+            print(decision["accuracy"])
     for note in result.notes:
         print(f"Note: {note}")
     print("Research and education only, not a medical device.")

@@ -7,7 +7,14 @@ import time
 
 import numpy as np
 
-from CovidLungQuantLib.classification.decision import UNUSUAL_NOTE, Calibration, SlicePredictions, decide, is_unusual
+from CovidLungQuantLib.classification.decision import (
+    UNUSUAL_NOTE,
+    Calibration,
+    SlicePredictions,
+    accuracy_sentence,
+    decide,
+    is_unusual,
+)
 from CovidLungQuantLib.measurement.coverage import coverage_of
 from CovidLungQuantLib.measurement.findings import list_findings
 from CovidLungQuantLib.measurement.measurements import measure
@@ -91,7 +98,7 @@ def analyze(
         runtime.description,
         seconds,
         measurements,
-        decide(predictions),
+        decide(predictions, accuracy_sentence([model.card for model in models])),
         heat,
         tuple(notes),
         tuple(list_findings(volume, lungs, lesions)),

@@ -56,11 +56,15 @@ class ResultsSection(results.ResultsSection):
         if decision is None:
             show_text(self.ui.decisionLabel, "")
             return
-        word = _("positive") if decision["positive"] else _("negative")
-        text = _("COVID-19 pneumonia: probability {percent} %, {word}; not a diagnosis. {rule}").format(
-            percent=round(100 * decision["covid_probability"]), word=word, rule=decision.get("rule", "")
-        )
-        show_text(self.ui.decisionLabel, text)
+        if decision["covid_probability"] is None:
+            text = _("COVID-19 pneumonia: cannot say. {reason}").format(reason=decision["reason"])
+        else:
+            text = _("COVID-19 pneumonia: probability {percent} %, {word}; not a diagnosis. {rule}").format(
+                percent=round(100 * decision["covid_probability"]),
+                word=_("positive") if decision["positive"] else _("negative"),
+                rule=decision.get("rule", ""),
+            )
+        show_text(self.ui.decisionLabel, f"{text} {decision.get('accuracy', '')}".strip())
 
     @slot
     def _set_window(self, name: str) -> None:

@@ -20,6 +20,7 @@ def add_parser(commands) -> None:
         (
             "lesionkit train covid-convlstm --data ct --output trained",
             "lesionkit train covid-convlstm --data ct --output folds --folds 5 --steps 200",
+            "lesionkit train covid-convlstm --data ct --output tuned --start models/covid-convlstm",
             "lesionkit train router --data xr --output trained",
         ),
     )
@@ -36,6 +37,13 @@ def add_parser(commands) -> None:
     parser.add_argument("--steps", type=positive, help="optimizer steps (default: the recipe's)")
     add_seed_option(parser)
     parser.add_argument("--folds", type=positive, help="covid: cross-validate by patient in so many parts instead")
+    parser.add_argument(
+        "--start",
+        type=Path,
+        metavar="MODEL",
+        help="covid: go on from the model in that folder; convlstm is fine-tuned, jcs and multitask get a new head for "
+        "their decision",
+    )
     parser.add_argument("--as-it-is", action="store_true", help="stroke: describe what an unfinished training reached")
     add_device_option(parser)
     parser.set_defaults(run=run)

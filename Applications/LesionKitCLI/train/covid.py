@@ -15,10 +15,13 @@ def run(options: argparse.Namespace) -> None:
     from LesionKitLib.models.inference import choose_runtime
     from LesionKitLib.run.errors import UnusableInput
 
-    wanted = ["sirm100"] + (["classify"] if options.name != "covid-convlstm" else [])
+    decides = options.name != "covid-convlstm"
+    wanted = (["classify"] if decides else []) + ([] if decides and options.start else ["sirm100"])
     for folder in wanted:
         if not (options.data / folder).is_dir():
             raise UnusableInput(f"'{options.data}' holds no folder {folder}.")
+    if options.start and options.folds:
+        raise UnusableInput("Cross-validation starts from ImageNet's weights; leave --start out.")
     if options.folds == 1:
         raise UnusableInput("Cross-validation needs at least two folds.")
     plan = _plan(options)
@@ -26,7 +29,10 @@ def run(options: argparse.Namespace) -> None:
     with cancellable_progress() as progress:
         if options.folds:
             return _cross_validate(options, plan, device, progress)
-        model = _train(options.name, options.data, options.output, plan, device, progress)
+        if options.start:
+            model = _go_on(options, device, progress)
+        else:
+            model = _train(options.name, options.data, options.output, plan, device, progress)
     print(f"The model lies in {model.folder}.")
     for name, figures in model.card["metrics"].items():
         if "dice" in figures:
@@ -55,6 +61,25 @@ def _train(name: str, data: Path, output: Path, plan, device: str, progress, **o
     from LesionKitResearch.training.covid_multi_output_recipe import train_and_describe_multi_output
 
     return train_and_describe_multi_output(name.removeprefix("covid-"), data, output, plan, device, progress)
+
+
+def _go_on(options: argparse.Namespace, device: str, progress):
+    """The model that going on from options.start gives: fine-tuned, or with a new head for its decision."""
+    from LesionKitLib.models.registry import read_model
+
+    start = read_model(options.start)
+    if options.name == "covid-convlstm":
+        from LesionKitResearch.training.covid import FINE_TUNE_PLAN
+        from LesionKitResearch.training.covid_recipe import fine_tune_and_describe
+
+        plan = with_options(FINE_TUNE_PLAN, options)
+        return fine_tune_and_describe(options.data, options.output, start, plan, device, progress)
+    from LesionKitResearch.training.covid_decision import HeadPlan
+    from LesionKitResearch.training.covid_decision_recipe import train_and_describe_head
+
+    plan = HeadPlan(options.steps or HeadPlan.steps, options.seed)
+    short = options.name.removeprefix("covid-")
+    return train_and_describe_head(short, options.data, options.output, start, plan, device, progress)
 
 
 def _cross_validate(options: argparse.Namespace, plan, device: str, progress) -> None:

@@ -17,6 +17,7 @@ RULE = (
     "A single picture has its own probability."
 )
 DISCLAIMER = "not a diagnosis"
+CONVINCING_AUC = 0.85  # below it, every decision is shown with its accuracy on a source that nothing was learned from
 
 
 @dataclass(frozen=True)
@@ -93,11 +94,12 @@ class SlicePredictions:
         return self.lung >= LUNG_IN_SLICE
 
 
-def decide(predictions: list[tuple[SlicePredictions, Calibration]]) -> dict | None:
-    """A result's decision: covid_probability, positive, threshold, slices (that could vote), rule.
+def decide(predictions: list[tuple[SlicePredictions, Calibration]], accuracy: str = "") -> dict | None:
+    """A result's decision: covid_probability, positive, threshold, slices (that could vote), rule, accuracy.
 
-    Several networks: the means of their probabilities and thresholds. None when no network decides or no slice shows
-    lung.
+    accuracy: what accuracy_sentence says of the networks. Several networks: the means of their probabilities and
+    thresholds. Where a network finds the image unlike its training images, covid_probability and positive are None and
+    ``reason`` says so. None when no network decides or no slice shows lung.
     """
     if not predictions:
         return None
@@ -105,13 +107,40 @@ def decide(predictions: list[tuple[SlicePredictions, Calibration]]) -> dict | No
     if any(value is None for value in found):
         return None
     probability, threshold = float(np.mean(found)), float(np.mean([c.threshold for _, c in predictions]))
-    return {
+    decision = {
         "covid_probability": probability,
         "positive": probability >= threshold,
         "threshold": threshold,
         "slices": int(predictions[0][0].votes.sum()),
         "rule": RULE.format(threshold=threshold),
+        "accuracy": accuracy,
     }
+    if any(is_unusual(a, c) for a, c in predictions):
+        decision |= {"covid_probability": None, "positive": None, "reason": UNUSUAL_REASON}
+    return decision
+
+
+def accuracy_sentence(cards: list[dict]) -> str:
+    """How well the networks of these model cards decide on a source that nothing was learned from; "" where all reach
+    CONVINCING_AUC, or a card tells nothing."""
+    known = [card["decision_evidence"] for card in cards if "decision_evidence" in card]
+    if not known or all((e["auc"]["low"] or 0) >= CONVINCING_AUC for e in known):
+        return ""
+    parts = [f"{e['auc']['mean']:.2f} [{e['auc']['low']:.2f}, {e['auc']['high']:.2f}] ({e['network']})" for e in known]
+    return (
+        f"On the {known[0]['patients']} patients of a hospital from which nothing was learned, the area under the ROC "
+        f"curve of this decision is {', '.join(parts)}; 0.5 is a guess, 1 is always right."
+    )
+
+
+def decision_texts(decision: dict) -> tuple[str, str]:
+    """What a decision says (probability and word, or that nothing can be said), and how it was made and how good it
+    is."""
+    rest = " ".join(text for text in (decision.get("rule"), decision.get("accuracy")) if text)
+    if decision["covid_probability"] is None:
+        return f"COVID-19 pneumonia: cannot say. {decision['reason']}", rest
+    word = "positive" if decision["positive"] else "negative"
+    return f"COVID-19 pneumonia: probability {decision['covid_probability']:.2f}, {word}; {DISCLAIMER}.", rest
 
 
 def is_unusual(predictions: SlicePredictions, calibration: Calibration) -> bool:
@@ -121,6 +150,7 @@ def is_unusual(predictions: SlicePredictions, calibration: Calibration) -> bool:
     return float(np.median(predictions.errors[predictions.votes])) > calibration.redraw_limit
 
 
+UNUSUAL_REASON = "This image is unlike the training data."
 UNUSUAL_NOTE = (
     "This image is unlike the training data: the network reconstructs it worse than 99 % of them. "
     "Look at the result with more doubt."

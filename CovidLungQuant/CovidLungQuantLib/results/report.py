@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from CovidLungQuantLib.classification.decision import DISCLAIMER
+from CovidLungQuantLib.classification.decision import decision_texts
 from CovidLungQuantLib.labels import LESIONS
 from CovidLungQuantLib.measurement.measurements import GROUP_TITLES, SIDES, THIRDS, region
 from CovidLungQuantLib.measurement.severity import score_text
@@ -87,7 +87,7 @@ def _tiles(result) -> Tiles:
     if severity:
         tiles.insert(3, Tile(_score(severity), "severity score"))
     if result.decision:
-        probability = result.decision.get("covid_probability")
+        probability = result.decision["covid_probability"]
         percent = None if probability is None else 100.0 * probability
         tiles.append(Tile(number(percent, "%"), "COVID-19 probability, says the network"))
     return Tiles(tuple(tiles))
@@ -98,10 +98,7 @@ def _score(severity: dict) -> str:
 
 
 def _decision(decision: dict | None) -> list:
-    if not decision or decision.get("covid_probability") is None:
-        return []
-    word = "positive" if decision["positive"] else "negative"
-    return [Text(f"COVID-19 pneumonia: {word}, {DISCLAIMER}. {decision.get('rule', '')}".strip())]
+    return [Text(" ".join(decision_texts(decision)).strip())] if decision else []
 
 
 def _notes(notes) -> list:

@@ -51,6 +51,16 @@ def correlation(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.corrcoef(a, b)[0, 1])
 
 
+def limits_of_agreement(truth: np.ndarray, found: np.ndarray) -> tuple[float, float, float]:
+    """Mean difference found - truth, and its 95 % limits (mean -+ 1.96 standard deviations).
+
+    Bland and Altman 1986, Lancet 327:307.
+    """
+    difference = np.asarray(found, float) - np.asarray(truth, float)
+    spread = 1.96 * difference.std(ddof=1) if len(difference) > 1 else 0.0
+    return float(difference.mean()), float(difference.mean() - spread), float(difference.mean() + spread)
+
+
 def area_under_curve(truth: np.ndarray, score: np.ndarray) -> float:
     """Area under the ROC curve: the chance that a positive scores above a negative, ties half (Hanley, McNeil 1982).
 

@@ -66,7 +66,7 @@ class NetworkRegistry(UserDict):
         Networks stay loaded; other weights (another folder or sha256) are another network.
         """
         model = self.model(name)
-        key = model.folder, model.card["sha256"]
+        key = tuple(model.files.items())
         if name not in self._loaded or self._loaded[name][0] != key:
             self._loaded[name] = key, self.with_weights(name, model)
         return model, self._loaded[name][1]

@@ -3,6 +3,9 @@
 A model is a folder ``<name>/`` with ``model.safetensors`` and ``card.json``. Weights are read as safetensors only,
 never as a pickle, and only when their sha256 is the one in the card. Folders are looked up in this order: the
 environment variable LESIONKIT_MODELS (the user's own models), then Resources/Models of the libraries that are named.
+
+A model may hold ``head.safetensors`` beside them, with the sha256 in the card's ``head_sha256``: its tensors take the
+place of those of the same names, for a head that was trained anew on the weights as they are.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from LesionKitLib.run.errors import MissingResource
 
 CARD_FILE = "card.json"
 WEIGHTS_FILE = "model.safetensors"
+HEAD_FILE = "head.safetensors"
 OWN_MODELS = "LESIONKIT_MODELS"
 REQUIRED_FIELDS = (
     "name", "version", "task", "network", "arguments", "input", "labels", "training_data", "split", "metrics", "sha256",
@@ -43,6 +47,12 @@ class Model:
     @property
     def weights_path(self) -> Path:
         return self.folder / WEIGHTS_FILE
+
+    @property
+    def files(self) -> dict[Path, str]:
+        """The files of weights and the sha256 that the card gives for each; later ones replace tensors of the first."""
+        head = {self.folder / HEAD_FILE: self.card["head_sha256"]} if "head_sha256" in self.card else {}
+        return {self.weights_path: self.card["sha256"]} | head
 
 
 def bundled_folders(library: str) -> list[Path]:
@@ -94,10 +104,11 @@ def read_model(folder: Path) -> Model:
 
 def verify(model: Model) -> None:
     """Raises MissingResource when the weights are missing or are not those that the card describes."""
-    if not model.weights_path.is_file():
-        raise MissingResource(f"The weights of the model '{model.name}' are missing.")
-    if file_digest(model.weights_path) != model.card["sha256"]:
-        raise MissingResource(f"The weights of the model '{model.name}' are damaged or altered (sha256 differs).")
+    for path, digest in model.files.items():
+        if not path.is_file():
+            raise MissingResource(f"The weights of the model '{model.name}' are missing.")
+        if file_digest(path) != digest:
+            raise MissingResource(f"The weights of the model '{model.name}' are damaged or altered (sha256 differs).")
 
 
 def load_weights(model: Model, network) -> None:
@@ -106,8 +117,10 @@ def load_weights(model: Model, network) -> None:
     from safetensors.torch import load_file
 
     verify(model)
+    stored: dict = {}
     try:
-        stored = load_file(model.weights_path)
+        for path in model.files:
+            stored |= load_file(path)
     except SafetensorError as error:
         raise MissingResource(f"The weights of the model '{model.name}' cannot be read as safetensors.") from error
     tensors = {k: v.float() if v.is_floating_point() else v for k, v in stored.items()}
@@ -119,17 +132,38 @@ def load_weights(model: Model, network) -> None:
 
 def save_model(network, card: dict, folder: Path) -> Model:
     """Write a network's weights as fp16 safetensors and its card, with the sha256 filled in."""
+    card = {**card, "sha256": _save_weights(network.state_dict(), folder / WEIGHTS_FILE)}
+    return _save_card(card, folder)
+
+
+def save_head(model: Model, tensors: dict, card: dict, folder: Path) -> Model:
+    """A copy of a model with other tensors (full names -> values, stored as fp16) in a file of their own."""
+    import shutil
+
+    from LesionKitLib.io.atomic import atomic_file
+
+    verify(model)
+    with atomic_file(folder / WEIGHTS_FILE) as path:
+        shutil.copyfile(model.weights_path, path)
+    return _save_card({**card, "head_sha256": _save_weights(tensors, folder / HEAD_FILE)}, folder)
+
+
+def _save_weights(tensors: dict, target: Path) -> str:
+    """Write the tensors as fp16 and return the file's sha256."""
     import torch
     from safetensors.torch import save_file
 
     from LesionKitLib.io.atomic import atomic_file
 
-    tensors = {
-        k: (v.to(torch.float16) if v.is_floating_point() else v).contiguous() for k, v in network.state_dict().items()
-    }
-    with atomic_file(folder / WEIGHTS_FILE) as path:
+    tensors = {k: (v.to(torch.float16) if v.is_floating_point() else v).contiguous() for k, v in tensors.items()}
+    with atomic_file(target) as path:
         save_file(tensors, path)
-    card = {**card, "sha256": file_digest(folder / WEIGHTS_FILE)}
+    return file_digest(target)
+
+
+def _save_card(card: dict, folder: Path) -> Model:
+    from LesionKitLib.io.atomic import atomic_file
+
     with atomic_file(folder / CARD_FILE) as path:
         path.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return read_model(folder)

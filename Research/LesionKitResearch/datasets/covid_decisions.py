@@ -88,11 +88,15 @@ def decision_sequences(folder: Path, split: str = "train") -> dict[tuple[str, in
     """Single slices in frames for training, by source and label; nothing is known of their pixels."""
     found: dict[tuple[str, int], list[Sequence]] = {}
     for item in decision_pictures(folder, split):
-        image = roomy(place_frame(item.gray / 255.0)).cut(item.gray).round().astype(np.uint8)[None]
-        nothing = np.full(image.shape, UNKNOWN, np.uint8)
-        sequence = Sequence(f"classify/{item.source}", image, nothing, nothing, np.array([NOT_KNOWN]), 0.0)
-        found.setdefault((item.source, item.covid), []).append(sequence)
+        found.setdefault((item.source, item.covid), []).append(decision_sequence(item))
     return found
+
+
+def decision_sequence(item: DecisionPicture) -> Sequence:
+    """The picture in a frame for training; nothing is known of its pixels."""
+    image = roomy(place_frame(item.gray / 255.0)).cut(item.gray).round().astype(np.uint8)[None]
+    nothing = np.full(image.shape, UNKNOWN, np.uint8)
+    return Sequence(f"classify/{item.source}", image, nothing, nothing, np.array([NOT_KNOWN]), 0.0)
 
 
 def decision_of(source: str, diagnoses: dict[str, str], lesion: np.ndarray, infected: np.ndarray) -> np.ndarray:

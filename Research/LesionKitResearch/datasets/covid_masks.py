@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,14 +37,18 @@ class MaskedSeries:
     lungs: list[np.ndarray]
 
 
-def masked_series(folder: Path, split: str = "train") -> Iterator[MaskedSeries]:
-    """The series of ct20 (infection of unknown kind) or medseg9 (ground glass and consolidation)."""
+def masked_series(folder: Path, split: str = "train", without: Collection[str] = ()) -> Iterator[MaskedSeries]:
+    """The series of ct20 (infection of unknown kind) or medseg9 (ground glass and consolidation).
+
+    without: patients that are left out.
+    """
     import pandas as pd
 
     typed = (folder / "split.csv").exists()
     table = pd.read_csv(folder / ("split.csv" if typed else "index.csv"), dtype={"id": str})
     order = "k" if typed else "order_in_series"
-    for name, rows in table[table["split"] == split].groupby("series"):
+    table = table[(table["split"] == split) & ~table["patient"].isin(list(without))]
+    for name, rows in table.groupby("series"):
         rows = rows.sort_values(order)
         grays = [read_picture(folder / "img" / f"{i}.jpg") for i in rows["id"]]
         labels = [read_label_picture(folder / "lab" / f"{i}.png", typed) for i in rows["id"]]
@@ -58,10 +62,10 @@ def masked_series(folder: Path, split: str = "train") -> Iterator[MaskedSeries]:
         yield MaskedSeries(str(name), grays, [lesion.astype(np.uint8) for lesion in lesions], lungs)
 
 
-def masked_sequences(folder: Path, split: str = "train", weight: float = 1.0) -> list[Sequence]:
-    """Whole series in one frame each, so that slices stay neighbors."""
+def masked_sequences(folder: Path, without: Collection[str] = (), weight: float = 1.0) -> list[Sequence]:
+    """Whole training series in one frame each, so that slices stay neighbors. without: patients left out."""
     sequences = []
-    for series in masked_series(folder, split):
+    for series in masked_series(folder, "train", without):
         levels = series_levels([gray / 255.0 for gray in series.grays])
         whole = [as_lung_window(gray / 255.0, levels) for gray in series.grays]
         place = roomy(_series_placement(series.lungs))
@@ -69,10 +73,13 @@ def masked_sequences(folder: Path, split: str = "train", weight: float = 1.0) ->
     return sequences
 
 
-def masked_slices(folder: Path, split: str = "train", every: int = 2, weight: float = 1.0) -> list[Sequence]:
-    """Every n-th slice (neighbors are alike), each in the frame that a picture of unknown pixel size gets."""
+def masked_slices(folder: Path, without: Collection[str] = (), every: int = 2, weight: float = 1.0) -> list[Sequence]:
+    """Every n-th training slice (neighbors are alike), each in the frame that a picture of unknown pixel size gets.
+
+    without: patients left out.
+    """
     slices = []
-    for series in masked_series(folder, split):
+    for series in masked_series(folder, "train", without):
         for n in range(0, len(series.grays), every):
             whole = as_lung_window(series.grays[n] / 255.0)
             place = roomy(place_frame(whole))

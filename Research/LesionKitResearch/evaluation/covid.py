@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from LesionKitLib.imaging.metrics import correlation, with_interval
+from LesionKitLib.imaging.metrics import correlation, limits_of_agreement, with_interval
 from LesionKitLib.run.errors import UnusableInput
 from LesionKitLib.run.progress import Progress
 from LesionKitResearch.datasets.covid import RESIDUE_PIXELS, LabeledSlice, labeled_slices
@@ -104,6 +104,23 @@ def _class_metrics(counts: list[Counts], patients: list[str]) -> dict[str, dict]
     return figures
 
 
+def agreement_of(scores: list[ImageScore]) -> dict[str, dict]:
+    """agreement of each class's areas, over the images that hold it in truth or prediction."""
+    result = {}
+    for name in (*CLASSES, LUNG):
+        counts = [s.counts[name] for s in scores if name in s.counts]
+        counts = [c for c in counts if c.truth or c.predicted]
+        if counts:
+            result[name] = agreement([c.truth for c in counts], [c.predicted for c in counts], "pixels")
+    return result
+
+
+def agreement(truth: list[float], found: list[float], unit: str) -> dict:
+    """{unit, true, bias, low, high}: mean of the true sizes, mean difference found - true, and its 95 % limits."""
+    bias, low, high = limits_of_agreement(np.array(truth), np.array(found))
+    return {"unit": unit, "true": float(np.mean(truth)), "bias": bias, "low": low, "high": high}
+
+
 def by_source(scores: list[ImageScore]) -> dict[str, dict]:
     """metrics_of for each source alone."""
     return {name: metrics_of([s for s in scores if s.source == name]) for name in sorted({s.source for s in scores})}
@@ -137,6 +154,7 @@ def evaluate_and_score(
         "split": split,
         "n": len(scores),
         "metrics": metrics_of(scores),
+        "limits_of_agreement": agreement_of(scores),
         "per_source": by_source(scores),
     }
     return document, scores
@@ -160,11 +178,16 @@ def evaluate_volumes(
     return {
         "task": "covid",
         "network": network,
+        "version": _version(network),
         "split": split,
         "n": int(sum(len(c["truth"]) for c in calls)),
         "metrics": {"infection": _slice_metrics(calls)},
         "per_source": {
-            name: {"infection": _slice_metrics([c]), "burden_percent": c["burden"]}
+            name: {
+                "infection": _slice_metrics([c]),
+                "burden_percent": c["burden"],
+                "largest_lesion_ml": c["largest_lesion_ml"],
+            }
             for name, c in zip(names, calls, strict=True)
         },
     }
@@ -192,12 +215,22 @@ def evaluate_effusions(
     return {
         "task": "covid",
         "network": network,
+        "version": _version(network),
         "split": split,
         "n": len(scores),
         "metrics": metrics_of(scores),
+        "limits_of_agreement": {
+            "effusion": agreement([v["true_ml"] for v in volumes], [v["ml"] for v in volumes], "ml")
+        },
         "per_source": by_source(scores),
         "volumes": volumes,
     }
+
+
+def _version(network: str) -> str:
+    from CovidLungQuantLib.networks.registry import NETWORKS, members, version_of
+
+    return version_of([NETWORKS.model(member) for member in members(network)])
 
 
 def _effusion_counts(
@@ -228,7 +261,12 @@ def _slice_calls(data: Path, name: str, rows, network: str, device: str, progres
     lps, _ = reorient_to_lps(result.volume.with_array(result.lesions))
     area = (lps.array > 0).sum((1, 2)) * lps.spacing[0] * lps.spacing[1]
     truth = rows.sort_values("k")["infected"].to_numpy().astype(bool)
-    return {"truth": truth, "called": area >= SLICE_AREA_MM2, "burden": result.measurements["total"]["burden_percent"]}
+    return {
+        "truth": truth,
+        "called": area >= SLICE_AREA_MM2,
+        "burden": result.measurements["total"]["burden_percent"],
+        "largest_lesion_ml": max((finding.ml for finding in result.findings), default=0.0),
+    }
 
 
 def _slice_metrics(calls: list[dict]) -> dict:

@@ -10,6 +10,7 @@ from LesionKitLib.imaging.metrics import (
     area_under_curve,
     correlation,
     expected_calibration_error,
+    limits_of_agreement,
     reliability,
     roc_curve,
 )
@@ -57,13 +58,6 @@ def draw_areas(scores: list[ImageScore], path: Path) -> None:
             found = np.array([c.predicted for c in counts], float)
             _scatter(axes[n], truth, found, name.replace("_", " "))
             _bland_altman(axes[len(names) + n], truth, found)
-
-
-def limits_of_agreement(truth: np.ndarray, found: np.ndarray) -> tuple[float, float, float]:
-    """Mean difference found - truth, and its 95 % limits (mean -+ 1.96 standard deviations)."""
-    difference = np.asarray(found, float) - np.asarray(truth, float)
-    spread = 1.96 * difference.std(ddof=1) if len(difference) > 1 else 0.0
-    return float(difference.mean()), float(difference.mean() - spread), float(difference.mean() + spread)
 
 
 def _scatter(axis, truth: np.ndarray, found: np.ndarray, name: str) -> None:

@@ -8,6 +8,8 @@ from CovidLungQuantLib.labels import LESIONS
 from LesionKitLib.imaging.volume import LPS_IN_RAS
 from LesionKitLib.run.progress import Progress
 
+from .covid import agreement
+
 MAX_TURN_DEGREES = 20.0
 
 
@@ -64,6 +66,11 @@ def evaluate_phantoms(
         "median_total_percent": float(np.median(of_totals)) if of_totals else 0.0,
         "lesions_within_10_percent": sum(e <= 10 for e in errors),
         "totals_within_5_percent": sum(e <= 5 for e in of_totals),
+        "limits_of_agreement": {
+            what: agreement([v["true_ml"] for v in values], [v["ml"] for v in values], "ml")
+            for what, values in (("lesion", rows), ("total", totals))
+            if values
+        },
     }
 
 

@@ -27,6 +27,7 @@ class Mixture:
 
     pseudo: share of pseudo1600, whose masks a model made; its patients have masks of radiologists in ct20.
     pseudo_labeler: installed networks that tell the kinds of lesion of pseudo1600's slices, "" for none.
+    held_back: training patients of medseg9 and ct20 that nothing is learned from, so that a choice can be made on them.
     """
 
     singles: int = 4
@@ -41,12 +42,18 @@ class Mixture:
     phantoms: float = 0.25
     phantom_count: int = 72
     pseudo_labeler: str = ""
+    held_back: tuple[str, ...] = ()
 
 
 PLAN = TrainingPlan(steps=1200, check_every=200)
 # After it a short part with more Hounsfield units: pictures alone do not teach what effusion is.
 FINISH_PLAN = TrainingPlan(steps=200, seed=1, learning_rate=5e-4, warmup=20, ema=0.98, save_every=50, check_every=50)
 FINISH = {"singles": 3, "masked": 3, "runs": 3, "ct20": 0.1, "medseg9": 0.1, "volumes": 0.3, "phantoms": 0.3}
+# A network that is trained already goes on with masks by radiologists, more slowly, and with more slices of sirm100.
+FINE_TUNE_PLAN = TrainingPlan(
+    steps=600, seed=2, learning_rate=3e-4, warmup=40, ema=0.99, save_every=50, check_every=150
+)
+FINE_TUNE = {"singles": 6, "ct20": 0.15, "medseg9": 0.1, "plethora": 0.25, "held_back": ("corona004", "radiop27")}
 RUNS = ("pseudo", "ct20", "medseg9", "plethora", "volumes", "phantoms")
 MASKED = ("medseg9", "ct20")
 
@@ -56,8 +63,8 @@ def covid_sources(data: Path, mixture: Mixture, seed: int) -> dict[str, list[Seq
     sources = {"sirm": sirm_sequences(data / "sirm100")}
     readers = {
         "pseudo": ("pseudo1600", lambda folder: pseudo_sequences(folder, pseudo_labeler=_labeler(mixture))),
-        "ct20": ("ct20", masked_sequences),
-        "medseg9": ("medseg9", masked_sequences),
+        "ct20": ("ct20", lambda folder: masked_sequences(folder, mixture.held_back)),
+        "medseg9": ("medseg9", lambda folder: masked_sequences(folder, mixture.held_back)),
         "plethora": ("plethora", effusion_sequences),
         "volumes": ("volumes", hu_sequences),
     }
@@ -65,10 +72,12 @@ def covid_sources(data: Path, mixture: Mixture, seed: int) -> dict[str, list[Seq
         if getattr(mixture, name) and (data / folder).exists():
             sources[name] = read(data / folder)
     if mixture.masked:
-        sources |= {f"{name} slices": masked_slices(data / name) for name in MASKED if (data / name).exists()}
+        sources |= {
+            f"{name} slices": masked_slices(data / name, mixture.held_back) for name in MASKED if (data / name).exists()
+        }
     if mixture.phantoms:
         sources["phantoms"] = phantom_sequences(mixture.phantom_count, seed)
-    return sources
+    return {name: sequences for name, sequences in sources.items() if sequences}
 
 
 def _labeler(mixture: Mixture):

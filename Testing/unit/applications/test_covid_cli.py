@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from chest_fixtures import block_chest
-from data_fixtures import sirm_folder, volumes_folder
+from data_fixtures import ct20_folder, sirm_folder, volumes_folder
 from dicom_fixtures import (
     DX_STORAGE,
     MR_STORAGE,
@@ -463,6 +463,30 @@ def test_training_ends_with_a_model_that_loads_a_card_and_a_curve(tmp_path, monk
     assert {"curve.csv", "curve.png", "covid-convlstm"} <= set(os.listdir(tmp_path / "out"))
     assert main(["train", "covid-convlstm", *arguments[:-1], "3", "--device", "cpu"]) == UNUSABLE
     assert "another plan" in sentence(capsys.readouterr().err)
+
+
+def test_fine_tuning_ends_with_a_mean_of_the_weights_before_and_after(tmp_path, monkeypatch, capsys):
+    """Two steps; the share of the new weights is chosen on a training patient that is held back."""
+    import torch
+
+    from CovidLungQuantLib.networks.registry import NETWORKS
+    from LesionKitLib.models import registry
+    from LesionKitResearch.training import covid_recipe
+
+    data = tmp_path / "data"
+    sirm_folder(data / "sirm100")
+    ct20_folder(data / "ct20")
+    torch.manual_seed(0)
+    card = NETWORKS.model("convlstm").card
+    start = registry.save_model(NETWORKS.build("convlstm"), card, tmp_path / "start")
+    tiny = {"singles": 1, "masked": 0, "runs": 0, "plethora": 0, "volumes": 0, "phantoms": 0}
+    monkeypatch.setattr(covid_recipe, "FINE_TUNE", tiny | {"held_back": ("corona001",)})
+    arguments = ["train", "covid-convlstm", "--data", str(data), "--output", str(tmp_path / "out"), "--steps", "2"]
+    assert main([*arguments, "--start", str(start.folder), "--device", "cpu"]) == DONE
+    assert "The model lies in" in capsys.readouterr().out
+    training = registry.read_model(tmp_path / "out" / "covid-convlstm").card["training"]
+    assert start.card["sha256"] in training["start"] and "held back (corona001" in training["selection"]
+    assert "--start covid-convlstm" in training["command"]
 
 
 def test_the_demo_analyses_its_sample_and_says_where_the_report_lies(tmp_path, threshold_network, monkeypatch, capsys):

@@ -11,7 +11,9 @@ from CovidLungQuantLib.classification.decision import (
     FEWEST_VOTES,
     Calibration,
     SlicePredictions,
+    accuracy_sentence,
     decide,
+    decision_texts,
     fit_calibration,
     is_unusual,
     study_probability,
@@ -95,3 +97,32 @@ def test_an_image_redrawn_worse_than_the_limit_is_unusual():
     assert not is_unusual(predictions([0.0] * 3, errors=np.array([0.02, 0.03, 0.09])), calibration)
     assert not is_unusual(predictions([0.0] * 3), calibration)
     assert not is_unusual(predictions([0.0] * 3, errors=np.full(3, 0.09)), Calibration())
+
+
+def test_an_unusual_image_gets_no_decision_but_the_reason():
+    calibration = Calibration(redraw_limit=0.05)
+    unusual = decide([(predictions([3.0] * 4, errors=np.full(4, 0.09)), calibration)])
+    assert unusual["covid_probability"] is None and unusual["positive"] is None
+    assert decision_texts(unusual)[0] == f"COVID-19 pneumonia: cannot say. {unusual['reason']}"
+    usual = decide([(predictions([3.0] * 4, errors=np.full(4, 0.02)), calibration)])
+    assert (
+        "reason" not in usual
+        and decision_texts(usual)[0] == "COVID-19 pneumonia: probability 0.95, positive; not a diagnosis."
+    )
+
+
+def card(mean: float, low: float, high: float) -> dict:
+    auc = {"mean": mean, "low": low, "high": high}
+    return {"decision_evidence": {"auc": auc, "patients": 105, "n": 400, "network": "JCS"}}
+
+
+def test_a_weak_decision_is_never_shown_without_its_accuracy_on_an_unseen_hospital():
+    sentence = accuracy_sentence([card(0.66, 0.55, 0.76)])
+    assert "105 patients" in sentence and "0.66 [0.55, 0.76] (JCS)" in sentence
+    decision = decide([(predictions([2.0] * 4), Calibration())], sentence)
+    assert sentence in decision_texts(decision)[1]
+
+
+def test_the_weaker_of_two_networks_makes_the_accuracy_be_shown():
+    assert accuracy_sentence([card(0.95, 0.9, 0.99)]) == "" == accuracy_sentence([{}])
+    assert "0.66" in accuracy_sentence([card(0.95, 0.9, 0.99), card(0.66, 0.55, 0.76)])

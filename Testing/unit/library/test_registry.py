@@ -61,6 +61,24 @@ def test_saving_leaves_the_weights_and_the_card_and_nothing_else(model):
     assert model.card["sha256"] == file_digest(model.weights_path)
 
 
+def test_a_head_that_was_trained_anew_takes_the_place_of_the_one_in_the_weights(model, folder):
+    tensors = {"1.weight": torch.full((4,), 7.0)}
+    renewed = registry.save_head(model, tensors, model.card | {"version": "1.3.0"}, folder / "renewed")
+    loaded = network()
+    registry.load_weights(renewed, loaded)
+    assert (loaded[1].weight == 7).all() and renewed.version == "1.3.0"
+    torch.testing.assert_close(loaded[0].weight, network()[0].weight, atol=1e-3, rtol=1e-3)
+    assert renewed.weights_path.read_bytes() == model.weights_path.read_bytes()
+
+
+@pytest.mark.parametrize("change", [lambda path: path.unlink(), lambda path: path.write_bytes(b"something else")])
+def test_a_head_that_is_missing_or_altered_is_refused(model, folder, change):
+    renewed = registry.save_head(model, {"1.weight": torch.ones(4)}, model.card, folder / "renewed")
+    change(renewed.folder / registry.HEAD_FILE)
+    assert "weights of the model 'small'" in refusal(registry.verify, renewed)
+    assert "weights of the model 'small'" in refusal(registry.load_weights, renewed, network())
+
+
 def test_a_model_that_is_not_there_is_named(folder):
     assert "'covid-convlstm' is not installed" in refusal(registry.find_model, "covid-convlstm")
 

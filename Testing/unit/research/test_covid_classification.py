@@ -9,6 +9,7 @@ import pytest
 from data_fixtures import HELD_ASIDE, SIZE, classify_folder, picture, sirm_folder
 
 from LesionKitCLI.main import main
+from LesionKitLib.imaging.metrics import limits_of_agreement
 from LesionKitLib.run.errors import UnusableInput
 from LesionKitResearch.datasets.covid import UNKNOWN
 from LesionKitResearch.datasets.covid_decisions import (
@@ -19,7 +20,7 @@ from LesionKitResearch.datasets.covid_decisions import (
     is_held_aside,
 )
 from LesionKitResearch.evaluation.covid_classification import DecisionScore, decision_metrics, evaluate_decisions
-from LesionKitResearch.evaluation.covid_figures import draw_areas, draw_decisions, limits_of_agreement
+from LesionKitResearch.evaluation.covid_figures import draw_areas, draw_decisions
 from LesionKitResearch.evaluation.covid_pictures import decide_picture
 from LesionKitResearch.training.covid_multi_output import disguise
 

@@ -28,6 +28,12 @@ def test_validation_patients_are_not_among_the_training_series(tmp_path):
     assert [s.name for s in masked_series(tmp_path / "ct20", "val")] == ["corona003"]
 
 
+def test_nothing_is_learned_from_training_patients_that_are_held_back(tmp_path):
+    folder = ct20_folder(tmp_path / "ct20")
+    assert len(masked_slices(folder)) > 0 and len(masked_sequences(folder)) == 1
+    assert masked_slices(folder, ("corona001",)) == [] == masked_sequences(folder, ("corona001",))
+
+
 def test_infection_is_a_lesion_of_unknown_kind_and_lies_in_the_lungs(tmp_path):
     (series,) = masked_series(ct20_folder(tmp_path / "ct20"))
     assert all(set(np.unique(lesion)) == {0, ANY_LESION} for lesion in series.lesions)
