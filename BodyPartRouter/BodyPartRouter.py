@@ -4,6 +4,7 @@ What is known about images and rules is in BodyPartRouterLib; the sections of th
 are imported when they are needed, so that Slicer starts as fast with this module as without it.
 """
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +19,12 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleTest,
     ScriptedLoadableModuleWidget,
 )
+
+# Slicer may import this file before it knows the folder of LesionKit; installed, all lie in one folder
+sys.path.append(str(Path(__file__).resolve().parents[1] / "LesionKit"))
+
+from LesionKitPanel.module_test import ModuleTest
+from LesionKitPanel.module_widget import PanelWidget
 
 HOMEPAGE = "https://github.com/LesionKit/SlicerLesionKit/blob/main/docs"
 # Written down here, because importing the libraries at start-up would cost time; a test compares them.
@@ -62,18 +69,8 @@ class BodyPartRouterParameterNode:
     threshold: Annotated[float, WithinRange(0.0, 1.0), Decimals(2), SingleStep(0.05)] = 0.0
 
 
-class BodyPartRouterWidget(ScriptedLoadableModuleWidget):
+class BodyPartRouterWidget(PanelWidget, ScriptedLoadableModuleWidget):
     """The panel: the scene's parameters, and the sections Run, Results and Route that follow them."""
-
-    def __init__(self, parent=None):
-        super().__init__(parent)
-        self.logic = None
-        self.sections = ()
-        self.scene = None  # LesionKitPanel.parameters.SceneParameters
-
-    @property
-    def _parameterNode(self):
-        return self.scene.node if self.scene else None
 
     def setup(self):
         super().setup()
@@ -82,7 +79,7 @@ class BodyPartRouterWidget(ScriptedLoadableModuleWidget):
         from BodyPartRouterPanel.route import RouteSection
         from BodyPartRouterPanel.run import RunSection
 
-        from LesionKitPanel.parameters import SceneParameters, load_ui
+        from LesionKitPanel.parameters import load_ui
 
         self.ui = load_ui(self, "BodyPartRouter.ui")
         self.logic = BodyPartRouterLogic()
@@ -91,27 +88,7 @@ class BodyPartRouterWidget(ScriptedLoadableModuleWidget):
         self.resultsSection = ResultsSection(self.ui, self.logic, self.entries)
         self.routeSection = RouteSection(self.ui, self.logic, self.entries)
         self.sections = (self.runSection, self.resultsSection, self.routeSection)
-        choices = {"network": NETWORKS, "device": DEVICES, "source": SOURCES}
-        self.scene = SceneParameters(
-            self,
-            BodyPartRouterParameterNode,
-            choices,
-            self.runSection.nameChoices,
-            self._onParametersChanged,
-            self._onClose,
-        )
-        self.scene.take_up()
-
-    def cleanup(self):
-        """The application ends or the module is reloaded: nothing may outlive the panel."""
-        if self.scene:
-            self.scene.close()
-        for section in self.sections:
-            section.close()
-
-    def enter(self):
-        """The user opens the module."""
-        self.scene.take_up()
+        self.followScene(BodyPartRouterParameterNode, {"network": NETWORKS, "device": DEVICES, "source": SOURCES})
 
     def _onClose(self):
         self.runSection.stop()
@@ -407,30 +384,16 @@ def _radiographMatrix(path, spacing):
     return np.diag([x, y, np.sign(x * y), 1.0])  # a right-handed grid, whatever is mirrored
 
 
-class BodyPartRouterTest(ScriptedLoadableModuleTest):
+class BodyPartRouterTest(ModuleTest, ScriptedLoadableModuleTest):
     """Runs in Slicer (ctest, or Reload and Test) and on slicer-core alone, with a stand-in for the network."""
 
-    def setUp(self):
-        slicer.mrmlScene.Clear()
-
-    def tearDown(self):
-        self.panelTest().restoreAll()
-
-    def runTest(self):
-        tests = [self.test_an_image_is_examined_routed_and_explained]
-        if self.panelTest().hasPanel():
-            tests += [
-                self.test_a_folder_is_classified_planned_and_shown,
-                self.test_two_loaded_images_and_a_saved_scene,
-                self.test_closing_the_scene_during_a_run_is_safe,
-            ]
-        for test in tests:
-            self.setUp()
-            try:
-                test()
-            finally:
-                self.tearDown()
-        self.setUp()
+    module = "BodyPartRouter"
+    tests = ("test_an_image_is_examined_routed_and_explained",)
+    panelTests = (
+        "test_a_folder_is_classified_planned_and_shown",
+        "test_two_loaded_images_and_a_saved_scene",
+        "test_closing_the_scene_during_a_run_is_safe",
+    )
 
     def test_an_image_is_examined_routed_and_explained(self):
         import tempfile
@@ -530,12 +493,6 @@ class BodyPartRouterTest(ScriptedLoadableModuleTest):
         panel.replace(widget.logic, "_explainers", {})
         panel.replace(widget.logic, "_loadClassifier", lambda network, device: (kind or StandInClassifier)())
         return panel, widget
-
-    def panelTest(self):
-        """The steps of a user, whose assertions are this test's."""
-        from LesionKitPanel.selftest import PanelTest
-
-        return PanelTest("BodyPartRouter")
 
 
 def _writePicture(path) -> None:

@@ -25,6 +25,8 @@ from slicer.ScriptedLoadableModule import (
 # Slicer may import this file before it knows the folder of LesionKit; installed, all lie in one folder
 sys.path.append(str(Path(__file__).resolve().parents[1] / "LesionKit"))
 from LesionKitLib.mrml.results import ResultLogic
+from LesionKitPanel.module_test import ModuleTest
+from LesionKitPanel.module_widget import ResultPanelWidget
 
 HOMEPAGE = "https://github.com/LesionKit/SlicerLesionKit/blob/main/docs"
 # Written down here, because importing the libraries at start-up would cost time; a test compares them.
@@ -143,18 +145,8 @@ class CovidLungQuantParameterNode:
     maskToLungs: bool = True
 
 
-class CovidLungQuantWidget(ScriptedLoadableModuleWidget):
+class CovidLungQuantWidget(ResultPanelWidget, ScriptedLoadableModuleWidget):
     """The panel: the scene's parameters, and the sections Run, Results, Edit and Export that follow them."""
-
-    def __init__(self, parent=None):
-        super().__init__(parent)
-        self.logic = None
-        self.sections = ()
-        self.scene = None  # LesionKitPanel.parameters.SceneParameters
-
-    @property
-    def _parameterNode(self):
-        return self.scene.node if self.scene else None
 
     def setup(self):
         super().setup()
@@ -164,7 +156,7 @@ class CovidLungQuantWidget(ScriptedLoadableModuleWidget):
         from CovidLungQuantPanel.run import RunSection
 
         from LesionKitPanel.export import ExportSection
-        from LesionKitPanel.parameters import SceneParameters, load_ui
+        from LesionKitPanel.parameters import load_ui
 
         self.ui = load_ui(self, "CovidLungQuant.ui")
         self.logic = CovidLungQuantLogic()
@@ -176,28 +168,7 @@ class CovidLungQuantWidget(ScriptedLoadableModuleWidget):
         self.sections = (
             self.runSection, self.resultsSection, self.agreementSection, self.editSection, self.exportSection,
         )  # fmt: skip
-        choices = {"network": NETWORKS, "device": DEVICES}
-        self.scene = SceneParameters(
-            self, CovidLungQuantParameterNode, choices, self.runSection.nameChoices, self._onParametersChanged,
-            self._onClose,
-        )  # fmt: skip
-        self.scene.take_up()
-
-    def cleanup(self):
-        """The application ends or the module is reloaded: nothing may outlive the panel."""
-        if self.scene:
-            self.scene.close()
-        for section in self.sections:
-            section.close()
-
-    def enter(self):
-        """The user opens the module."""
-        self.scene.take_up()
-        self.editSection.enter()
-
-    def exit(self):
-        """The user opens another module. A run goes on, and so do the numbers; only the editor lets go of the views."""
-        self.editSection.leave()
+        self.followScene(CovidLungQuantParameterNode, {"network": NETWORKS, "device": DEVICES})
 
     def _onClose(self):
         for section in (self.runSection, self.editSection, self.exportSection):
@@ -213,10 +184,6 @@ class CovidLungQuantWidget(ScriptedLoadableModuleWidget):
 
     def _check(self):
         self.runSection.check(self._parameterNode)
-
-    def _onResult(self, segmentation):
-        self._parameterNode.outputSegmentation = segmentation  # which shows it in every section
-        self.ui.resultsCollapsibleButton.collapsed = False
 
 
 class CovidLungQuantLogic(ResultLogic, ScriptedLoadableModuleLogic):
@@ -482,7 +449,7 @@ def _resultNow(labels: tuple, run: dict):
     )
 
 
-class CovidLungQuantTest(ScriptedLoadableModuleTest):
+class CovidLungQuantTest(ModuleTest, ScriptedLoadableModuleTest):
     """Runs in Slicer (ctest, or Reload and Test), and on the test host.
 
     analyze: set it to run without the bundled network. Without PyTorch the network is left out as well.
@@ -490,28 +457,14 @@ class CovidLungQuantTest(ScriptedLoadableModuleTest):
 
     analyze = None
 
-    def setUp(self):
-        slicer.mrmlScene.Clear()
-
-    def tearDown(self):
-        self.panelTest().restoreAll()
-
-    def runTest(self):
-        tests = [self.test_phantom_is_segmented_and_measured]
-        if self.panelTest().hasPanel():
-            tests += [
-                self.test_strokes_are_undone_and_redone_and_margin_leaves_the_lungs,
-                self.test_two_images_come_back_with_a_saved_scene,
-                self.test_a_ct_under_a_transform_is_edited_on_its_grid,
-                self.test_closing_the_scene_during_a_run_is_safe,
-            ]
-        for test in tests:
-            self.setUp()
-            try:
-                test()
-            finally:
-                self.tearDown()
-        self.setUp()
+    module = "CovidLungQuant"
+    tests = ("test_phantom_is_segmented_and_measured",)
+    panelTests = (
+        "test_strokes_are_undone_and_redone_and_margin_leaves_the_lungs",
+        "test_two_images_come_back_with_a_saved_scene",
+        "test_a_ct_under_a_transform_is_edited_on_its_grid",
+        "test_closing_the_scene_during_a_run_is_safe",
+    )
 
     def test_phantom_is_segmented_and_measured(self):
         phantom, node = self.makePhantom()
@@ -581,16 +534,7 @@ class CovidLungQuantTest(ScriptedLoadableModuleTest):
 
     def test_closing_the_scene_during_a_run_is_safe(self):
         panel, widget, _phantom, _node = self.applied()
-        started = []
-
-        def endless(volume, network="convlstm", device="auto", progress=None):
-            import time
-
-            while True:  # until it is cancelled, which report raises
-                started.append(True)
-                progress.report("segmenting", 0.5)
-                time.sleep(0.01)
-
+        endless, started = panel.endless()
         panel.replace(widget.logic, "_analyze", endless)
         widget.ui.applyButton.click()
         panel.waitWhile(lambda: not started)
@@ -616,12 +560,6 @@ class CovidLungQuantTest(ScriptedLoadableModuleTest):
         self.assertTrue(widget.ui.headlineLabel.text.startswith("Burden"))
         return panel, widget, phantom, node
 
-    def panelTest(self):
-        """The steps of a user, whose assertions are this test's."""
-        from LesionKitPanel.selftest import PanelTest
-
-        return PanelTest("CovidLungQuant")
-
     def makePhantom(self):
         """A coarse phantom, and its CT in the scene."""
         from CovidLungQuantLib.phantoms.chest import make_phantom
@@ -632,7 +570,7 @@ class CovidLungQuantTest(ScriptedLoadableModuleTest):
         return phantom, node
 
     def pipelineFor(self, phantom):
-        """None for the bundled network; where PyTorch is not installed, one that answers with the phantom's truth."""
+        """None for the bundled network; where PyTorch is not installed, one that predicts the phantom's truth."""
         from LesionKitLib.run.requirements import missing_packages
 
         if type(self).analyze is not None or not missing_packages():
@@ -641,9 +579,9 @@ class CovidLungQuantTest(ScriptedLoadableModuleTest):
 
 
 def _truthOf(phantom):
-    """A pipeline that answers with the phantom's own labels."""
+    """A pipeline that predicts the phantom's own labels."""
 
-    def answer(volume, network="convlstm", device="auto", progress=None):
+    def pipeline(volume, network="convlstm", device="auto", progress=None):
         from CovidLungQuantLib.measurement.findings import list_findings
         from CovidLungQuantLib.measurement.measurements import measure
         from CovidLungQuantLib.results.result import CovidResult
@@ -652,7 +590,7 @@ def _truthOf(phantom):
         findings = tuple(list_findings(*labels))
         return CovidResult(*labels, network, "0", "none", {}, measure(*labels), findings=findings)
 
-    return answer
+    return pipeline
 
 
 def _fullest(mask, count: int) -> list[int]:

@@ -24,6 +24,8 @@ from slicer.ScriptedLoadableModule import (
 # Slicer may import this file before it knows the folder of LesionKit; installed, all lie in one folder
 sys.path.append(str(Path(__file__).resolve().parents[1] / "LesionKit"))
 from LesionKitLib.mrml.results import ResultLogic
+from LesionKitPanel.module_test import ModuleTest
+from LesionKitPanel.module_widget import ResultPanelWidget
 
 HOMEPAGE = "https://github.com/LesionKit/SlicerLesionKit/blob/main/docs"
 # Written down here, because importing the libraries at start-up would cost time; a test compares them.
@@ -78,18 +80,8 @@ class StrokeSynthParameterNode:
     cases: Annotated[int, WithinRange(1, 100000)] = 10
 
 
-class StrokeSynthWidget(ScriptedLoadableModuleWidget):
+class StrokeSynthWidget(ResultPanelWidget, ScriptedLoadableModuleWidget):
     """The panel: the scene's parameters, the sections that read an image, and in a second tab those that make one."""
-
-    def __init__(self, parent=None):
-        super().__init__(parent)
-        self.logic = None
-        self.sections = ()
-        self.scene = None  # LesionKitPanel.parameters.SceneParameters
-
-    @property
-    def _parameterNode(self):
-        return self.scene.node if self.scene else None
 
     def setup(self):
         super().setup()
@@ -101,7 +93,7 @@ class StrokeSynthWidget(ScriptedLoadableModuleWidget):
         from StrokeSynthPanel.synthesize import SynthesizeSection
 
         from LesionKitPanel.export import ExportSection
-        from LesionKitPanel.parameters import SceneParameters, load_ui
+        from LesionKitPanel.parameters import load_ui
 
         self.ui = load_ui(self, "StrokeSynth.ui")
         self.logic = StrokeSynthLogic()
@@ -117,27 +109,7 @@ class StrokeSynthWidget(ScriptedLoadableModuleWidget):
             self.databaseSection, self.experimentSection,
         )  # fmt: skip
         choices = {"device": DEVICES, "translator": TRANSLATORS, "side": SIDES, "lesion": LESIONS}
-        self.scene = SceneParameters(
-            self, StrokeSynthParameterNode, choices, self.runSection.nameChoices, self._onParametersChanged,
-            self._onClose,
-        )  # fmt: skip
-        self.scene.take_up()
-
-    def cleanup(self):
-        """The application ends or the module is reloaded: nothing may outlive the panel."""
-        if self.scene:
-            self.scene.close()
-        for section in self.sections:
-            section.close()
-
-    def enter(self):
-        """The user opens the module."""
-        self.scene.take_up()
-        self.editSection.enter()
-
-    def exit(self):
-        """The user opens another module: runs and numbers go on, the editor lets go of the views."""
-        self.editSection.leave()
+        self.followScene(StrokeSynthParameterNode, choices)
 
     def _onClose(self):
         for section in (
@@ -155,10 +127,6 @@ class StrokeSynthWidget(ScriptedLoadableModuleWidget):
     def _check(self):
         for section in (self.runSection, self.synthesizeSection, self.databaseSection):
             section.check(self._parameterNode)
-
-    def _onResult(self, segmentation):
-        self._parameterNode.outputSegmentation = segmentation  # which shows it in every section
-        self.ui.resultsCollapsibleButton.collapsed = False
 
     def _onLabels(self, labels):
         self._parameterNode.labelsVolume = labels
@@ -653,37 +621,23 @@ def _outlineLesion(segmentation) -> None:
         display.SetSegmentVisibility2DFill(segmentId, False)
 
 
-class StrokeSynthTest(ScriptedLoadableModuleTest):
+class StrokeSynthTest(ModuleTest, ScriptedLoadableModuleTest):
     """Runs in Slicer (ctest, or Reload and Test), and on the test host, with a stand-in for the networks."""
 
-    def setUp(self):
-        slicer.mrmlScene.Clear()
-
-    def tearDown(self):
-        self.panelTest().restoreAll()
-
-    def runTest(self):
-        tests = [self.test_a_synthesized_brain_comes_with_its_segmentation]
-        if self.panelTest().hasPanel():
-            tests += [
-                self.test_strokes_are_undone_and_redone_and_the_brain_stays_whole,
-                self.test_two_images_and_labels_come_back_with_a_saved_scene,
-                self.test_an_image_under_a_transform_is_edited_on_its_grid,
-                self.test_closing_the_scene_during_a_drawing_and_a_run_is_safe,
-            ]
-        for test in tests:
-            self.setUp()
-            try:
-                test()
-            finally:
-                self.tearDown()
-        self.setUp()
+    module = "StrokeSynth"
+    tests = ("test_a_synthesized_brain_comes_with_its_segmentation",)
+    panelTests = (
+        "test_strokes_are_undone_and_redone_and_the_brain_stays_whole",
+        "test_two_images_and_labels_come_back_with_a_saved_scene",
+        "test_an_image_under_a_transform_is_edited_on_its_grid",
+        "test_closing_the_scene_during_a_drawing_and_a_run_is_safe",
+    )
 
     def test_a_synthesized_brain_comes_with_its_segmentation(self):
         from StrokeSynthLib.labels import LESION
 
         labels = _testLabels()
-        logic = StrokeSynthLogic(synthesize=_answerSynthesis)
+        logic = StrokeSynthLogic(synthesize=_synthesizeStandIn)
         self.delayDisplay("Synthesizing")
         node = logic.synthesize()
         segmentation = node.GetNodeReference(logic.SEGMENTATION_ROLE)
@@ -742,16 +696,7 @@ class StrokeSynthTest(ScriptedLoadableModuleTest):
         self.assertIsNone(widget.ui.segmentEditorWidget.segmentationNode())
 
         panel, widget, _node = self.applied()
-        started = []
-
-        def endless(volume, device="auto", progress=None, tissues=False):
-            import time
-
-            while True:  # until it is cancelled, which report raises
-                started.append(True)
-                progress.report("segmenting", 0.5)
-                time.sleep(0.01)
-
+        endless, started = panel.endless()
         panel.replace(widget.logic, "_segment", endless)
         widget.ui.applyButton.click()
         panel.waitWhile(lambda: not started)
@@ -770,8 +715,8 @@ class StrokeSynthTest(ScriptedLoadableModuleTest):
         if turn:
             panel.turned(node)
         widget = panel.openPanel()
-        panel.replace(widget.logic, "_segment", _answerSegmentation)
-        panel.replace(widget.logic, "_synthesize", _answerSynthesis)
+        panel.replace(widget.logic, "_segment", _segmentStandIn)
+        panel.replace(widget.logic, "_synthesize", _synthesizeStandIn)
         widget._parameterNode.inputVolume = node
         self.delayDisplay("Applying")
         panel.press(widget.ui.applyButton, widget.runSection)
@@ -779,12 +724,6 @@ class StrokeSynthTest(ScriptedLoadableModuleTest):
         self.assertIsNotNone(widget._parameterNode.outputSegmentation)
         self.assertTrue(widget.ui.headlineLabel.text.startswith("Stroke"))
         return panel, widget, node
-
-    def panelTest(self):
-        """The steps of a user, whose assertions are this test's."""
-        from LesionKitPanel.selftest import PanelTest
-
-        return PanelTest("StrokeSynth")
 
 
 def _testLabels():
@@ -799,7 +738,7 @@ def _testLabels():
     return labels
 
 
-def _answerSegmentation(volume, device="auto", progress=None, tissues=False):
+def _segmentStandIn(volume, device="auto", progress=None, tissues=False):
     """In the place of the network: the lesion and brain of _testLabels."""
     import numpy as np
 
@@ -814,7 +753,7 @@ def _answerSegmentation(volume, device="auto", progress=None, tissues=False):
     return StrokeResult(volume, lesion, brain, kinds, "stand-in", "0", "none", {}, found, np.eye(4))
 
 
-def _answerSynthesis(labels=None, *_arguments):
+def _synthesizeStandIn(labels=None, *_arguments):
     """In the place of the networks: gray values in proportion to the labels."""
     import numpy as np
 

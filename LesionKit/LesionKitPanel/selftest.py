@@ -60,6 +60,18 @@ class PanelTest(unittest.TestCase):
         button.click()
         self.waitWhile(lambda: section.apply.running)
 
+    def endless(self):
+        """(a pipeline that runs until it is cancelled, a list that is filled once it runs)."""
+        began = []
+
+        def pipeline(*_arguments, progress=None, **_options):
+            while True:  # until it is cancelled, which report raises
+                began.append(True)
+                progress.report("segmenting", 0.5)
+                time.sleep(0.01)
+
+        return pipeline, began
+
     def waitWhile(self, condition, seconds: float = WAIT_S) -> None:
         """Let the application work until the condition no longer holds."""
         end = time.monotonic() + seconds
