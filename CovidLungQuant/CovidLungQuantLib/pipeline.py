@@ -36,6 +36,7 @@ from LesionKitLib.models.inference import Runtime, choose_runtime, with_fallback
 from LesionKitLib.run.errors import UnusableInput
 from LesionKitLib.run.progress import Progress
 
+CPU_BATCH = 2  # of slices of this size two fit a CPU's caches
 log = logging.getLogger(__name__)
 
 
@@ -70,7 +71,7 @@ def analyze(
 
     inferred = time.perf_counter()
     found, runtime = with_fallback(
-        attempt, choose_runtime(device), lambda text: (notes.append(text), log.warning(text))
+        attempt, choose_runtime(device, cpu_batch=CPU_BATCH), lambda text: (notes.append(text), log.warning(text))
     )
     infer_seconds = time.perf_counter() - inferred
 

@@ -66,7 +66,8 @@ class Fuse(nn.Module):
 
     def forward(self, coarse: Tensor, fine: Tensor) -> Tensor:
         coarse = F.interpolate(coarse, size=fine.shape[-2:], mode="bilinear", align_corners=False)
-        return self.layers(torch.cat([coarse, fine], 1))
+        # of one type: beside bfloat16 the float32 slice would make the whole joined map float32
+        return self.layers(torch.cat([coarse, fine.to(coarse.dtype)], 1))
 
 
 class ConvLSTMNet(nn.Module):

@@ -12,7 +12,7 @@ from math import ceil
 
 import numpy as np
 
-from LesionKitLib.imaging.resample import apply_plane, linear_weights
+from LesionKitLib.imaging.resample import apply_plane, sparse_linear_weights
 
 from .lung_air_2d import lung_box
 
@@ -61,6 +61,11 @@ class FramePlacement:
         """The same frame seen from a picture whose corner lies elsewhere."""
         return FramePlacement(self.top + rows, self.left + columns, self.step, self.shape)
 
+    def part(self, rows: slice, columns: slice) -> FramePlacement:
+        """A part of the frame as a frame of its own."""
+        top, left = self.top + rows.start * self.step[0], self.left + columns.start * self.step[1]
+        return FramePlacement(top, left, self.step, (rows.stop - rows.start, columns.stop - columns.start))
+
     def finer(self, zoom: float, shape: tuple[int, int]) -> FramePlacement:
         """A frame about the same center with pixels ``zoom`` times smaller."""
         step = (self.step[0] / zoom, self.step[1] / zoom)
@@ -100,7 +105,7 @@ class FramePlacement:
             picture = np.pad(picture, [(0, 0)] * (picture.ndim - 2) + margins, mode="reflect")
             return self.moved(margins[0][0], margins[1][0]).cut(picture)
         weights = [
-            linear_weights(size, length, start, step)
+            sparse_linear_weights(size, length, start, step)
             for size, length, start, step in zip(
                 picture.shape[-2:], self.shape, (self.top, self.left), self.step, strict=True
             )
@@ -120,7 +125,7 @@ class FramePlacement:
     def paste(self, frame: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
         """Values of a frame (..., h, w) on the pixels of a picture of that shape (linear); outside the frame 0."""
         weights = [
-            linear_weights(length, size, -start / step, 1 / step, "zero")
+            sparse_linear_weights(length, size, -start / step, 1 / step, "zero")
             for size, length, start, step in zip(shape, self.shape, (self.top, self.left), self.step, strict=True)
         ]
         return apply_plane(*weights, frame)

@@ -1,6 +1,8 @@
-"""Separable linear resampling by small matrices: the same weights bring slices into a frame and results back."""
+"""Separable linear resampling: the same weights bring slices into a frame and results back."""
 
 from __future__ import annotations
+
+from functools import lru_cache
 
 import numpy as np
 
@@ -25,6 +27,44 @@ def linear_weights(size_in: int, size_out: int, start: float, step: float, outsi
     return matrix
 
 
-def apply_plane(rows: np.ndarray, columns: np.ndarray, planes: np.ndarray) -> np.ndarray:
+class SparseWeights:
+    """A weight matrix without its zeros. size: of the output line; seen: the part of the input line with any weight.
+
+    The weights are multiplied in a fixed order: linear weights hold two to four values a row, and the result does not
+    depend on how many threads a matrix product would use.
+    """
+
+    def __init__(self, matrix: np.ndarray):
+        from scipy.sparse import csr_array
+
+        used = np.flatnonzero(matrix.any(0))
+        self.size = len(matrix)
+        self.seen = slice(int(used[0]), int(used[-1]) + 1) if len(used) else slice(0, 1)
+        self.weights = csr_array(matrix[:, self.seen])
+
+
+@lru_cache(maxsize=32)
+def sparse_linear_weights(size_in: int, size_out: int, start: float, step: float, outside: str = "edge"):
+    """linear_weights as SparseWeights. All slices of a volume share them, so the last few stay in memory."""
+    return SparseWeights(linear_weights(size_in, size_out, start, step, outside))
+
+
+def apply_plane(
+    rows: np.ndarray | SparseWeights, columns: np.ndarray | SparseWeights, planes: np.ndarray
+) -> np.ndarray:
     """Resample planes (..., h, w) with rows (h', h) and columns (w', w) to (..., h', w') float32."""
-    return rows @ planes.astype(np.float32, copy=False) @ columns.T
+    rows, columns = (w if isinstance(w, SparseWeights) else SparseWeights(w) for w in (rows, columns))
+    flat = planes.reshape(-1, *planes.shape[-2:])
+    result = np.empty((len(flat), rows.size, columns.size), np.float32)
+    for out, plane in zip(result, flat, strict=True):
+        seen = plane[rows.seen, columns.seen].astype(np.float32, copy=False)
+        # the axis that becomes shorter first, so that less is left for the other
+        if rows.size <= seen.shape[0]:
+            out[:] = (columns.weights @ _transposed(rows.weights @ seen)).T
+        else:
+            out[:] = rows.weights @ _transposed(columns.weights @ _transposed(seen))
+    return result.reshape(*planes.shape[:-2], rows.size, columns.size)
+
+
+def _transposed(plane: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(plane.T)

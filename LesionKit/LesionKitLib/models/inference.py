@@ -16,11 +16,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Runtime:
-    """Where and how a network runs. device: cpu, cuda or mps; precision: fp32, bf16 or fp16; batch: slices at once."""
+    """Where and how a network runs. device: cpu, cuda or mps; precision: fp32, bf16 or fp16; batch: slices at once.
+
+    cpu_batch: slices at once where a GPU turns out to be too small and the CPU takes over.
+    """
 
     device: str
     precision: str = "fp32"
     batch: int = 8
+    cpu_batch: int = CPU_BATCH
 
     @property
     def description(self) -> str:
@@ -42,10 +46,11 @@ class Runtime:
         return torch.autocast(self.device, dtype, enabled=self.precision != "fp32")
 
 
-def choose_runtime(device: str = "auto", batch: int | None = None) -> Runtime:
+def choose_runtime(device: str = "auto", batch: int | None = None, cpu_batch: int = CPU_BATCH) -> Runtime:
     """The runtime that was asked for. "auto" takes CUDA, then Apple's GPU, then the CPU.
 
-    batch: slices at once; None takes what the device's free memory allows.
+    batch: slices at once; None takes what the device's free memory allows, and on a CPU cpu_batch: large maps leave
+    the caches and are mapped anew by the system at each step, small ones gain from company.
 
     Raises UnusableInput when that device is not there.
     """
@@ -58,15 +63,15 @@ def choose_runtime(device: str = "auto", batch: int | None = None) -> Runtime:
         device = next(d for d in ("cuda", "mps", "cpu") if there[d])
     if not there[device]:
         raise UnusableInput(f"This computer has no usable '{device}' device; choose 'auto' or 'cpu'.")
-    return Runtime(device, _precision(device), batch or _batch(device))
+    return Runtime(device, _precision(device), batch or _batch(device, cpu_batch), cpu_batch)
 
 
-def _batch(device: str) -> int:
-    """Slices at once: more than MAX_BATCH gain nothing, and a CPU's caches like few."""
+def _batch(device: str, cpu_batch: int) -> int:
+    """Slices at once: more than MAX_BATCH gain nothing."""
     import torch
 
     if device != "cuda":
-        return CPU_BATCH
+        return cpu_batch
     free, _ = torch.cuda.mem_get_info()
     return int(min(MAX_BATCH, max(1, free // BYTES_PER_SLICE)))
 
@@ -101,7 +106,7 @@ def with_fallback(work: Callable[[Runtime], object], runtime: Runtime, warn: Cal
             runtime = replace(runtime, batch=runtime.batch // 2)
             warn(f"The GPU ran out of memory; trying again with {runtime.batch} slices at once.")
         else:
-            runtime = Runtime("cpu", _precision("cpu"))
+            runtime = replace(runtime, device="cpu", precision=_precision("cpu"), batch=runtime.cpu_batch)
             warn("The GPU ran out of memory; going on with the CPU.")
 
 

@@ -7,8 +7,9 @@ import weakref
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 
-from CovidLungQuantLib.networks.convlstm import CHUNK, LOOK_AHEAD, STRIDE, ConvLSTM, ConvLSTMNet
+from CovidLungQuantLib.networks.convlstm import CHUNK, LOOK_AHEAD, STRIDE, ConvLSTM, ConvLSTMNet, Fuse
 
 SIZE = (STRIDE, 2 * STRIDE)
 
@@ -170,6 +171,31 @@ def test_convlstm_outputs_are_bounded_and_its_state_goes_on():
     first, state = cell(x[:3])
     second, _ = cell(x[3:], state)
     torch.testing.assert_close(torch.cat([first, second]), outputs)
+
+
+# --- precision
+
+
+def test_in_bfloat16_every_convolution_gets_bfloat16_and_the_answer_is_that_of_wider_joined_maps(network, monkeypatch):
+    kinds = []
+
+    def note(module, inputs):
+        kinds.append(inputs[0].dtype)
+
+    hooks = [m.layers.register_forward_pre_hook(note) for m in network.modules() if isinstance(m, Fuse)]
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        narrow = network(slices(2))
+    for hook in hooks:
+        hook.remove()
+    assert kinds == [torch.bfloat16] * len(hooks) and len(hooks) == 5
+
+    def wide(self, coarse, fine):
+        coarse = F.interpolate(coarse, size=fine.shape[-2:], mode="bilinear", align_corners=False)
+        return self.layers(torch.cat([coarse, fine], 1))
+
+    monkeypatch.setattr(Fuse, "forward", wide)
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        assert all(torch.equal(a, b) for a, b in zip(narrow, network(slices(2)), strict=True))
 
 
 # --- heads

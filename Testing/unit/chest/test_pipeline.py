@@ -243,7 +243,7 @@ def test_out_of_memory_halves_the_batch_and_ends_on_the_cpu_with_notes(monkeypat
             raise torch.OutOfMemoryError("CUDA out of memory")
         return segment(lps, net, runtime, progress)
 
-    monkeypatch.setattr(pipeline, "choose_runtime", lambda device: Runtime("cuda", "fp16", 4))
+    monkeypatch.setattr(pipeline, "choose_runtime", lambda device, **_: Runtime("cuda", "fp16", 4))
     monkeypatch.setattr(pipeline, "segment", short_of_memory)
     with caplog.at_level(logging.ERROR):
         result = analyze(CHEST.volume)
@@ -254,7 +254,7 @@ def test_out_of_memory_halves_the_batch_and_ends_on_the_cpu_with_notes(monkeypat
 
 @pytest.mark.parametrize("batch", [1, 3, 8, 32])
 def test_the_size_of_the_batch_does_not_change_the_result(monkeypatch, batch):
-    monkeypatch.setattr(pipeline, "choose_runtime", lambda device: Runtime("cpu", "fp32", batch))
+    monkeypatch.setattr(pipeline, "choose_runtime", lambda device, **_: Runtime("cpu", "fp32", batch))
     assert found_ml(analyze(CHEST.volume)) == pytest.approx(CHEST.ml(), rel=1e-3)
 
 

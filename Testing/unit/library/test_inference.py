@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -60,6 +62,17 @@ def test_the_batch_follows_the_gpus_free_memory(a_gpu, monkeypatch, free, least,
 
 def test_a_given_batch_is_taken(no_gpu):
     assert choose_runtime("cpu", 3).batch == 3
+
+
+def test_a_network_says_how_many_slices_a_cpu_takes_at_once(no_gpu):
+    assert choose_runtime("cpu", cpu_batch=2).batch == 2
+
+
+def test_a_gpu_takes_what_its_memory_allows_and_leaves_the_networks_batch_to_the_cpu(a_gpu):
+    runtime = choose_runtime("cuda", cpu_batch=2)
+    assert runtime.batch > 2
+    _, fallen_back = with_fallback(failing(1, []), replace(runtime, batch=1), lambda text: None)
+    assert (fallen_back.device, fallen_back.batch) == ("cpu", 2)
 
 
 @pytest.mark.parametrize("device", ["cuda", "mps"])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from LesionKitLib.imaging.resample import apply_plane, linear_weights
+from LesionKitLib.imaging.resample import apply_plane, linear_weights, sparse_linear_weights
 
 SIZES = st.integers(2, 60)
 STARTS = st.floats(-20, 40)
@@ -81,3 +81,17 @@ def test_planes_of_any_leading_shape_are_resampled_along_rows_and_columns():
     out = apply_plane(rows, columns, planes)
     np.testing.assert_allclose(out, planes[..., 1:3, 2:5])
     assert out.dtype == np.float32
+
+
+@pytest.mark.parametrize(("rows", "columns"), [((50, 20, 3.2, 1.8), (40, 90, -5.0, 0.5)), ((30, 64, 0.0, 0.5),) * 2])
+def test_weights_without_their_zeros_give_what_the_whole_matrices_give(rows, columns):
+    planes = np.random.default_rng(0).normal(size=(2, rows[0], columns[0])).astype(np.float32)
+    expected = linear_weights(*rows) @ planes @ linear_weights(*columns).T
+    sparse = apply_plane(sparse_linear_weights(*rows), sparse_linear_weights(*columns), planes)
+    np.testing.assert_allclose(sparse, expected, atol=1e-6)
+    np.testing.assert_array_equal(apply_plane(linear_weights(*rows), linear_weights(*columns), planes), sparse)
+
+
+def test_a_line_that_lies_wholly_outside_is_zero():
+    outside = sparse_linear_weights(10, 4, 50.0, 1.0, "zero")
+    np.testing.assert_array_equal(apply_plane(outside, outside, np.ones((10, 10), np.float32)), np.zeros((4, 4)))
