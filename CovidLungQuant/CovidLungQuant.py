@@ -305,10 +305,6 @@ class CovidLungQuantLogic(ResultLogic, ScriptedLoadableModuleLogic):
 
         return work
 
-    def currentResult(self, segmentation: vtkMRMLSegmentationNode):
-        """A CovidResult of what the segments hold now, edited or not."""
-        return _resultNow(self.labelsFor(segmentation, self.needVolumeOf(segmentation)), self.runOf(segmentation))
-
     def decisionFor(self, segmentation: vtkMRMLSegmentationNode) -> dict | None:
         """What the run decided (CovidLungQuantLib.classification.decision.decide), or None."""
         return self.runOf(segmentation).get("decision")
@@ -338,11 +334,11 @@ class CovidLungQuantLogic(ResultLogic, ScriptedLoadableModuleLogic):
 
     def lesionRows(self, segmentation: vtkMRMLSegmentationNode) -> list[tuple]:
         """(cells, RAS mm) of each lesion as last looked for."""
-        from CovidLungQuantLib.measurement.findings import finding_rows_of_dicts
+        from CovidLungQuantLib.measurement.findings import finding_rows
 
         findings = self.findingsFor(segmentation)
         places = [finding["ras"] for finding in findings]
-        return list(zip(finding_rows_of_dicts(findings), places, strict=True))
+        return list(zip(finding_rows(findings), places, strict=True))
 
     def lesionPlaces(self, segmentation: vtkMRMLSegmentationNode) -> list[tuple]:
         """(text, RAS mm) of each lesion that the segments hold now, the largest first."""

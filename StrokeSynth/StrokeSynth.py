@@ -323,7 +323,7 @@ class StrokeSynthLogic(ResultLogic, ScriptedLoadableModuleLogic):
 
     def showComparison(self, rows: list[dict], segmentation, inputVolume) -> None:
         """Refill the table that compares AI with corrected, or make it."""
-        from StrokeSynthLib.measurement.live import comparison_table
+        from StrokeSynthLib.results.table_rows import comparison_table
 
         self.writeTable(*comparison_table(rows), segmentation, self.COMPARISON_ROLE, "AI and corrected")
 

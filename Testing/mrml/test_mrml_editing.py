@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import slicer
 from scene_helpers import draw, edit, mask_of
+from scene_tables import read_table
 
 from CovidLungQuantLib.labels import CONSOLIDATION, GGO, LESIONS, lungs_with_lesions
 from LesionKitLib.mrml.segmentations import get_tag, is_edited, refresh_algorithm_types, terminology_entry
-from LesionKitLib.mrml.tables import read_table
 
 
 def segment_id(segmentation, name):

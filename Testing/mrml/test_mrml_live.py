@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import slicer
 from scene_helpers import draw, edit, mask_of
+from scene_tables import is_reviewed, read_table
 from vtk.util.numpy_support import vtk_to_numpy
 
 from CovidLungQuantLib.labels import CONSOLIDATION
-from LesionKitLib.mrml.editing import IDLE_S, editing_summary, is_reviewed, revert_to_ai, set_reviewed
+from LesionKitLib.mrml.editing import IDLE_S, editing_summary, revert_to_ai, set_reviewed
 from LesionKitLib.mrml.live_measurements import LiveMeasurement
 from LesionKitLib.mrml.segmentations import get_tag, terminology_entry
-from LesionKitLib.mrml.tables import read_table
 from LesionKitLib.run.background import BackgroundRunner
 from LesionKitLib.run.errors import Cancelled
 

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import slicer
 from scene_helpers import edit, mask_of
+from scene_tables import is_reviewed
 
 from CovidLungQuantLib.labels import LESIONS, LUNGS
-from LesionKitLib.mrml.editing import is_reviewed, set_reviewed
-from LesionKitLib.mrml.originals import ORIGINAL_ATTRIBUTE, has_original, read_original, revert_to_ai
+from LesionKitLib.mrml.editing import set_reviewed
+from LesionKitLib.mrml.originals import ORIGINAL_ATTRIBUTE, read_original, revert_to_ai
 from LesionKitLib.mrml.segmentations import get_tag, refresh_algorithm_types
 
 
@@ -99,7 +100,7 @@ def test_a_deleted_segment_alone_cannot_be_reverted(chest, logic):
 
 def test_a_segmentation_without_a_models_result_cannot_be_reverted(scene):
     segmentation = scene.AddNewNodeByClass("vtkMRMLSegmentationNode")
-    assert not has_original(segmentation)
+    assert read_original(segmentation) is None
     assert not revert_to_ai(segmentation)
 
 

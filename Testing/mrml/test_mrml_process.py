@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import slicer
 from scene_helpers import MODULE_FILE, FakeAnalyze, mask_of
+from scene_tables import read_table
 
 from CovidLungQuantLib.labels import LESIONS, LUNGS
 from CovidLungQuantLib.measurement.measurements import to_rows
 from CovidLungQuantLib.phantoms.chest import make_phantom
 from LesionKitLib.imaging.volume import LPS_IN_RAS, affine
 from LesionKitLib.mrml.segmentations import get_tag, terminology_entry
-from LesionKitLib.mrml.tables import read_table
 from LesionKitLib.run.errors import Cancelled, UnusableInput
 
 ROOT = Path(__file__).parents[2]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scene_helpers import edit, mask_of
+from scene_tables import read_table
 
 from CovidLungQuantLib.labels import LESIONS, LUNGS
 from LesionKitLib.mrml.segmentations import get_tag, refresh_algorithm_types
-from LesionKitLib.mrml.tables import read_table
 
 TAGS = (
     "TerminologyEntry",

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import slicer
-
-from LesionKitLib.mrml.tables import read_table
+from scene_tables import read_table
 
 pytest_plugins = "covid_panel"
 

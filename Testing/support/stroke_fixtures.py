@@ -8,7 +8,7 @@ import numpy as np
 
 from LesionKitLib.imaging.volume import Volume
 from StrokeSynthLib.labels import LABELS, LESION
-from StrokeSynthLib.segmentation.template import SOOP_SHAPE, load_template, template_labels_on_soop_grid
+from StrokeSynthLib.segmentation.template import SOOP_BOX, SOOP_SHAPE, load_template
 
 GRAYS = {c.value: gray for c, gray in zip(LABELS, (50, 40, 130, 100, 120, 230), strict=True)}
 CENTER, RADIUS = (100, 95, 110), 12  # k, j, i on the standard grid: white matter of the left hemisphere
@@ -88,7 +88,7 @@ def soop_folder(folder: Path, planes=("axial",), patients: int = 6, size=None) -
     """soop/ with slices and masks of made patients, the last third val; returns ``folder``."""
     soop = folder / "soop"
     soop.mkdir(parents=True, exist_ok=True)
-    labels = template_labels_on_soop_grid()
+    labels = load_template().labels.array[SOOP_BOX]
     lookup = np.array([GRAYS.get(n, 0) for n in range(LESION.value + 1)], np.uint8)
     rng = np.random.default_rng(3)
     masks, ids = [], np.array([f"sub-{n}" for n in range(patients)])

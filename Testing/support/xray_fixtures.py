@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pydicom
 from dicom_fixtures import DX_STORAGE, dicom_image, save
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
@@ -51,6 +52,10 @@ def lut(first: int, values: np.ndarray, bits: int = 16) -> Sequence:
     item.add_new(0x00283006, "US", [int(v) for v in values])
     item.ModalityLUTType = "US"
     return Sequence([item])
+
+
+def transfer_syntax(path: Path) -> str:
+    return str(pydicom.dcmread(path, stop_before_pixels=True).file_meta.TransferSyntaxUID)
 
 
 def recompress(path: Path, target: Path, syntax: str) -> Path:

@@ -12,8 +12,6 @@ from .xray import HeaderFacts
 
 def header_facts(data) -> HeaderFacts:
     """data: a pydicom data set; its elements may be missing, empty or malformed."""
-    meta = getattr(data, "file_meta", {})
-    burned = text(data.get("BurnedInAnnotation"))
     return HeaderFacts(
         body_part=text(data.get("BodyPartExamined")),
         study_description=text(data.get("StudyDescription")),
@@ -21,15 +19,6 @@ def header_facts(data) -> HeaderFacts:
         view=text(data.get("ViewPosition")),
         age_years=age_years(data),
         modality=text(data.get("Modality")),
-        photometric=text(data.get("PhotometricInterpretation")),
-        sop_class_uid=text(data.get("SOPClassUID")),
-        sop_instance_uid=text(data.get("SOPInstanceUID")),
-        series_uid=text(data.get("SeriesInstanceUID")),
-        study_uid=text(data.get("StudyInstanceUID")),
-        transfer_syntax=text(meta.get("TransferSyntaxUID")),
-        manufacturer=text(data.get("Manufacturer")),
-        station=text(data.get("StationName")),
-        burned_in_text={"YES": True, "NO": False}.get(burned),
     )
 
 

@@ -17,15 +17,6 @@ class HeaderFacts:
     view: str = ""  # ViewPosition: PA, AP, LL, ...
     age_years: float | None = None  # PatientAge
     modality: str = ""
-    photometric: str = ""
-    sop_class_uid: str = ""
-    sop_instance_uid: str = ""
-    series_uid: str = ""
-    study_uid: str = ""
-    transfer_syntax: str = ""
-    manufacturer: str = ""
-    station: str = ""
-    burned_in_text: bool | None = None  # BurnedInAnnotation
 
 
 @dataclass(frozen=True)

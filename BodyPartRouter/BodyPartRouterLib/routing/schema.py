@@ -72,7 +72,6 @@ _ACTION = {
     **_object(**_KINDS, change=_CHANGE, wait_for={"enum": ["series", "study"]}),
     "oneOf": [{"required": [kind]} for kind in _KINDS],
 }
-ACTION_KINDS = tuple(_KINDS)
 _ACTIONS = {"type": "array", "items": _ACTION, "minItems": 1}
 _CLIENT_TLS = _object(authorities=_TEXT, certificate=_TEXT, key=_TEXT, check_host={"type": "boolean"})
 _DICOM = _object(

@@ -126,13 +126,8 @@ def _extent(pixels: np.ndarray, spacing) -> float:
 HEADER = ("No.", "Kind", "Volume (ml)", "Lung", "Third", "Zone", "Extent (mm)", "Slices")
 
 
-def finding_rows(findings: list[Finding]) -> list[list]:
-    """Rows below HEADER as people read them; numbers are rounded here."""
-    return finding_rows_of_dicts([finding.row() for finding in findings])
-
-
-def finding_rows_of_dicts(findings: list[dict]) -> list[list]:
-    """finding_rows of what Finding.row gives."""
+def finding_rows(findings: list[dict]) -> list[list]:
+    """Rows below HEADER as people read them, of what Finding.row gives; numbers are rounded here."""
     names = {label.key: label.name for label in LESIONS}
     return [
         [

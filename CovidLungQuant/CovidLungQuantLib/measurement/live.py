@@ -14,6 +14,7 @@ import numpy as np
 
 from CovidLungQuantLib.labels import LEFT_LUNG, LUNGS, RIGHT_LUNG, lungs_with_lesions, nearer_lung
 from CovidLungQuantLib.segmentation.input_check import HU_LIMITS
+from LesionKitLib.imaging.edit_comparison import comparison_row
 from LesionKitLib.imaging.measures import CodeSums, bounding_box
 from LesionKitLib.imaging.volume import Volume, reorient_to_lps
 
@@ -230,16 +231,10 @@ class LiveCounts:
         a[1 if lung else 0 :, list(classes)] = True  # lesion is inside the lungs, unless there are none
         before, now = shared[a].sum(), shared[:, :, a].sum()
         both = shared[a][:, a].sum()
-        ml = self._lps.voxel_ml
         lungs_before, lungs_now = shared[1:].sum(), shared[:, :, 1:].sum()
         known = self._original is not None
         return {
-            "key": key,
-            "name": name,
-            "ai_ml": float(before * ml) if known else None,
-            "corrected_ml": float(now * ml),
-            "delta_ml": float((now - before) * ml) if known else None,
-            "dice": float(2 * both / (before + now)) if known and before + now else None,
+            **comparison_row(key, name, now, self._lps.voxel_ml, before if known else None, both),
             "ai_percent": float(100 * before / lungs_before) if known and not lung and lungs_before else None,
             "corrected_percent": float(100 * now / lungs_now) if not lung and lungs_now else None,
         }

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 
 from CovidLungQuantLib.labels import LESIONS, LUNGS
 from LesionKitLib.report.files import (
     REPORT,
     REPORT_PDF,
+    ResultWriters,
     Writer,
     csv_writer,
     json_writer,
     labelmap_writer,
     picture_writer,
     report_writers,
-    write_chosen,
     write_files,
 )
-from LesionKitLib.report.provenance import review_of
 
 from .result import CovidResult
 
@@ -56,7 +54,7 @@ def output_writers(result: CovidResult, pdf: bool = False, paper: str = "a4") ->
 
     tags = algorithm_tags(result.network, result.version)
     writers = {
-        SEGMENTATION: _segmentation_writer(result, {item.key: tags for item in (*LUNGS, *LESIONS)}),
+        **_segmentation_writers(result, {item.key: tags for item in (*LUNGS, *LESIONS)}),
         **_table_writers(result),
         **_report_writers(result, pdf, paper),
         OVERLAY: picture_writer(lambda: overlay(result.volume, result.lungs, result.lesions)),
@@ -66,30 +64,9 @@ def output_writers(result: CovidResult, pdf: bool = False, paper: str = "a4") ->
     return writers
 
 
-def export_files(
-    result: CovidResult,
-    folder: str | os.PathLike,
-    kinds: Sequence[str],
-    tags: dict[str, dict[str, str]] | None = None,
-    editing: dict | None = None,
-) -> list[str]:
-    """Write the files of these kinds (keys of KINDS), corrected or not, into a folder; returns their names.
-
-    tags: class key -> tags of that segment in the .seg.nrrd. editing: goes into the JSON under "editing". Files of the
-    same names are replaced, others stay. Raises UnusableInput when the folder cannot be written to.
-    """
-    result = replace(result, review=review_of(editing))
-    maps = {
-        LESION_MAP: labelmap_writer(result.lesions, result.volume),
-        LUNG_MAP: labelmap_writer(result.lungs, result.volume),
-    }
-    makers = {
-        "table": lambda: _table_writers(result, editing),
-        "report": lambda: _report_writers(result),
-        "labelmap": lambda: maps,
-        "segmentation": lambda: {SEGMENTATION: _segmentation_writer(result, tags or {})},
-    }
-    return write_chosen(folder, kinds, makers)
+def _labelmap_writers(result: CovidResult) -> dict[str, Writer]:
+    maps = {LESION_MAP: result.lesions, LUNG_MAP: result.lungs}
+    return {name: labelmap_writer(labels, result.volume) for name, labels in maps.items()}
 
 
 def _table_writers(result: CovidResult, editing: dict | None = None) -> dict[str, Writer]:
@@ -115,11 +92,15 @@ def _report_writers(result: CovidResult, pdf: bool = False, paper: str = "a4") -
     return report_writers(report_of(result, cards_of(result.network)), pdf, paper)
 
 
-def _segmentation_writer(result: CovidResult, tags: dict[str, dict[str, str]]) -> Writer:
+def _segmentation_writers(result: CovidResult, tags: Mapping[str, dict[str, str]]) -> dict[str, Writer]:
     from LesionKitLib.io.seg_nrrd import SegmentRecord, write_seg_nrrd
 
     # lungs and lesions overlap, so they lie in two layers
     records = [
         SegmentRecord.of(c, layer, tags.get(c.key)) for layer, group in enumerate((LUNGS, LESIONS)) for c in group
     ]
-    return lambda path: write_seg_nrrd(path, [result.lungs, result.lesions], records, result.volume)
+    layers = [result.lungs, result.lesions]
+    return {SEGMENTATION: lambda path: write_seg_nrrd(path, layers, records, result.volume)}
+
+
+export_files = ResultWriters(_table_writers, _report_writers, _labelmap_writers, _segmentation_writers).export

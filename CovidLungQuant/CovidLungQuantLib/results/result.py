@@ -8,14 +8,7 @@ import numpy as np
 
 from CovidLungQuantLib.measurement.findings import Finding
 from LesionKitLib.imaging.volume import Volume
-from LesionKitLib.report.provenance import (
-    AI_NOT_REVIEWED,
-    Provenance,
-    analysis_date,
-    image_id,
-    image_source,
-    weights_of,
-)
+from LesionKitLib.report.provenance import AI_NOT_REVIEWED, Provenance, analysis_date, provenance_of, summary_of
 
 
 @dataclass(frozen=True)
@@ -47,18 +40,10 @@ class CovidResult:
         """What this is of and what made it; the weights are those installed under the network's name."""
         from CovidLungQuantLib.networks.registry import cards_of
 
-        return Provenance(
-            image_source(self.volume), image_id(self.volume), self.network, self.version, self.device,
-            weights_of(cards_of(self.network)), self.date, self.review,
-        )  # fmt: skip
+        return provenance_of(self, cards_of(self.network))
 
     def summary(self) -> dict:
         """The document of ``covid --json`` and measurements.json."""
-        return {
-            **self.provenance().document(),
-            "seconds": {k: round(v, 3) for k, v in self.seconds.items()},
-            **self.measurements,
-            "decision": self.decision or {"covid_probability": None, "positive": None},
-            "findings": [finding.row() for finding in self.findings],
-            "notes": list(self.notes),
-        }
+        decision = self.decision or {"covid_probability": None, "positive": None}
+        findings = [finding.row() for finding in self.findings]
+        return summary_of(self, self.provenance(), decision=decision, findings=findings)

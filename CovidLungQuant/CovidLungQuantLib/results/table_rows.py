@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from CovidLungQuantLib.labels import CONSOLIDATION, GGO
+from LesionKitLib.imaging import edit_comparison
 
 COMPARISON = {  # key of live_counts' rows -> title, how it is written; first what a narrow panel shows
     "corrected_ml": ("Now (ml)", ".1f"),
@@ -20,15 +21,8 @@ BARS = {  # key of a region -> title, color
 
 
 def comparison_table(rows: list[dict]) -> tuple[list[str], list[list[str]]]:
-    """Header and cells as text (table views would show numbers with all their digits); a dash where there is nothing.
-
-    rows: LiveCounts.comparison.
-    """
-    cells = [
-        [NAMES.get(row["key"], row["name"]), *(_text(row[key], digits) for key, (_, digits) in COMPARISON.items())]
-        for row in rows
-    ]
-    return ["Class", *(title for title, _ in COMPARISON.values())], cells
+    """Header and cells as text. rows: LiveCounts.comparison."""
+    return edit_comparison.comparison_table(rows, COMPARISON, NAMES)
 
 
 def third_bars(measurements: dict) -> tuple[list[str], dict[str, list[float | None]]]:
@@ -36,10 +30,3 @@ def third_bars(measurements: dict) -> tuple[list[str], dict[str, list[float | No
     zones = [row for row in measurements["regions"] if row["side"] != "both" and row["third"] != "all"]
     labels = [f"{row['side'][0].upper()} {row['third']}" for row in zones]
     return labels, {title: [row[key] for row in zones] for key, (title, _) in BARS.items()}
-
-
-def _text(value: float | None, digits: str) -> str:
-    if value is None:
-        return "–"
-    text = format(value, digits)
-    return text[1:] if not float(text) and text[0] in "+-" else text

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .volume import Volume
-
 MIN_LESION_ML = 0.1  # a smaller connected component is not counted as a lesion; it still adds to the volumes
 
 
@@ -34,15 +32,6 @@ class CodeSums:
         self.densities += np.bincount(codes, density(values), size)
 
 
-@dataclass(frozen=True)
-class LabelMeasure:
-    """One label: volume, mean of the image's values (None when empty) and, for CT in HU, mass."""
-
-    ml: float
-    mean: float | None
-    mass_g: float
-
-
 def density(hu: np.ndarray) -> np.ndarray:
     """g/ml of tissue from its CT number: (HU + 1000) / 1000, never below 0.
 
@@ -60,24 +49,6 @@ def mean_or_none(total: float, count: int) -> float | None:
 def percent_or_none(part: float, whole: float) -> float | None:
     """100 * part / whole, and None where the whole is empty."""
     return 100.0 * float(part) / float(whole) if whole else None
-
-
-def label_measures(volume: Volume, labels: np.ndarray, values: tuple[int, ...]) -> dict[int, LabelMeasure]:
-    """Measure each label of ``values``. labels: uint8, the volume's shape; raises ValueError when it is not."""
-    if labels.shape != volume.array.shape:
-        raise ValueError(f"labels of shape {labels.shape} do not fit the image {volume.array.shape}")
-    sums = CodeSums.empty(max(int(labels.max(initial=0)), *values) + 1)
-    for image, codes in zip(volume.array, labels, strict=True):
-        inside = codes > 0
-        sums.add(codes[inside], image[inside])
-    return {
-        value: LabelMeasure(
-            float(sums.voxels[value] * volume.voxel_ml),
-            mean_or_none(sums.values[value], sums.voxels[value]),
-            float(sums.densities[value] * volume.voxel_ml),
-        )
-        for value in values
-    }
 
 
 def components(mask: np.ndarray, voxel_ml: float, min_ml: float = MIN_LESION_ML) -> tuple[np.ndarray, np.ndarray]:

@@ -165,15 +165,6 @@ def to_sitk(volume: Volume):
     return image
 
 
-def from_sitk(image, name: str = "", notes: tuple[str, ...] = ()) -> Volume:
-    """A Volume from a 3-D scalar SimpleITK image (whose geometry is LPS)."""
-    import SimpleITK as sitk
-
-    direction = LPS_IN_RAS @ np.reshape(image.GetDirection(), (3, 3))
-    matrix = affine(image.GetSpacing(), direction, LPS_IN_RAS @ np.array(image.GetOrigin()))
-    return Volume(sitk.GetArrayFromImage(image), matrix, name, notes)
-
-
 def _sitk_geometry(volume: Volume):
     origin = LPS_IN_RAS @ volume.ijk_to_ras[:3, 3]
     direction = LPS_IN_RAS @ volume.directions

@@ -30,7 +30,6 @@ __all__ = ["COLOR", "Frame", "Header", "Scan", "is_dicom", "scan_dicom", "scan_f
 
 COLOR = "in color (RGB or palette), but gray values are needed"
 MOSAIC = "mosaics (many slices in one picture), which are not read; export them as single slices"
-BAD_HEADER = "with a header that cannot be parsed"
 
 # Kinds of objects that carry or refer to images without being one.
 _NOT_IMAGES = {
@@ -38,7 +37,7 @@ _NOT_IMAGES = {
 }  # fmt: skip
 _TAGS = [
     "SOPClassUID", "SOPInstanceUID", "Modality", "ImageType", "FrameType", "StudyInstanceUID", "SeriesInstanceUID",
-    "SeriesNumber", "SeriesDescription", "AcquisitionNumber", "InstanceNumber", "BodyPartExamined", "PatientPosition",
+    "SeriesNumber", "SeriesDescription", "AcquisitionNumber", "InstanceNumber", "BodyPartExamined",
     "SliceThickness", "ContrastBolusAgent", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing",
     "ImagerPixelSpacing", "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation",
     "BitsAllocated", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleSlope",
@@ -56,7 +55,6 @@ class Header:
     modality: str = ""  # CT, MR, DX, ...
     image_type: tuple[str, ...] = ()  # e.g. ORIGINAL, PRIMARY, AXIAL
     body_part: str = ""
-    patient_position: str = ""  # e.g. HFS
     series_uid: str = ""
     series_number: int | None = None
     slice_thickness: float | None = None  # mm
@@ -237,7 +235,6 @@ def _header(values: Mapping, unit: str, b_value: float | None) -> Header:
         modality=text(values.get("Modality")),
         image_type=image_type,
         body_part=text(values.get("BodyPartExamined")),
-        patient_position=text(values.get("PatientPosition")),
         series_uid=text(values.get("SeriesInstanceUID")),
         series_number=integer(values.get("SeriesNumber")),
         slice_thickness=number(values.get("SliceThickness")),

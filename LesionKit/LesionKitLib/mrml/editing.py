@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 
-from .originals import has_original, revert_to_ai  # noqa: F401  (one place to import editing from)
+from .originals import revert_to_ai  # noqa: F401  (one place to import editing from)
 from .segmentations import (
     ALGORITHM_NAME_TAG,
     ALGORITHM_TYPE_TAG,
@@ -88,11 +88,6 @@ def set_reviewed(segmentation, segment_id: str, reviewed: bool = True) -> None:
     else:
         entry.pop("reviewed", None)
     _write(segmentation, record)
-
-
-def is_reviewed(segmentation, segment_id: str) -> bool:
-    """Whether the segment is marked as reviewed, and was not edited since."""
-    return "reviewed" in _read(segmentation).get("segments", {}).get(segment_id, {})
 
 
 def editing_summary(segmentation) -> dict:

@@ -88,11 +88,6 @@ def keep_original(segmentation, volume_node, layers: Sequence[tuple[np.ndarray, 
     segmentation.SetAttribute(ORIGINAL_ATTRIBUTE, base64.urlsafe_b64encode(packed).decode())
 
 
-def has_original(segmentation) -> bool:
-    """Whether a model's result is kept in the node."""
-    return bool(segmentation.GetAttribute(ORIGINAL_ATTRIBUTE))
-
-
 def read_original(segmentation) -> Original | None:
     """What keep_original kept, or None where nothing is kept or it cannot be read."""
     text = segmentation.GetAttribute(ORIGINAL_ATTRIBUTE)

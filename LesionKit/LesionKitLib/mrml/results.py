@@ -74,11 +74,6 @@ class ResultLogic:
         """This module's results in the scene."""
         return [node for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode") if self.isResult(node)]
 
-    def resultOf(self, inputVolume):
-        """The newest result of this module for an image, or None."""
-        own = [node for node in self.results() if self.volumeOf(node) is inputVolume] if inputVolume is not None else []
-        return own[-1] if own else None
-
     def showOnly(self, segmentation, *others) -> None:
         """Of this module's results and these other segmentations, show this one in the views and hide the rest."""
         for node in {*self.results(), *(other for other in others if other is not None)} - {segmentation}:

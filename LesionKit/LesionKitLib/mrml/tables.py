@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-import slicer
 import vtk
 
 from .nodes import filled
@@ -32,13 +31,6 @@ def write_table(scene, header: Sequence[str], rows: Sequence[Sequence], name: st
         node.SetUseColumnTitleAsColumnHeader(True)
         node.SetLocked(True)  # results are computed, not typed in; it can still be refilled from here
     return node
-
-
-def read_table(node: slicer.vtkMRMLTableNode) -> list[dict]:
-    """One dictionary per row: column name -> text or number."""
-    table = node.GetTable()
-    columns = [table.GetColumn(index) for index in range(table.GetNumberOfColumns())]
-    return [{column.GetName(): column.GetValue(row) for column in columns} for row in range(table.GetNumberOfRows())]
 
 
 def split_unit(column: str) -> tuple[str, str]:

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from LesionKitLib.io.atomic import atomic_file, atomic_folder
 from .document import Report
 from .html import report_html
 from .pictures import png_bytes
-from .provenance import Provenance
+from .provenance import Provenance, review_of
 
 REPORT, REPORT_PDF = "report.html", "report.pdf"
 Writer = Callable[[Path], None]
@@ -35,14 +36,43 @@ def write_files(folder: str | os.PathLike, writers: Mapping[str, Writer]) -> lis
     return list(writers)
 
 
-def write_chosen(
-    folder: str | os.PathLike, kinds: Sequence[str], makers: Mapping[str, Callable[[], dict[str, Writer]]]
-) -> list[str]:
-    """write_files of the chosen kinds. makers: kind -> what gives the writers of its files; KeyError for others."""
-    writers: dict[str, Writer] = {}
-    for kind in kinds:
-        writers |= makers[kind]()
-    return write_files(folder, writers)
+@dataclass(frozen=True)
+class ResultWriters:
+    """How a module writes its results. Each function gives writers by the names of their files.
+
+    tables(result, editing): tables and measurements; report(result); labelmaps(result); segmentation(result, tags).
+    """
+
+    tables: Callable[[object, dict | None], dict[str, Writer]]
+    report: Callable[[object], dict[str, Writer]]
+    labelmaps: Callable[[object], dict[str, Writer]]
+    segmentation: Callable[[object, Mapping[str, dict[str, str]]], dict[str, Writer]]
+
+    def export(
+        self,
+        result,
+        folder: str | os.PathLike,
+        kinds: Sequence[str],
+        tags: Mapping[str, dict[str, str]] | None = None,
+        editing: dict | None = None,
+    ) -> list[str]:
+        """Write the files of these kinds (table, report, labelmap, segmentation), corrected or not; their names.
+
+        tags: class key -> tags of that segment in the .seg.nrrd. editing: goes into the JSON under "editing". Files of
+        the same names are replaced, others stay. Raises UnusableInput when the folder cannot be written to, KeyError
+        for another kind.
+        """
+        result = replace(result, review=review_of(editing))
+        makers = {
+            "table": lambda: self.tables(result, editing),
+            "report": lambda: self.report(result),
+            "labelmap": lambda: self.labelmaps(result),
+            "segmentation": lambda: self.segmentation(result, tags or {}),
+        }
+        writers: dict[str, Writer] = {}
+        for kind in kinds:
+            writers |= makers[kind]()
+        return write_files(folder, writers)
 
 
 def json_writer(document: dict | list) -> Writer:

@@ -6,6 +6,7 @@ import hashlib
 import os
 import time
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
 
@@ -100,6 +101,34 @@ class Provenance:
             ("Device", self.device),
         )
         return tuple((title, text) for title, text in facts if text)
+
+
+class Analysis(Protocol):
+    """What the modules' results have in common."""
+
+    volume: Volume
+    network: str
+    version: str
+    device: str
+    seconds: dict[str, float]
+    measurements: dict
+    notes: tuple[str, ...]
+    date: str
+    review: str
+
+
+def provenance_of(result: Analysis, cards: list[dict]) -> Provenance:
+    """What a result is of and what made it. cards: of the models whose weights were used."""
+    return Provenance(
+        image_source(result.volume), image_id(result.volume), result.network, result.version, result.device,
+        weights_of(cards), result.date, result.review,
+    )  # fmt: skip
+
+
+def summary_of(result: Analysis, provenance: Provenance, **more) -> dict:
+    """The JSON document of a result: provenance, seconds, measurements, ``more`` and at the end the notes."""
+    seconds = {stage: round(value, 3) for stage, value in result.seconds.items()}
+    return {**provenance.document(), "seconds": seconds, **result.measurements, **more, "notes": list(result.notes)}
 
 
 def image_source(volume: Volume) -> ImageSource:

@@ -11,7 +11,7 @@ import numpy as np
 from LesionKitLib.imaging.volume import resample_like
 from LesionKitLib.run.progress import Progress
 from StrokeSynthLib.segmentation.slice_views import PUBLIC_INDEX, normalized, plane_slice
-from StrokeSynthLib.segmentation.template import SOOP_FIRST, SOOP_SHAPE, load_template
+from StrokeSynthLib.segmentation.template import SOOP_BOX, load_template
 from StrokeSynthLib.segmentation.tissues import tissue_map
 
 from .stroke import PLANES, SliceSet, read_slices
@@ -34,8 +34,7 @@ class Pairs:
 def public_priors() -> np.ndarray:
     """(5, k, j, i) the atlas on the grid of the public slices."""
     template = load_template()
-    cut = tuple(slice(a, a + n) for a, n in zip(SOOP_FIRST, SOOP_SHAPE, strict=True))
-    return np.stack([resample_like(template.t1.with_array(p), template.labels)[cut] for p in template.priors])
+    return np.stack([resample_like(template.t1.with_array(p), template.labels)[SOOP_BOX] for p in template.priors])
 
 
 def read_pairs(soop: Path, split: str = "train", progress: Progress | None = None) -> dict[str, Pairs]:

@@ -12,7 +12,7 @@ from LesionKitLib.run.errors import UnusableInput
 from LesionKitLib.run.progress import Progress
 from LesionKitResearch.datasets.stroke import read_masks
 from StrokeSynthLib.measurement.side import hemispheres_by_alignment, left_share
-from StrokeSynthLib.segmentation.template import SOOP_FIRST, SOOP_SHAPE, load_template
+from StrokeSynthLib.segmentation.template import SOOP_BOX, SOOP_FIRST, load_template
 from StrokeSynthLib.synthesis.lesion_sampling import sample_lesion
 from StrokeSynthLib.synthesis.occupancy_grid import MAX_ML, MIN_VOXELS, largest_components
 
@@ -117,10 +117,9 @@ def _drawn(labels: Volume, count: int, seed: int, sampler, progress: Progress) -
 def soop_labels() -> Volume:
     """The template's labels on the grid of the public masks."""
     labels = load_template().labels
-    box = tuple(slice(a, a + n) for a, n in zip(SOOP_FIRST, SOOP_SHAPE, strict=True))
     matrix = labels.ijk_to_ras.copy()
     matrix[:3, 3] = (matrix @ [*SOOP_FIRST[::-1], 1])[:3]
-    return Volume(labels.array[box], matrix)
+    return Volume(labels.array[SOOP_BOX], matrix)
 
 
 def _summary(volumes: Iterable[Volume], shapes: bool = True) -> dict[str, np.ndarray]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from LesionKitLib.imaging.edit_comparison import comparison_row
 from LesionKitLib.imaging.volume import Volume
 from StrokeSynthLib.labels import BRAIN, LESION
 
@@ -44,8 +45,7 @@ class LiveCounts:
     def comparison(self) -> list[dict]:
         """AI against corrected, a row for the lesion and one for the brain.
 
-        Keys: key, name, ai_ml, corrected_ml, delta_ml, dice (None where neither has a voxel); without an original all
-        but the corrected is None.
+        The keys are those of LesionKitLib.imaging.edit_comparison.
         """
         return [self._compared(index, label, name) for index, label, name in ROWS]
 
@@ -57,27 +57,12 @@ class LiveCounts:
 
     def _compared(self, index: int, label, name: str) -> dict:
         now = self.labels[index] == label.value
-        row = {"key": label.key, "name": name, "ai_ml": None, "delta_ml": None, "dice": None}
-        row["corrected_ml"] = float(now.sum() * self._volume.voxel_ml)
-        if self._original is not None:
-            before = self._original[index] == label.value
-            row["ai_ml"] = float(before.sum() * self._volume.voxel_ml)
-            row["delta_ml"] = row["corrected_ml"] - row["ai_ml"]
-            total = int(before.sum()) + int(now.sum())
-            row["dice"] = 2 * int((before & now).sum()) / total if total else None
-        return row
-
-
-def comparison_table(rows: list[dict]) -> tuple[list[str], list[list]]:
-    """Header and cells of the table that compares AI with corrected."""
-    header = ["Class", "Now (ml)", "± (ml)", "Dice", "AI (ml)"]
-    keys = ("corrected_ml", "delta_ml", "dice", "ai_ml")
-    digits = {"dice": 3}
-    return header, [[row["name"], *(_rounded(row[key], digits.get(key, 2)) for key in keys)] for row in rows]
-
-
-def _rounded(value: float | None, digits: int) -> float | None:
-    return None if value is None else round(value, digits)
+        count = int(now.sum())
+        if self._original is None:
+            return comparison_row(label.key, name, count, self._volume.voxel_ml)
+        before = self._original[index] == label.value
+        both = int((before & now).sum())
+        return comparison_row(label.key, name, count, self._volume.voxel_ml, int(before.sum()), both)
 
 
 def _differing(old: np.ndarray, new: np.ndarray) -> frozenset[int]:

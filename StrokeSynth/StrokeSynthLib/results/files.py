@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -11,16 +11,15 @@ import numpy as np
 from LesionKitLib.report.files import (
     REPORT,
     REPORT_PDF,
+    ResultWriters,
     Writer,
     csv_writer,
     json_writer,
     labelmap_writer,
     picture_writer,
     report_writers,
-    write_chosen,
     write_files,
 )
-from LesionKitLib.report.provenance import review_of
 from StrokeSynthLib.labels import BRAIN, LESION, TISSUES
 
 from .result import StrokeResult
@@ -48,37 +47,16 @@ def write_outputs(result: StrokeResult, folder: str | os.PathLike, pdf: bool = F
     Returns their names. Raises UnusableInput when that is not possible; then nothing is left.
     """
     writers = {
-        SEGMENTATION: _segmentation_writer(result, {}),
+        **_segmentation_writers(result, {}),
         **_table_writers(result),
         **_report_writers(result, pdf, paper),
     }
     return write_files(folder, writers)
 
 
-def export_files(
-    result: StrokeResult,
-    folder: str | os.PathLike,
-    kinds: Sequence[str],
-    tags: dict[str, dict[str, str]] | None = None,
-    editing: dict | None = None,
-) -> list[str]:
-    """Write the files of these kinds (keys of KINDS), corrected or not, into a folder; returns their names.
-
-    tags: class key -> tags of that segment in the .seg.nrrd. editing: goes into the JSON under "editing". Files of the
-    same names are replaced, others stay. Raises UnusableInput when the folder cannot be written to.
-    """
-    result = replace(result, review=review_of(editing))
-    maps = {
-        LESION_MAP: labelmap_writer(result.lesion, result.volume),
-        BRAIN_MAP: labelmap_writer(result.brain, result.volume),
-    }
-    makers = {
-        "table": lambda: _table_writers(result, editing),
-        "report": lambda: _report_writers(result),
-        "labelmap": lambda: maps,
-        "segmentation": lambda: {SEGMENTATION: _segmentation_writer(result, tags or {})},
-    }
-    return write_chosen(folder, kinds, makers)
+def _labelmap_writers(result: StrokeResult) -> dict[str, Writer]:
+    maps = {LESION_MAP: result.lesion, BRAIN_MAP: result.brain}
+    return {name: labelmap_writer(labels, result.volume) for name, labels in maps.items()}
 
 
 def segments(result: StrokeResult) -> tuple[list[np.ndarray], list]:
@@ -115,9 +93,12 @@ def _report_writers(result: StrokeResult, pdf: bool = False, paper: str = "a4") 
     }
 
 
-def _segmentation_writer(result: StrokeResult, tags: dict[str, dict[str, str]]) -> Writer:
+def _segmentation_writers(result: StrokeResult, tags: Mapping[str, dict[str, str]]) -> dict[str, Writer]:
     from LesionKitLib.io.seg_nrrd import write_seg_nrrd
 
     layers, records = segments(result)
     records = [replace(record, tags={**record.tags, **tags.get(record.id, {})}) for record in records]
-    return lambda path: write_seg_nrrd(path, layers, records, result.volume)
+    return {SEGMENTATION: lambda path: write_seg_nrrd(path, layers, records, result.volume)}
+
+
+export_files = ResultWriters(_table_writers, _report_writers, _labelmap_writers, _segmentation_writers).export

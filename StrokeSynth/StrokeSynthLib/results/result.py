@@ -7,14 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from LesionKitLib.imaging.volume import Volume
-from LesionKitLib.report.provenance import (
-    AI_NOT_REVIEWED,
-    Provenance,
-    analysis_date,
-    image_id,
-    image_source,
-    weights_of,
-)
+from LesionKitLib.report.provenance import AI_NOT_REVIEWED, Provenance, analysis_date, provenance_of, summary_of
 
 
 @dataclass(frozen=True)
@@ -52,10 +45,7 @@ class StrokeResult:
 
     def provenance(self) -> Provenance:
         """What this is of and what made it."""
-        return Provenance(
-            image_source(self.volume), image_id(self.volume), self.network, self.version, self.device,
-            weights_of(self.cards()), self.date, self.review,
-        )  # fmt: skip
+        return provenance_of(self, self.cards())
 
     def lesions(self) -> list[dict]:
         """The lesions of the measurements, the largest first, with the arterial territory of each."""
@@ -66,10 +56,4 @@ class StrokeResult:
 
     def summary(self) -> dict:
         """The document of ``stroke segment --json`` and measurements.json."""
-        return {
-            **self.provenance().document(),
-            "seconds": {k: round(v, 3) for k, v in self.seconds.items()},
-            **self.measurements,
-            "components": self.lesions(),
-            "notes": list(self.notes),
-        }
+        return summary_of(self, self.provenance(), components=self.lesions())

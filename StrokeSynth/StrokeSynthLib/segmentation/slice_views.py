@@ -60,9 +60,9 @@ def template_slice(plane: str, shape: tuple[int, int]) -> np.ndarray:
 
     shape: (h, w) of the slice that it goes with.
     """
-    from .template import SOOP_FIRST, SOOP_SHAPE
+    from .template import SOOP_BOX
 
-    volume = template_volume()[tuple(slice(a, a + n) for a, n in zip(SOOP_FIRST, SOOP_SHAPE, strict=True))]
+    volume = template_volume()[SOOP_BOX]
     picture = plane_slice(volume, plane, PUBLIC_INDEX[plane])
     return picture if picture.shape == tuple(shape) else np.full(shape, -1, np.float32)
 

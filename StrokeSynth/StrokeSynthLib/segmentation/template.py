@@ -22,6 +22,7 @@ PRIOR_STEP = 2  # the probabilities and the T1 are kept on every second voxel
 # the grid of the public FLAIR slices and masks lies in the standard one
 SOOP_SHAPE = (136, 189, 157)
 SOOP_FIRST = (22, 2, 0)  # k, j, i
+SOOP_BOX = tuple(slice(a, a + n) for a, n in zip(SOOP_FIRST, SOOP_SHAPE, strict=True))  # of the standard grid
 
 NAME = "template.npz"
 
@@ -50,9 +51,3 @@ def load_template() -> Template:
         Volume(t1, coarse, "Template T1"),
         priors.astype(np.float32) / 252,
     )
-
-
-def template_labels_on_soop_grid() -> np.ndarray:
-    """The labels (136, 189, 157) in LPS order on the grid of the public FLAIR slices."""
-    box = tuple(slice(a, a + n) for a, n in zip(SOOP_FIRST, SOOP_SHAPE, strict=True))
-    return load_template().labels.array[box]

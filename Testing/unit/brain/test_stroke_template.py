@@ -14,7 +14,7 @@ from LesionKitLib.run.errors import MissingResource, UnusableInput
 from StrokeSynthLib.labels import TISSUES
 from StrokeSynthLib.segmentation import template
 from StrokeSynthLib.segmentation.alignment import align, from_standard, to_standard
-from StrokeSynthLib.segmentation.template import STANDARD_SHAPE, load_template, template_labels_on_soop_grid
+from StrokeSynthLib.segmentation.template import STANDARD_SHAPE, load_template
 
 
 def test_the_template_holds_every_tissue_in_plausible_amounts():
@@ -35,7 +35,7 @@ def test_the_template_is_nearly_symmetric():
 
 
 def test_the_public_grid_is_a_part_of_the_standard_one():
-    assert template_labels_on_soop_grid().shape == template.SOOP_SHAPE
+    assert load_template().labels.array[template.SOOP_BOX].shape == template.SOOP_SHAPE
 
 
 def test_a_missing_template_is_a_missing_resource(monkeypatch, tmp_path):

@@ -67,7 +67,7 @@ def test_a_lesion_beside_the_lungs_belongs_to_the_nearer_one():
 
 def test_rows_are_for_people_and_json_for_programs():
     found = list_findings(*chest())
-    rows = finding_rows(found)
+    rows = finding_rows([finding.row() for finding in found])
     assert [len(row) for row in rows] == [len(HEADER)] * 3
     assert rows[0][0] == 1 and rows[0][3:6] == ["left", "lower", "peripheral"]
     json.dumps([f.row() for f in found], allow_nan=False)

@@ -121,8 +121,7 @@ def test_axes_nearly_square_are_straightened_and_sheared_ones_refused(tmp_path):
 
 def test_a_turned_metaimage_lies_where_simpleitk_puts_it(tmp_path):
     import SimpleITK as sitk
-
-    from LesionKitLib.imaging.volume import from_sitk
+    from sitk_volumes import from_sitk
 
     path = metaimage(tmp_path / "a.mha", ElementSpacing="2 3 4", TransformMatrix="0 1 0 0 0 1 1 0 0", Offset="7 8 9")
     check(path, from_sitk(sitk.ReadImage(str(path))).ijk_to_ras)

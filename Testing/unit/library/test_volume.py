@@ -7,13 +7,13 @@ import pytest
 from chest_fixtures import WAYS, rotation, turned
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sitk_volumes import from_sitk
 
 from LesionKitLib.imaging.volume import (
     LPS_IN_RAS,
     OBLIQUE_LIMIT_DEGREES,
     Volume,
     affine,
-    from_sitk,
     obliquity_degrees,
     reorient_to_lps,
     resample_like,

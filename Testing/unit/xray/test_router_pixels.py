@@ -8,7 +8,7 @@ import zlib
 import numpy as np
 import pytest
 from dicom_fixtures import PATIENT, dicom_image, save
-from xray_fixtures import COLUMNS, ROWS, lut, recompress, scene, write_bytes_xray, write_xray
+from xray_fixtures import COLUMNS, ROWS, lut, recompress, scene, transfer_syntax, write_bytes_xray, write_xray
 
 from BodyPartRouterLib.reading.frame_size import codestream_size
 from BodyPartRouterLib.reading.xray_file import read_xray
@@ -169,9 +169,10 @@ def test_of_several_frames_the_first_is_taken_and_this_is_said(tmp_path):
 )
 def test_a_compressed_file_gives_the_picture_of_the_plain_one(tmp_path, syntax):
     plain = write_xray(tmp_path / "plain.dcm")
-    packed = read_xray(recompress(plain, tmp_path / "packed.dcm", syntax))
+    path = recompress(plain, tmp_path / "packed.dcm", syntax)
+    packed = read_xray(path)
     assert np.abs(packed.pixels - read_xray(plain).pixels).max() < (0.1 if syntax == "JPEG2000" else 1e-6)
-    assert packed.header.transfer_syntax != read_xray(plain).header.transfer_syntax
+    assert transfer_syntax(path) != transfer_syntax(plain)
 
 
 def test_jpeg_baseline_gives_nearly_the_picture_of_the_plain_one(tmp_path):
@@ -221,7 +222,7 @@ def test_the_header_is_read_without_the_person(tmp_path):
     xray = read_xray(path)
     header = xray.header
     assert (header.body_part, header.study_description, header.view) == ("CHEST", "Thorax PA", "PA")
-    assert header.age_years == pytest.approx(1.5) and header.burned_in_text is True
+    assert header.age_years == pytest.approx(1.5)
     assert PATIENT not in repr(xray.header) and "12345" not in repr(xray.header)
 
 

@@ -58,7 +58,7 @@ def test_the_child_process_reads_what_this_process_reads(tmp_path):
     paths[1].write_bytes(paths[0].read_bytes()[:700])
     here = list(examine(paths, BrightnessClassifier(), ["StationName"]))
     assert examined_in_child(paths) == here
-    assert here[0].header.station and here[0].values["StationName"] and here[1].error
+    assert here[0].header.modality and here[0].values["StationName"] and here[1].error
 
 
 def test_an_image_that_kills_its_reader_twice_is_held_and_the_others_are_read(tmp_path, fault):
