@@ -152,6 +152,7 @@ class CovidLungQuantWidget(ResultPanelWidget, ScriptedLoadableModuleWidget):
         super().setup()
         from CovidLungQuantPanel.agreement import AgreementSection
         from CovidLungQuantPanel.edit import EditSection
+        from CovidLungQuantPanel.follow_up import FollowUpSection
         from CovidLungQuantPanel.results import ResultsSection
         from CovidLungQuantPanel.run import RunSection
 
@@ -164,20 +165,22 @@ class CovidLungQuantWidget(ResultPanelWidget, ScriptedLoadableModuleWidget):
         self.editSection = EditSection(self.ui, self.logic, self.parent)
         self.resultsSection = ResultsSection(self.ui, self.logic, self.editSection.showState)
         self.agreementSection = AgreementSection(self.ui, self.logic)
+        self.followUpSection = FollowUpSection(self.ui, self.logic)
         self.exportSection = ExportSection(self.ui, self.logic)
         self.sections = (
-            self.runSection, self.resultsSection, self.agreementSection, self.editSection, self.exportSection,
+            self.runSection, self.resultsSection, self.agreementSection, self.followUpSection, self.editSection,
+            self.exportSection,
         )  # fmt: skip
         self.followScene(CovidLungQuantParameterNode, {"network": NETWORKS, "device": DEVICES})
 
     def _onClose(self):
-        for section in (self.runSection, self.editSection, self.exportSection):
+        for section in (self.runSection, self.followUpSection, self.editSection, self.exportSection):
             section.stop()
 
     def _onParametersChanged(self):
         parameters = self._parameterNode
         segmentation = parameters.outputSegmentation if parameters else None
-        for section in (self.resultsSection, self.agreementSection, self.editSection, self.exportSection):
+        for section in self.sections[1:]:  # all but Run
             section.show(segmentation)
         self.editSection.setMask(parameters.maskToLungs if parameters else False)
         self._check()
@@ -198,6 +201,9 @@ class CovidLungQuantLogic(ResultLogic, ScriptedLoadableModuleLogic):
     FINDINGS_ATTRIBUTE = "LesionKit.Findings"  # of the segmentation: its lesions one by one, as JSON
     HEATMAP_ROLE = "LesionKit.heatmap"
     AGREEMENT_ROLE = "LesionKit.agreement"
+    FOLLOW_UP_ROLE = "LesionKit.followUp"  # table of the lesions' changes since an earlier examination
+    EARLIER_ROLE = "LesionKit.earlier"  # the segmentation that a result was compared with
+    FOLLOW_UP_ATTRIBUTE = "LesionKit.FollowUp"  # of the segmentation: the outcome of that comparison, as JSON
 
     def __init__(self, analyze=None):
         super().__init__()
@@ -245,6 +251,7 @@ class CovidLungQuantLogic(ResultLogic, ScriptedLoadableModuleLogic):
         def fill(node):
             node.SetDescription(" ".join(result.notes))
             node.SetAttribute(self.FINDINGS_ATTRIBUTE, json.dumps([finding.row() for finding in result.findings]))
+            self._forgetFollowUp(node)  # of what an earlier run had found
             self.showMeasurements(result.measurements, node, inputVolume)
             self._showHeatmap(result.heatmap, node, inputVolume)
 
@@ -369,6 +376,96 @@ class CovidLungQuantLogic(ResultLogic, ScriptedLoadableModuleLogic):
         node.SetName(f"{segmentation.GetName()} against ground truth")
         self.attach(segmentation, self.AGREEMENT_ROLE, node)
         return summary(outcome, self.volumeFor(inputVolume).voxel_ml)
+
+    # follow-up
+
+    def prepareFollowUp(self, segmentations: list, folder: str = ""):
+        """Comparing results of one patient, in any order, as a function of a Progress, which touches no node.
+
+        What the segments hold now is compared. folder: where the files of CovidLungQuantLib.followup.files go, too; "":
+        nowhere. The function returns (FollowUp, segmentations in the order of its examinations, names of files).
+        """
+        from CovidLungQuantLib.followup.comparison import compare_examinations, notes_on_patients
+        from CovidLungQuantLib.followup.files import write_followup
+        from LesionKitLib.mrml.sources import source_of
+
+        if len(set(segmentations)) < 2:
+            raise ValueError(_("Choose another result to compare with."))
+        volumes = [self.needVolumeOf(segmentation) for segmentation in segmentations]
+        labels = [self.labelsFor(*pair) for pair in zip(segmentations, volumes, strict=True)]
+        runs = [self.runOf(segmentation) for segmentation in segmentations]
+        sources = [source_of(volume, identify=True) for volume in volumes]
+        notes = tuple(notes_on_patients(source.patient_id for source in sources if source is not None))
+
+        def work(progress):
+            progress.report("measuring", 0.0)
+            results = [_resultNow(*made) for made in zip(labels, runs, strict=True)]
+            followup = compare_examinations(results, progress.part(0.2, 0.8), notes)
+            order = [next(n for n, result in enumerate(results) if result is one) for one in followup.examinations]
+            progress.report("writing files", 0.8)
+            names = write_followup(followup, folder) if folder else []
+            return followup, [segmentations[n] for n in order], names
+
+        return work
+
+    def showFollowUp(self, followup, ordered: list, segmentation: vtkMRMLSegmentationNode) -> None:
+        """Write the last interval's changes to the result that was compared.
+
+        ordered: the segmentations in the order of the examinations, as prepareFollowUp's function gives them.
+        """
+        import json
+
+        from CovidLungQuantLib.followup.change_table import CHANGE_HEADER, change_rows, outcome_of
+
+        changes = [change.document() for change in followup.intervals[-1].changes]
+        earlier, later = ordered[-2:]
+        other = earlier if later is segmentation else later
+        self.writeTable(CHANGE_HEADER, change_rows(changes), segmentation, self.FOLLOW_UP_ROLE, "follow-up")
+        segmentation.SetNodeReferenceID(self.EARLIER_ROLE, other.GetID())
+        state = {
+            "outcome": outcome_of(followup),
+            "notes": list(followup.notes),
+            "changes": changes,
+            "is_later": later is segmentation,
+        }
+        segmentation.SetAttribute(self.FOLLOW_UP_ATTRIBUTE, json.dumps(state))
+
+    def followUpFor(self, segmentation: vtkMRMLSegmentationNode) -> dict | None:
+        """outcome (a sentence), notes, changes (LesionChange.document) and is_later (whether this result is the later
+        one) as last compared, or None."""
+        import json
+
+        return json.loads(segmentation.GetAttribute(self.FOLLOW_UP_ATTRIBUTE) or "null")
+
+    def followUpRows(self, segmentation: vtkMRMLSegmentationNode) -> tuple[tuple, list[tuple]]:
+        """Header, and (cells, (whether it is in the earlier image only, RAS mm)) of each lesion as last compared."""
+        from CovidLungQuantLib.followup.change_table import CHANGE_HEADER, change_cells
+
+        changes = (self.followUpFor(segmentation) or {}).get("changes", [])
+        places = [(change["status"] == "gone", change["ras"]) for change in changes]
+        cells = change_cells(changes)
+        return CHANGE_HEADER[: len(cells[0])] if cells else CHANGE_HEADER, list(zip(cells, places, strict=True))
+
+    def showFollowUpLesion(self, segmentation: vtkMRMLSegmentationNode, gone: bool, ras) -> None:
+        """Show a lesion of the comparison in the image that holds it: the later one, the earlier when it is gone."""
+        from LesionKitLib.mrml.views import jump_to, show_volume
+
+        state = self.followUpFor(segmentation) or {}
+        other = segmentation.GetNodeReference(self.EARLIER_ROLE)
+        own_image = state.get("is_later", True) != gone
+        shown = segmentation if own_image or other is None else other
+        volume = self.volumeOf(shown)
+        if volume is not None:
+            show_volume(volume)
+        self.showOnly(shown)
+        jump_to(segmentation.GetScene(), ras)
+
+    def _forgetFollowUp(self, segmentation) -> None:
+        table = segmentation.GetNodeReference(self.FOLLOW_UP_ROLE)
+        if table is not None:
+            segmentation.GetScene().RemoveNode(table)
+        segmentation.RemoveNodeReferenceIDs(self.EARLIER_ROLE)
+        segmentation.RemoveAttribute(self.FOLLOW_UP_ATTRIBUTE)
 
     def heatmapFor(self, segmentation: vtkMRMLSegmentationNode) -> vtkMRMLScalarVolumeNode | None:
         """The network's heat map as a volume, or None where the network gives none."""

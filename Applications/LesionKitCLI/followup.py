@@ -18,7 +18,7 @@ def run_followup(options: argparse.Namespace) -> None:
         results = []
         for n, path in enumerate(options.inputs):
             results.append(analyze_input(path, options, progress.part(n * share, (n + 1) * share), True))
-        notes = tuple(notes_on_patients(results))
+        notes = tuple(notes_on_patients(r.volume.source.patient_id for r in results if r.volume.source))
         if not options.identify:
             results = [without_identity(result) for result in results]
         followup = compare_examinations(results, progress.part(1 - share, 1.0), notes)

@@ -11,12 +11,13 @@ ROWS_SHOWN = 8
 
 
 class LesionTable:
-    """table: a QTableWidget."""
+    """table: a QTableWidget. show_place(place): shows a row's lesion; by default the views jump there (RAS, mm)."""
 
-    def __init__(self, table):
+    def __init__(self, table, show_place=None):
         self._table = table
+        self._show_place = show_place or self._jump
         self._scene = None
-        self._places: list = []  # RAS of each row, mm
+        self._places: list = []  # of each row
         self._filled: tuple = ()
         self._is_filling = False
         table.verticalHeader().setVisible(False)
@@ -26,15 +27,15 @@ class LesionTable:
         table.connect("currentCellChanged(int,int,int,int)", self._on_row)
 
     def fill(self, header, rows, segmentation=None) -> None:
-        """rows: (cells, RAS mm) of each lesion."""
+        """rows: (cells, place) of each lesion."""
         if (header, rows) == self._filled:
             return
         self._filled = header, rows
         self._scene = segmentation.GetScene() if segmentation is not None else None
-        self._places = [ras for _cells, ras in rows]
+        self._places = [place for _cells, place in rows]
         self._is_filling = True
         try:
-            self._fill_cells(header, [cells for cells, _ras in rows])
+            self._fill_cells(header, [cells for cells, _place in rows])
         finally:
             self._is_filling = False
 
@@ -54,7 +55,10 @@ class LesionTable:
 
     @slot
     def _on_row(self, row=-1, *_others) -> None:
+        if not self._is_filling and self._scene is not None and 0 <= row < len(self._places):
+            self._show_place(self._places[row])
+
+    def _jump(self, ras) -> None:
         from LesionKitLib.mrml.views import jump_to
 
-        if not self._is_filling and self._scene is not None and 0 <= row < len(self._places):
-            jump_to(self._scene, self._places[row])
+        jump_to(self._scene, ras)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from CovidLungQuantLib.results.result import CovidResult
@@ -82,10 +83,9 @@ def compare_examinations(
     return FollowUp(tuple(ordered), tuple(intervals), tuple([*notes, *_notes_on_sources(ordered)]))
 
 
-def notes_on_patients(results: list[CovidResult]) -> list[str]:
-    """A note where the images name more than one patient ID; results as read with the patient's identity."""
-    named = {result.volume.source.patient_id for result in results if result.volume.source}
-    if len(named - {""}) < 2:
+def notes_on_patients(patient_ids: Iterable[str]) -> list[str]:
+    """A note where the images name more than one patient ID; "" is none."""
+    if len(set(patient_ids) - {""}) < 2:
         return []
     return ["The images name different patient IDs: make sure that they are of one person."]
 

@@ -24,10 +24,13 @@ class ResultLogic:
     CHART_ROLE = "LesionKit.chart"
 
     def volumeFor(self, inputVolume):
-        """The LesionKitLib Volume of a node."""
+        """The LesionKitLib Volume of a node, with what is known of where it came from."""
+        from dataclasses import replace
+
+        from LesionKitLib.mrml.sources import source_of
         from LesionKitLib.mrml.volumes import volume_from_node
 
-        return volume_from_node(inputVolume)
+        return replace(volume_from_node(inputVolume), source=source_of(inputVolume))
 
     def volumeOf(self, segmentation):
         """The image on whose grid the segmentation stands, or None."""
