@@ -21,6 +21,7 @@ from LesionKitLib.imaging.segment_class import (
 from LesionKitLib.run.errors import UnusableInput
 
 BRAIN_CODE: Code = ("SCT", "12738006", "Brain")
+MIN_LESION_ML = 0.02  # a component below is no lesion: 20 voxels of 1 mm, as in Platscher et al. 2020
 
 
 # values of a semantic map, by which networks take their one-hot channels: 0 is background, the lesion comes last

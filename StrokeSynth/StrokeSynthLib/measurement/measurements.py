@@ -6,11 +6,10 @@ import numpy as np
 
 from LesionKitLib.imaging.lesion_components import LesionComponent, lesion_components
 from LesionKitLib.imaging.volume import Volume
-from StrokeSynthLib.labels import TISSUES
+from StrokeSynthLib.labels import MIN_LESION_ML, TISSUES
 
 from .side import hemispheres_by_alignment, side_of
 
-MIN_LESION_ML = 0.02  # 20 voxels of 1 mm, as in the paper
 HEADER = ("component", "ml", "side", "mni_x", "mni_y", "mni_z")
 
 

@@ -18,8 +18,7 @@ from LesionKitLib.report.document import (
 )
 from LesionKitLib.report.model_card import card_section
 from LesionKitLib.report.text import milliliters, number
-from StrokeSynthLib.labels import TISSUES
-from StrokeSynthLib.measurement.measurements import MIN_LESION_ML
+from StrokeSynthLib.labels import MIN_LESION_ML, TISSUES
 from StrokeSynthLib.measurement.territories import territory_volumes
 
 from . import figures
