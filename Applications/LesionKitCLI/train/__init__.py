@@ -41,8 +41,8 @@ def add_parser(commands) -> None:
         "--start",
         type=Path,
         metavar="MODEL",
-        help="covid: go on from the model in that folder; convlstm is fine-tuned, jcs and multitask get a new head for "
-        "their decision",
+        help="go on from the model in that folder: covid-convlstm and stroke-unet are fine-tuned, covid-jcs and "
+        "covid-multitask get a new head for their decision",
     )
     parser.add_argument("--as-it-is", action="store_true", help="stroke: describe what an unfinished training reached")
     add_device_option(parser)

@@ -24,16 +24,22 @@ def run(options: argparse.Namespace) -> None:
 
 def run_segmentation(options: argparse.Namespace) -> None:
     from LesionKitLib.models.inference import choose_runtime
+    from LesionKitLib.models.registry import read_model
     from LesionKitLib.run.errors import UnusableInput
-    from LesionKitResearch.training.stroke import PLAN
-    from LesionKitResearch.training.stroke_recipe import train_and_describe
+    from LesionKitResearch.training.stroke import FINE_TUNE_PLAN, PLAN
+    from LesionKitResearch.training.stroke_recipe import EVALUATED, fine_tune_and_describe, train_and_describe
 
-    if not (options.data / "soop").is_dir():
-        raise UnusableInput(f"'{options.data}' holds no folder soop.")
-    plan = with_options(PLAN, options)
+    for folder in EVALUATED if options.start else ("soop",):
+        if not (options.data / folder).is_dir():
+            raise UnusableInput(f"'{options.data}' holds no folder {folder}.")
     device = choose_runtime(options.device).device
     with cancellable_progress() as progress:
-        model = train_and_describe(options.data, options.output, plan, device, progress, options.as_it_is)
+        if options.start:
+            start, plan = read_model(options.start), with_options(FINE_TUNE_PLAN, options)
+            model = fine_tune_and_describe(options.data, options.output, start, plan, device, progress)
+        else:
+            plan = with_options(PLAN, options)
+            model = train_and_describe(options.data, options.output, plan, device, progress, options.as_it_is)
     print(f"The model lies in {model.folder}.")
     for name, figures in model.card["metrics"].items():
         print(f"  {name:28} Dice {figure(figures['dice'])}")

@@ -27,7 +27,7 @@ class SliceSet:
     """2-D slices of one plane. images: uint8 (n, h, w); masks: bool, the same; ids: patients; split: train or val.
 
     As pictures: anterior or superior up; axial and coronal with the patient's right at the left, sagittal with anterior
-    at the left.
+    at the left. brain_masks: bool (n, h, w); None where every pixel above 0 is brain.
     """
 
     plane: str
@@ -35,6 +35,7 @@ class SliceSet:
     masks: np.ndarray
     ids: np.ndarray
     split: np.ndarray
+    brain_masks: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -44,24 +45,34 @@ class SliceSet:
         """Lesion pixels of each slice."""
         return self.masks.sum((1, 2))
 
+    @functools.cached_property
+    def brains(self) -> np.ndarray:
+        """Brain pixels, bool (n, h, w)."""
+        return self.images > 0 if self.brain_masks is None else self.brain_masks
+
     def __getitem__(self, rows) -> SliceSet:
         """Some rows, by a slice, an index array or a mask."""
-        parts = (np.ascontiguousarray(part[rows]) for part in (self.images, self.masks, self.ids, self.split))
-        return SliceSet(self.plane, *parts)
+        parts = (self.images, self.masks, self.ids, self.split, self.brain_masks)
+        return SliceSet(self.plane, *(None if part is None else np.ascontiguousarray(part[rows]) for part in parts))
 
 
 def read_slices(soop: Path, plane: str = "axial", split: str = "train", sequence: str = "flair") -> SliceSet:
     """The slices of a plane from a folder like soop; split: train, val or all. EXCLUDED patients are left out.
 
-    sequence: flair or dwi, the beginning of the file's name.
+    sequence: flair or dwi, the beginning of the file's name. Where the file says which slice of a head each is (array
+    slice) and heads are shown with skull, the brain is found as in volumes (stroke_brain_masks.py).
 
     Raises UnusableInput when the file is missing or is not such a file.
     """
+    from .stroke_brain_masks import with_brain_masks
+
     table = _load(Path(soop) / f"{sequence}_{plane}.npz", ("images", "masks_packed", "ids", "split"))
     images = table["images"]
     masks = np.unpackbits(table["masks_packed"], axis=-1, count=images.shape[2]).astype(bool)
-    slices = SliceSet(plane, images, masks, table["ids"], table["split"])
-    return slices[_chosen(slices.ids, slices.split, split)]
+    rows = _chosen(table["ids"], table["split"], split)
+    numbers = table["slice"][rows] if "slice" in table else None
+    images, brains = with_brain_masks(images[rows], table["ids"][rows], numbers)
+    return SliceSet(plane, images, masks[rows], table["ids"][rows], table["split"][rows], brains)
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ def pairs_of(
     images, labels = np.empty(slices.images.shape, np.float16), np.empty(slices.images.shape, np.uint8)
     for row, (image, lesion) in enumerate(zip(slices.images, slices.masks, strict=True)):
         brain = ndimage.binary_fill_holes(image > 0)
-        images[row] = normalized(image, brain)
+        images[row] = normalized(image, brain, dark=0)
         labels[row] = tissue_map(image, brain, atlas, lesion)
         report(row / len(slices))
     return Pairs(plane, images, labels, slices.ids)

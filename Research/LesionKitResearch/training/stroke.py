@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from LesionKitLib.run.progress import Progress
 from LesionKitResearch.augmentation.stroke import View, make_view, other_grays
 from LesionKitResearch.datasets.stroke import MIN_LESION_PIXELS, PLANES, MaskSet, SliceSet
+from LesionKitResearch.datasets.stroke_frames import in_frame
 from StrokeSynthLib.labels import BACKGROUND, LESION, SKULL_FIRST
 from StrokeSynthLib.segmentation.slice_views import plane_slice, template_slice, template_volume
 
@@ -21,18 +22,40 @@ WITH_LESION = 0.85  # share of the real slices drawn that hold a lesion
 WITH_SKULL = 0.3  # share of the label-map images that keep skull and scalp
 
 
+WHOLE_HEAD = 0.15  # share of the slices with skull that are shown as they are, as where brain extraction fails
+LOOSE_BRAIN, LOOSE_PIXELS = 0.4, 4  # share of the others whose brain mask is too wide, and by how much at most
+WITHOUT_TEMPLATE = 0.3  # share of the views in standard space that do without the template's slice
+
+# further public sets: (field of Mixture, folder, sequence)
+FURTHER = (
+    ("isles_dwi", "isles22_2d", "dwi"),
+    ("isles_flair", "isles22_2d", "flair"),
+    ("infarct", "flair_infarct", "flair"),
+    ("negatives", "negatives", "flair"),
+)
+HELD_BACK = ("axial", "isles_dwi", "isles_flair", "infarct")
+HELD_BACK_EVERY = 10  # of the training patients of these sets one in so many is left for the curve
+
+
 @dataclass(frozen=True)
 class Mixture:
-    """Slices per step of each source: real ones by plane, translated ones, images made from label maps."""
+    """Slices per step of each source: real ones by plane, translated ones, images made from label maps, and the further
+    public sets of FURTHER. A part of one is the share of the steps that hold one more."""
 
-    axial: int = 4
-    coronal: int = 1
-    sagittal: int = 1
-    translated: int = 1
-    randomized: int = 1
+    axial: float = 4
+    coronal: float = 1
+    sagittal: float = 1
+    translated: float = 1
+    randomized: float = 1
+    isles_dwi: float = 0
+    isles_flair: float = 0
+    infarct: float = 0
+    negatives: float = 0
 
 
 PLAN = TrainingPlan(steps=4000, check_every=500, save_every=100, learning_rate=1.5e-3)
+FINE_TUNE = Mixture(2, 0.25, 0.25, 0, 0.25, isles_dwi=1.5, isles_flair=1, infarct=1, negatives=0.5)
+FINE_TUNE_PLAN = TrainingPlan(300, learning_rate=6e-4, ema=0.98, save_every=20, check_every=100, warmup=20)
 TRANSLATOR = "spade"  # its slices help as much as any in the experiment, and look most like real ones
 TRANSLATED = 600  # slices made by it before training
 
@@ -41,7 +64,7 @@ TRANSLATED = 600  # slices made by it before training
 class Sources:
     """What slices are drawn from; masks and anatomies may be empty where nothing is made from label maps."""
 
-    real: dict[str, SliceSet]
+    real: dict[str, SliceSet]  # by the fields of Mixture
     translated: SliceSet | None = None
     anatomies: Sequence[np.ndarray] = ()
     masks: MaskSet | None = None
@@ -50,12 +73,16 @@ class Sources:
 def read_sources(data: Path, mixture: Mixture) -> Sources:
     """The training patients' slices, masks and label maps, and slices translated from both.
 
-    data: the folder that holds soop and synthseg_labels. Raises MissingResource when the translator is not installed.
+    data: the folder that holds soop, synthseg_labels and the folders of FURTHER; those of which the mixture has nothing
+    need not be there. Raises MissingResource when the translator is not installed.
     """
     from LesionKitResearch.datasets.anatomies import read_anatomies
     from LesionKitResearch.datasets.stroke import read_masks, read_slices
 
     real = {plane: read_slices(data / "soop", plane) for plane in PLANES if getattr(mixture, plane)}
+    for name, folder, sequence in FURTHER:
+        if getattr(mixture, name):
+            real[name] = in_frame(read_slices(data / folder, sequence=sequence))
     if not mixture.randomized and not mixture.translated:
         return Sources(real)
     anatomies, masks = read_anatomies(data / "synthseg_labels"), read_masks(data / "soop")
@@ -72,14 +99,47 @@ def _translated(anatomies: Sequence[np.ndarray], masks: MaskSet) -> SliceSet:
     return translated_slices(generator, anatomies, masks, TRANSLATED, 0, choose_runtime("cpu"))
 
 
+def split_held_back(sources: Sources) -> tuple[Sources, dict[str, SliceSet]]:
+    """The sources without the patients that are left for the curve, and these patients' slices."""
+    trained, left = dict(sources.real), {}
+    for name in HELD_BACK:
+        if name in trained:
+            out = np.isin(trained[name].ids, held_back(trained[name].ids))
+            trained[name], left[name] = trained[name][~out], trained[name][out]
+    return replace(sources, real=trained), left
+
+
+def held_back(ids: np.ndarray) -> np.ndarray:
+    """One in HELD_BACK_EVERY of the patients, in the order of their names, the first among them."""
+    return np.unique(ids)[::HELD_BACK_EVERY]
+
+
 def real_view(slices: SliceSet, rng: np.random.Generator) -> View:
     """A view of a random slice, most of them with a lesion worth learning from."""
     held = slices.areas >= MIN_LESION_PIXELS
     rows = np.flatnonzero(held if rng.random() < WITH_LESION else ~held)
     row = rng.choice(rows if len(rows) else np.arange(len(slices)))
-    image, brain = slices.images[row].astype(np.float32) / 255, slices.images[row] > 0
-    image = other_grays(image, brain, rng)
-    return make_view(image, slices.masks[row], brain, template_slice(slices.plane, image.shape), slices.plane, rng)
+    image, brain = slices.images[row].astype(np.float32) / 255, slices.brains[row]
+    seen = _seen(slices.images[row], brain, rng)
+    image = other_grays(image, seen, rng)
+    template = template_slice(slices.plane, image.shape)
+    if rng.random() < WITHOUT_TEMPLATE:
+        template = np.full_like(template, -1)
+    return make_view(image, slices.masks[row], brain, template, slices.plane, rng, seen)
+
+
+def _seen(image: np.ndarray, brain: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """What is shown of a slice with skull: the brain, more or less exactly, or all; without skull the brain."""
+    from scipy import ndimage
+
+    if not brain.any() or (image[~brain] == 0).all():
+        return brain
+    drawn = rng.random()
+    if drawn < WHOLE_HEAD:
+        return image > 0
+    if drawn < WHOLE_HEAD + LOOSE_BRAIN:
+        return ndimage.binary_dilation(brain, iterations=int(rng.integers(1, LOOSE_PIXELS + 1)))
+    return brain
 
 
 def randomized_view(sources: Sources, rng: np.random.Generator) -> View:
@@ -100,9 +160,12 @@ def draw_batch(sources: Sources, mixture: Mixture, rng: np.random.Generator) -> 
     """Tensors image (n, 3, h, w), lesion and brain (n, h, w)."""
     import torch
 
-    views = [real_view(s, rng) for plane, s in sources.real.items() for _ in range(getattr(mixture, plane))]
-    views += [real_view(sources.translated, rng) for _ in range(mixture.translated if sources.translated else 0)]
-    views += [randomized_view(sources, rng) for _ in range(mixture.randomized if sources.anatomies else 0)]
+    def count(name: str) -> int:
+        return int(getattr(mixture, name) + rng.random())
+
+    views = [real_view(slices, rng) for name, slices in sources.real.items() for _ in range(count(name))]
+    views += [real_view(sources.translated, rng) for _ in range(count("translated") if sources.translated else 0)]
+    views += [randomized_view(sources, rng) for _ in range(count("randomized") if sources.anatomies else 0)]
     return {key: torch.from_numpy(np.stack([getattr(v, key) for v in views])) for key in ("image", "lesion", "brain")}
 
 
@@ -115,11 +178,12 @@ def train_stroke_unet(
     check: Callable | None = None,
     progress: Progress | None = None,
     pretrained: bool = True,
+    start=None,
 ):
     """Train the network; returns it with averaged weights, in eval mode.
 
     output: folder for the resumable state and the curve. check(model): figures for the curve, which choose nothing.
-    pretrained: start from ImageNet weights (needs the extra 'train').
+    pretrained: start from ImageNet weights (needs the extra 'train'). start: a StrokeUNet to go on from instead.
     """
     import torch
 
@@ -129,8 +193,8 @@ def train_stroke_unet(
 
     mixture = mixture or Mixture()
     torch.manual_seed(plan.seed)
-    model = StrokeUNet()
-    if pretrained:
+    model = start or StrokeUNet()
+    if pretrained and start is None:
         load_imagenet_weights(model.encoder)
     model = model.to(device, memory_format=torch.channels_last)
 

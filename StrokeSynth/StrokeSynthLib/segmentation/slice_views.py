@@ -13,22 +13,27 @@ import numpy as np
 from StrokeSynthLib.networks.shapes import MULTIPLE
 
 GRAY_LIMIT = 4.0  # spreads from the brain's median; acute lesions on DWI lie far beyond
+DARK = 0.3  # darker pixels are fluid or no signal, see normalized
 AXIAL, CORONAL, SAGITTAL = "axial", "coronal", "sagittal"
 # index of the public slices in the LPS standard grid of the public masks (docs/data.md)
 PUBLIC_INDEX = {AXIAL: 68, CORONAL: 188 - 94, SAGITTAL: 117}
 
 
-def normalized(image: np.ndarray, brain: np.ndarray) -> np.ndarray:
+def normalized(image: np.ndarray, brain: np.ndarray, dark: float = DARK) -> np.ndarray:
     """Gray values as spreads from the brain's median, within +-1 (float32); -1 outside the brain.
 
     image: any shape; brain: bool, the same shape. The spread is the distance between the quartiles, so that neither
-    the scanner's scale nor a lesion matters. An empty brain gives -1 everywhere.
+    the scanner's scale nor a lesion matters. Pixels that are darker than the share ``dark`` of the way from the image's
+    lowest value to the brain's 90th percentile do not enter them: how much dark fluid a brain mask holds depends on how
+    it was made. An empty brain gives -1 everywhere.
     """
     result = np.full(image.shape, -1, np.float32)
     values = image[brain].astype(np.float32)
     if not values.size:
         return result
-    low, middle, high = np.percentile(values, (25, 50, 75))
+    lowest = float(image.min())
+    bright = values[values >= lowest + dark * (np.percentile(values, 90) - lowest)]
+    low, middle, high = np.percentile(bright, (25, 50, 75))
     spread = max(high - low, 0.02 * float(np.ptp(values)), 1e-6)
     result[brain] = np.clip((values - middle) / spread, -GRAY_LIMIT, GRAY_LIMIT) / GRAY_LIMIT
     return result
