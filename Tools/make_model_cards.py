@@ -39,7 +39,7 @@ def card_text(model: Model) -> str:
         lines += ["", *_cross_validation(card)]
     if "decision_rule" in card:
         values = ", ".join(f"{key} {value:.3g}" for key, value in card["decision"].items() if value is not None)
-        lines += ["", "## Decision", "", card["decision_rule"], "", f"Calibrated on patients held aside: {values}."]
+        lines += ["", "## Decision", "", card["decision_rule"], "", f"Calibrated on patients held out: {values}."]
     lines += ["", "## Limits", "", *[f"- {limit}" for limit in card["limits"]], ""]
     return "\n".join(lines)
 

@@ -19,7 +19,7 @@ SILENT_MODALITIES = frozenset({"", "OT", "SC", "XC", "HC"})
 @dataclass(frozen=True)
 class Decision:
     """temperature: of the calibrated softmax (Guo 2017, arXiv 1706.04599); threshold: least probability of an answer;
-    distance: largest distance from the training images of an answer. All from training images set aside."""
+    distance: largest distance from the training images of an answer. All from training images held out."""
 
     temperature: float = 1.0
     threshold: float = 0.5

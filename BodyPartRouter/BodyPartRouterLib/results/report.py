@@ -39,7 +39,7 @@ DEFINITIONS = (
     "is unlike what the network has learned from; such an image is held for a person.",
     "Held: for want of a class, by a rule, or because the file could not be read. Held images stay where they are.",
     "Header: the body part that the file itself names. It never decides the class; where both disagree, this is said.",
-    "The probability of a class is calibrated on images held aside; no reference range applies to it.",
+    "The probability of a class is calibrated on images held out; no reference range applies to it.",
 )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 VOTING_SHARE = 1 / 3  # of the slices that show lung, the most suspicious ones vote
 FEWEST_VOTES = 3
 LUNG_IN_SLICE = 0.02  # a slice votes when lung covers at least this share of its frame
-UNUSUAL_PERCENTILE = 99.0  # of the errors on training images held aside
+UNUSUAL_PERCENTILE = 99.0  # of the errors on training images held out
 RULE = (
     f"Each slice that shows lung gets a calibrated probability; the study's is the mean of the highest "
     f"third of them, at least {FEWEST_VOTES} slices. Positive from {{threshold:.2f}} on. "
@@ -144,7 +144,7 @@ def decision_texts(decision: dict) -> tuple[str, str]:
 
 
 def is_unusual(predictions: SlicePredictions, calibration: Calibration) -> bool:
-    """Whether most slices with lung are reconstructed worse than 99 % of the training images held aside."""
+    """Whether most slices with lung are reconstructed worse than 99 % of the training images held out."""
     if predictions.errors is None or calibration.redraw_limit is None or not predictions.votes.any():
         return False
     return float(np.median(predictions.errors[predictions.votes])) > calibration.redraw_limit

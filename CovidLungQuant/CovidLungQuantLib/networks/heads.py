@@ -1,4 +1,4 @@
-"""What the networks answer: one form for all of them, so that pipeline, evaluation and losses know no network."""
+"""What the networks predict: one form for all of them, so that pipeline, evaluation and losses know no network."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from CovidLungQuantLib.segmentation.frames import place_frame
 from .covid import UNKNOWN, Sequence, read_picture, roomy
 
 SPLITS = ("train", "calibration", "val", "all")
-CALIBRATION_PART = 7  # one of so many patients of the training split is held aside to calibrate decisions
+CALIBRATION_PART = 7  # one of so many patients of the training split is held out to calibrate decisions
 COVID, NOT_COVID, NOT_KNOWN = 1, 0, -1
 
 
@@ -32,7 +32,7 @@ class DecisionPicture:
 def decision_pictures(folder: Path, split: str) -> Iterator[DecisionPicture]:
     """The pictures of a split of SPLITS.
 
-    "calibration" are the patients of the training split that is_held_aside names, and "train" is the rest of it: nobody
+    "calibration" are the patients of the training split that is_held_out names, and "train" is the rest of it: nobody
     is trained on whom decisions are calibrated with. "all" takes every row, whatever its split.
     Raises UnusableInput when the folder has no such index, or no picture of that split.
     """
@@ -62,7 +62,7 @@ def decision_pictures(folder: Path, split: str) -> Iterator[DecisionPicture]:
         yield DecisionPicture(source, row.id, row.patient, gray, int(row.label == "covid"))
 
 
-def is_held_aside(patient: str) -> bool:
+def is_held_out(patient: str) -> bool:
     """Whether a patient of the training split calibrates decisions instead of training networks."""
     return bool(patient) and zlib.crc32(patient.encode()) % CALIBRATION_PART == 0
 
@@ -71,7 +71,7 @@ def _is_in(row, split: str) -> bool:
     if split == "all":
         return True
     if split in ("train", "calibration"):
-        return row.split == "train" and is_held_aside(row.patient) == (split == "calibration")
+        return row.split == "train" and is_held_out(row.patient) == (split == "calibration")
     return row.split in (("val", "eval_only") if split == "val" else (split,))
 
 
@@ -106,13 +106,13 @@ def decision_of(source: str, diagnoses: dict[str, str], lesion: np.ndarray, infe
     slices of one kind of picture: a set of nothing but COVID-19 would teach its style instead. A slice into which
     lesions were computed says nothing (its lesion pixels are known), nor does a healthy slice of a COVID-19 patient.
     """
-    answer = np.full(len(lesion), NOT_KNOWN)
+    decisions = np.full(len(lesion), NOT_KNOWN)
     diagnosis = diagnoses.get(source)
     if diagnosis is None:
-        return answer
+        return decisions
     real = (infected == 0) | (lesion == UNKNOWN).any((1, 2))
     if diagnosis == "covid":
-        answer[real & (infected == 1)] = COVID
+        decisions[real & (infected == 1)] = COVID
     else:
-        answer[real] = NOT_COVID
-    return answer
+        decisions[real] = NOT_COVID
+    return decisions

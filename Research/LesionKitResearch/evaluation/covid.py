@@ -275,8 +275,8 @@ def _slice_metrics(calls: list[dict]) -> dict:
     # neighboring slices are alike: blocks of 10 are drawn together
     blocks = [f"{n}/{k // 10}" for n, c in enumerate(calls) for k in range(len(c["truth"]))]
 
-    def share(wanted: np.ndarray, answer: np.ndarray) -> Callable[[np.ndarray], float]:
-        return lambda rows: float(answer[rows][wanted[rows]].mean()) if wanted[rows].any() else float("nan")
+    def share(wanted: np.ndarray, predicted: np.ndarray) -> Callable[[np.ndarray], float]:
+        return lambda rows: float(predicted[rows][wanted[rows]].mean()) if wanted[rows].any() else float("nan")
 
     return {
         "sensitivity": with_interval(share(truth, called), blocks),

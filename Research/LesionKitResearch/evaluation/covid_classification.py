@@ -32,7 +32,7 @@ def score_pictures(
     progress: Progress | None = None,
 ) -> list[DecisionScore]:
     """members: networks with a decision and their calibrations; their probabilities are averaged."""
-    logits = [picture_answers(network, pictures, device, progress)[0] for network, _ in members]
+    logits = [predict_pictures(network, pictures, device, progress)[0] for network, _ in members]
     means = np.mean([c.probability(values) for values, (_, c) in zip(logits, members, strict=True)], 0)
     return [
         DecisionScore(item.source, item.patient or item.name, item.name, item.covid, float(p))
@@ -40,7 +40,7 @@ def score_pictures(
     ]
 
 
-def picture_answers(
+def predict_pictures(
     network, pictures: list[DecisionPicture], device: str = "auto", progress: Progress | None = None
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Logits (n), and errors of the reconstructions (n) where the network gives any."""
@@ -49,13 +49,13 @@ def picture_answers(
     from .covid_pictures import decide_picture
 
     progress, runtime = progress or Progress(), choose_runtime(device)
-    network, answers = network.to(runtime.device), []
+    network, predictions = network.to(runtime.device), []
     with runtime.autocast():
         for n, item in enumerate(pictures):
             progress.report("evaluating", n / len(pictures))
-            answers.append(decide_picture(network, item.gray))
-    errors = [a.error for a in answers]
-    return np.array([a.logit for a in answers]), None if None in errors else np.array(errors)
+            predictions.append(decide_picture(network, item.gray))
+    errors = [a.error for a in predictions]
+    return np.array([a.logit for a in predictions]), None if None in errors else np.array(errors)
 
 
 def decision_metrics(scores: list[DecisionScore], threshold: float) -> dict:
@@ -65,8 +65,8 @@ def decision_metrics(scores: list[DecisionScore], threshold: float) -> dict:
     probability = np.array([s.probability for s in scores])
     called = probability >= threshold
 
-    def share(chosen: np.ndarray, answer: np.ndarray):
-        return lambda rows: float(answer[rows][chosen[rows]].mean()) if chosen[rows].any() else float("nan")
+    def share(chosen: np.ndarray, predicted: np.ndarray):
+        return lambda rows: float(predicted[rows][chosen[rows]].mean()) if chosen[rows].any() else float("nan")
 
     def f1(rows: np.ndarray) -> float:
         total = truth[rows].sum() + called[rows].sum()

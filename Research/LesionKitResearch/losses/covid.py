@@ -70,29 +70,29 @@ def _weak(logit: Tensor, lesion: Tensor, infected: Tensor) -> Tensor:
     return F.softplus(-top).mean(1) * applies
 
 
-def multi_output_loss(answer: MultiOutputHeads, batch: dict[str, Tensor]) -> tuple[Tensor, dict]:
+def multi_output_loss(outputs: MultiOutputHeads, batch: dict[str, Tensor]) -> tuple[Tensor, dict]:
     """The sum over the tasks for batches whose slices each carry only some of the labels.
 
     batch: image (n, 2, h, w), lesion and lung (n, h, w), infected and covid (n: 1, 0, -1 not known), weight (n: 0 for a
     slice without masks). A task of which no slice knows anything adds nothing. Returns the loss and its parts.
     """
     masked = batch["weight"] > 0
-    loss, parts = answer.decision.new_zeros(()), {}
+    loss, parts = outputs.decision.new_zeros(()), {}
     if masked.any():
-        masks = type(answer.masks)(*(h[masked] for h in answer.masks))
+        masks = type(outputs.masks)(*(h[masked] for h in outputs.masks))
         lesion, weight = batch["lesion"][masked], batch["weight"][masked]
         loss, parts = segmentation_loss(masks, lesion, batch["lung"][masked], batch["infected"][masked], weight)
-        if answer.sides:
-            deep = SIDE_WEIGHT * _deep_supervision([side[masked] for side in answer.sides], lesion, weight)
+        if outputs.sides:
+            deep = SIDE_WEIGHT * _deep_supervision([side[masked] for side in outputs.sides], lesion, weight)
             loss, parts["deep"] = loss + deep, float(deep.detach())
     told = batch["covid"] >= 0
     if told.any():
         truth = batch["covid"][told].float()
         truth = truth * (1 - 2 * LABEL_NOISE) + LABEL_NOISE
-        decision = F.binary_cross_entropy_with_logits(answer.decision[told].float(), truth)
+        decision = F.binary_cross_entropy_with_logits(outputs.decision[told].float(), truth)
         loss, parts["decision"] = loss + DECISION_WEIGHT * decision, float(decision.detach())
-    if answer.reconstruction is not None:
-        redraw = RECONSTRUCTION_WEIGHT * reconstruction_errors(answer.reconstruction, batch["image"]).mean()
+    if outputs.reconstruction is not None:
+        redraw = RECONSTRUCTION_WEIGHT * reconstruction_errors(outputs.reconstruction, batch["image"]).mean()
         loss, parts["redraw"] = loss + redraw, float(redraw.detach())
     return loss, parts
 

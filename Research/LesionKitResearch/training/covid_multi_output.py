@@ -52,7 +52,7 @@ class MultiOutputSources:
 
 
 def multi_output_sources(data: Path, mixture: MultiOutputMixture, seed: int) -> MultiOutputSources:
-    """Training slices of rows whose split is train, less the patients held aside. data: sirm100, classify, ..."""
+    """Training slices of rows whose split is train, less the patients held out. data: sirm100, classify, ..."""
     masked = covid_sources(data, mixture.masks, seed)
     pictures = decision_sequences(data / "classify") if (data / "classify").exists() else {}
     return MultiOutputSources(masked, pictures, _diagnoses(data / "volumes") if "volumes" in masked else {})

@@ -14,7 +14,7 @@ from LesionKitLib.run.progress import Progress
 from LesionKitResearch.datasets.covid import labeled_slices
 from LesionKitResearch.datasets.covid_decisions import CALIBRATION_PART, DecisionPicture, decision_pictures
 from LesionKitResearch.evaluation.covid import metrics_of, score_slices
-from LesionKitResearch.evaluation.covid_classification import decision_document, picture_answers, score_pictures
+from LesionKitResearch.evaluation.covid_classification import decision_document, predict_pictures, score_pictures
 from LesionKitResearch.evaluation.covid_pictures import decide_picture, picture_segmenter
 
 from . import covid_recipe
@@ -23,7 +23,7 @@ from .curve import draw_curve
 from .loop import TrainingPlan
 
 VERSION = "2.0.0"
-HEAT_PERCENTILE = 99.0  # of the strongest place of each COVID-19 picture held aside: what is shown as 100 %
+HEAT_PERCENTILE = 99.0  # of the strongest place of each COVID-19 picture held out: what is shown as 100 %
 REFERENCES = {
     "jcs": ("JCSNet", "Wu et al. 2020, arXiv 2004.07054 (architecture idea; written anew, lighter, encoder "
             "EfficientNet-Lite0 with Res2Net gates)"),
@@ -46,14 +46,14 @@ def train_and_describe_multi_output(
     """
     plan, mixture = plan or PLANS[name], MultiOutputMixture()
     validation = list(labeled_slices(data / "sirm100", "val"))
-    aside = list(decision_pictures(data / "classify", "calibration"))
+    calibration_pictures = list(decision_pictures(data / "classify", "calibration"))
 
     def check(network) -> dict[str, float]:
         metrics = metrics_of(score_slices(picture_segmenter(network, device), validation))
         figures = {f"val {key}": metrics[key]["dice"]["mean"] for key in ("infection", "ggo", "high_opacity")}
-        logits, _ = picture_answers(network, aside, device)
-        truth = np.array([item.covid for item in aside])
-        return figures | {"val auc of patients held aside": area_under_curve(truth, logits)}
+        logits, _ = predict_pictures(network, calibration_pictures, device)
+        truth = np.array([item.covid for item in calibration_pictures])
+        return figures | {"val auc of patients held out": area_under_curve(truth, logits)}
 
     network = train_multi_output(name, data, output, plan, mixture, device, check, progress)
     draw_curve(output, output / "curve.png")
@@ -76,7 +76,7 @@ def write_multi_output_model(
 
 def calibrate(network, pictures: list[DecisionPicture], device: str = "cpu") -> Calibration:
     """Temperature, offset, and the limits of reconstruction and heat map, from pictures that nothing was trained on."""
-    logits, errors = picture_answers(network, pictures, device)
+    logits, errors = predict_pictures(network, pictures, device)
     truth = [item.covid for item in pictures]
     calibration = fit_calibration(truth, logits, errors)
     heats = [decide_picture(network, item.gray).heat for item in pictures if item.covid]

@@ -119,7 +119,7 @@ def describe(trained: Trained, metrics: dict) -> dict:
         | {str(len(CLASSES)): "no X-ray of a body part (never an answer: the image is held)"},
         "decision": asdict(trained.decision),
         "training_data": _training_data(entry.pretrained),
-        "split": "by patient (xr/index.csv); validation rows never trained on; 12 % of the training patients set aside "
+        "split": "by patient (xr/index.csv); validation rows never trained on; 12 % of the training patients held out "
         "for temperature, threshold (answers given wrongly at most 1.5 %) and distance limit",
         "training": {
             "command": f"lesionkit train {name} --data DIR --output DIR --steps {plan.steps} --seed {plan.seed}",

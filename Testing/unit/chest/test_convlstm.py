@@ -59,7 +59,7 @@ def test_a_long_stream_differs_only_by_what_lies_beyond_the_look_ahead(network):
 
 
 @pytest.mark.parametrize("batch", [1, 3, 8])
-def test_every_slice_is_encoded_once_and_answered_once_in_order(network, batch):
+def test_every_slice_is_encoded_once_and_predicted_once_in_order(network, batch):
     x = slices(21)
     seen = []
 
@@ -72,7 +72,7 @@ def test_every_slice_is_encoded_once_and_answered_once_in_order(network, batch):
     assert [len(part) for part in out] == [CHUNK, CHUNK, 5]
 
 
-def test_the_answer_does_not_depend_on_the_batch_size(network):
+def test_the_prediction_does_not_depend_on_the_batch_size(network):
     x = slices(30)
     torch.testing.assert_close(streamed(network, x, 1), streamed(network, x, 32), atol=1e-5, rtol=1e-4)
 
@@ -126,11 +126,11 @@ def test_slices_are_asked_for_only_when_they_are_needed(network):
             drawn += 1
             yield part
 
-    answers = network.stream(source())
+    predictions = network.stream(source())
     assert drawn == 0
-    next(answers)
+    next(predictions)
     assert drawn == 2
-    next(answers)
+    next(predictions)
     assert drawn == 3
 
 
@@ -155,7 +155,7 @@ def test_without_lengths_all_slices_are_one_sequence(network):
 
 
 @pytest.mark.parametrize("size", [(32, 32), (64, 96)])
-def test_answers_have_the_resolution_of_the_slices(network, size):
+def test_predictions_have_the_resolution_of_the_slices(network, size):
     heads = network(torch.rand(2, 2, *size))
     assert heads.lesion.shape == heads.lung.shape == (2, 1, *size) and heads.kind.shape == (2, 3, *size)
     assert heads.probabilities().shape == (2, 5, *size)
@@ -176,7 +176,7 @@ def test_convlstm_outputs_are_bounded_and_its_state_goes_on():
 # --- precision
 
 
-def test_in_bfloat16_every_convolution_gets_bfloat16_and_the_answer_is_that_of_wider_joined_maps(network, monkeypatch):
+def test_in_bfloat16_every_convolution_gets_bfloat16_and_the_output_is_that_of_wider_joined_maps(network, monkeypatch):
     kinds = []
 
     def note(module, inputs):

@@ -1,4 +1,4 @@
-"""The networks that decide beside segmenting: what their answers mean, and that every part of them learns."""
+"""The networks that decide beside segmenting: what their outputs mean, and that every part of them learns."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ def labels(count: int) -> dict[str, torch.Tensor]:
 
 def test_every_slice_gets_masks_at_its_own_size_and_one_decision(network):
     with torch.inference_mode():
-        answer = network(slices(3))
-    probability = answer.probabilities()
+        outputs = network(slices(3))
+    probability = outputs.probabilities()
     assert probability.shape == (3, 5, *SIZE)
     torch.testing.assert_close(probability[:, 2:].sum(1), probability[:, 1])
-    assert answer.decision.shape == (3,)
+    assert outputs.decision.shape == (3,)
 
 
-def test_slices_are_answered_one_by_one_whatever_the_batch(network):
+def test_slices_are_predicted_one_by_one_whatever_the_batch(network):
     x = slices(5)
     with torch.inference_mode():
         whole = network(x)
@@ -180,10 +180,10 @@ def test_the_reconstruction_sees_the_deepest_features_alone():
     net = NETWORKS["multitask"]().eval()
     seen = []
     net.code.register_forward_hook(lambda _m, inputs, _o: seen.append(inputs[0].shape))
-    answer = net(slices(2))
+    outputs = net(slices(2))
     assert seen == [(2, 16, SIZE[0] // 32, SIZE[1] // 32)]
-    assert answer.reconstruction.shape == (2, 2, SIZE[0] // 2, SIZE[1] // 2)
-    assert answer.reconstruction.min() >= 0 and answer.reconstruction.max() <= 1
+    assert outputs.reconstruction.shape == (2, 2, SIZE[0] // 2, SIZE[1] // 2)
+    assert outputs.reconstruction.min() >= 0 and outputs.reconstruction.max() <= 1
 
 
 def test_a_perfect_reconstruction_has_no_error():
@@ -211,8 +211,8 @@ def perfect(batch) -> Heads:
     return Heads(lesion, kind, torch.where(batch["lung"] == 1, 12.0, -12.0)[:, None])
 
 
-class Answer:
-    """What multi_output_loss reads of a network's answer."""
+class Outputs:
+    """What multi_output_loss reads of a network's outputs."""
 
     sides, reconstruction = (), None
 
@@ -222,26 +222,26 @@ class Answer:
 
 def test_a_batch_without_masks_trains_the_decision_and_one_without_decisions_the_masks():
     batch = {"image": slices(4), **labels(4)}
-    answer = Answer(perfect(batch), torch.zeros(4))
+    outputs = Outputs(perfect(batch), torch.zeros(4))
     no_masks = batch | {"weight": torch.zeros(4)}
-    assert set(multi_output_loss(answer, no_masks)[1]) == {"decision"}
+    assert set(multi_output_loss(outputs, no_masks)[1]) == {"decision"}
     no_decision = batch | {"covid": torch.full((4,), -1)}
-    assert "decision" not in multi_output_loss(answer, no_decision)[1]
-    loss, parts = multi_output_loss(answer, no_masks | no_decision | {"weight": torch.zeros(4)})
+    assert "decision" not in multi_output_loss(outputs, no_decision)[1]
+    loss, parts = multi_output_loss(outputs, no_masks | no_decision | {"weight": torch.zeros(4)})
     assert float(loss) == 0 and parts == {}
 
 
 def test_slices_without_a_label_do_not_change_the_loss_of_the_others():
     batch = {"image": slices(4), **labels(4)}
     decision = torch.tensor([0.0, 0.0, 2.0, -2.0])
-    loss, _ = multi_output_loss(Answer(perfect(batch), decision), batch)
+    loss, _ = multi_output_loss(Outputs(perfect(batch), decision), batch)
     noisy = perfect(batch)
     noisy = Heads(*(torch.cat([h[:2], torch.randn_like(h[2:])]) for h in noisy))
-    other, _ = multi_output_loss(Answer(noisy, torch.tensor([9.0, -9.0, 2.0, -2.0])), batch)
+    other, _ = multi_output_loss(Outputs(noisy, torch.tensor([9.0, -9.0, 2.0, -2.0])), batch)
     torch.testing.assert_close(loss, other)
 
 
 def test_a_right_decision_costs_less_than_a_wrong_one():
     batch = {"image": slices(4), **labels(4)}
-    right, wrong = (Answer(perfect(batch), s * torch.tensor([0.0, 0.0, 2.0, -2.0])) for s in (1, -1))
+    right, wrong = (Outputs(perfect(batch), s * torch.tensor([0.0, 0.0, 2.0, -2.0])) for s in (1, -1))
     assert multi_output_loss(right, batch)[1]["decision"] < 0.5 < multi_output_loss(wrong, batch)[1]["decision"]

@@ -17,7 +17,7 @@ from LesionKitResearch.datasets.covid_decisions import (
     decision_of,
     decision_pictures,
     decision_sequences,
-    is_held_aside,
+    is_held_out,
 )
 from LesionKitResearch.evaluation.covid_classification import DecisionScore, decision_metrics, evaluate_decisions
 from LesionKitResearch.evaluation.covid_figures import draw_areas, draw_decisions
@@ -34,8 +34,8 @@ def test_no_patient_both_trains_and_calibrates(folder):
     found = {split: list(decision_pictures(folder, split)) for split in SPLITS}
     assert {split: len(items) for split, items in found.items()} == {"train": 4, "calibration": 2, "val": 2, "all": 8}
     assert {item.patient for item in found["calibration"]} == set(HELD_ASIDE)
-    assert not any(is_held_aside(item.patient) for item in found["train"])
-    assert not is_held_aside("")
+    assert not any(is_held_out(item.patient) for item in found["train"])
+    assert not is_held_out("")
 
 
 def test_pictures_know_their_source_and_label(folder):

@@ -96,13 +96,13 @@ def trained(tmp_path_factory):
 
 def test_features_are_those_that_the_heads_answer_comes_from(trained):
     from CovidLungQuantLib.networks.registry import NETWORKS
-    from LesionKitResearch.evaluation.covid_classification import picture_answers
+    from LesionKitResearch.evaluation.covid_classification import predict_pictures
 
     network = NETWORKS.with_weights("multitask", registry.read_model(trained / "start"))
     pictures = list(decision_pictures(trained / "data" / "classify", "val"))
     found = decision_features("multitask", network, pictures, HeadPlan(views=1), "cpu")
     assert found.values.shape[:2] == (2, 2) and found.covid.tolist() == [item.covid for item in pictures]
-    logits, _ = picture_answers(network, pictures, "cpu")
+    logits, _ = predict_pictures(network, pictures, "cpu")
     np.testing.assert_allclose(head_logits(network.decide, found), logits, atol=0.02)
     assert not np.allclose(found.values[0], found.values[1])
 

@@ -57,7 +57,7 @@ def example() -> tuple[torch.Tensor, torch.Tensor]:
     return lesion, lung
 
 
-def test_a_perfect_answer_costs_next_to_nothing_and_a_wrong_one_much():
+def test_a_perfect_prediction_costs_next_to_nothing_and_a_wrong_one_much():
     lesion, lung = example()
     right, _ = loss_of(perfect(lesion, lung), lesion, lung, [1, 0])
     wrong, _ = loss_of(perfect((1 - lesion).clamp(min=0), 1 - lung), lesion, lung, [1, 0])

@@ -87,7 +87,7 @@ def test_either_chest_is_right_for_a_chest_of_unknown_age():
     assert spine[0] > adult[0] + 5 and spine[1]["right"] == 0
 
 
-def test_perfect_answers_score_one_and_the_interval_has_no_width():
+def test_perfect_predictions_score_one_and_the_interval_has_no_width():
     figures = metrics_of([scored(name, name, patient=str(n)) for n in range(4) for name in CLASSES])
     for name in ("macro", *CLASSES):
         assert all(figures[name][m] == {"mean": 1, "low": 1, "high": 1} for m in ("f1", "precision", "recall")), name
