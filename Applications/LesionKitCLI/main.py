@@ -13,6 +13,7 @@ from contextlib import nullcontext, suppress
 
 from LesionKitLib import __version__
 from LesionKitLib.run.errors import Cancelled, MissingResource, UnusableInput
+from LesionKitLib.run.threads import prepare_libraries
 
 from . import completion, covid, demo, evaluate, models, route, stroke, train
 from .console import quiet_output, replace_unprintable
@@ -43,6 +44,7 @@ def build_parser() -> Parser:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit code."""
+    prepare_libraries()
     _open_missing_streams()
     replace_unprintable()
     options = build_parser().parse_args(arguments)

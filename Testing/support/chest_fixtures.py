@@ -126,7 +126,7 @@ class ThresholdNetwork:
     def __call__(self, gray) -> FakeHeads:
         return FakeHeads(gray)
 
-    def stream(self, batches: Iterable) -> Iterator[FakeHeads]:
+    def stream(self, batches: Iterable, workers=None) -> Iterator[FakeHeads]:
         for batch in batches:
             self.batches.append(len(batch))
             yield FakeHeads(batch)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from LesionKitLib.models.encoders.efficientnet_lite import EfficientNetLite0
+from LesionKitLib.run.threads import SERIAL, Workers
 
 from .heads import Heads
 
@@ -138,40 +139,43 @@ class ConvLSTMNet(nn.Module):
         self,
         slices: Iterable[Tensor],
         encode: Callable[[Tensor], dict[int, Tensor]] | None = None,
+        workers: Workers = SERIAL,
     ) -> Iterator[Heads]:
         """Yields logits, CHUNK slices at a time, for batches of slices in z order; each slice is encoded once.
 
         slices: tensors (n, 2, h, w). The forward ConvLSTM carries its state through the whole volume; the backward one
-        starts LOOK_AHEAD slices beyond each chunk, so memory is bounded by one batch and CHUNK + LOOK_AHEAD slices
-        whatever the length, and the result does not depend on the batch size.
+        starts LOOK_AHEAD slices beyond each chunk, so memory is bounded by the batches under way and CHUNK + LOOK_AHEAD
+        slices whatever the length, and the result does not depend on the batch size. workers: encode and decode
+        batches, and run the two ConvLSTMs, side by side.
         """
         encode = encode or self.encode
         waiting: list[dict[int, Tensor]] = []  # features of one slice each
         state, count = None, CHUNK
-        for batch in slices:
-            count = min(CHUNK, len(batch))
-            features = encode(batch)
-            waiting += [{s: f[n : n + 1] for s, f in features.items()} for n in range(len(batch))]
+        for features in workers.map(encode, slices):
+            length = len(features[16])
+            count = min(CHUNK, length)
+            waiting += [{s: f[n : n + 1] for s, f in features.items()} for n in range(length)]
             del features
             while len(waiting) >= CHUNK + LOOK_AHEAD:
-                heads, state = self._finish(waiting, state, count)
+                heads, state = self._finish(waiting, state, count, workers)
                 del waiting[:CHUNK]
                 yield heads
         while waiting:
-            heads, state = self._finish(waiting, state, count)
+            heads, state = self._finish(waiting, state, count, workers)
             del waiting[:CHUNK]
             yield heads
 
-    def _finish(self, waiting: list[dict[int, Tensor]], state, count: int):
+    def _finish(self, waiting: list[dict[int, Tensor]], state, count: int, workers: Workers):
         """Logits of the first CHUNK slices that wait, decoded ``count`` at a time."""
         deep = torch.cat([f[16] for f in waiting[: CHUNK + LOOK_AHEAD]])
         now = min(CHUNK, len(waiting))
-        before, state = self.forwards(deep[:now].unsqueeze(1), state)
-        after, _ = self.backwards(deep.flip(0).unsqueeze(1))
+        directions = [(self.forwards, deep[:now], state), (self.backwards, deep.flip(0), None)]
+        (before, state), (after, _) = workers.map(lambda d: d[0](d[1].unsqueeze(1), d[2]), directions)
         after = after.flip(0)
-        parts = []
-        for start in range(0, now, count):
-            chosen = slice(start, min(start + count, now))
+
+        def decoded(chosen: slice) -> Heads:
             features = {s: torch.cat([f[s] for f in waiting[chosen]]) for s in waiting[0]}
-            parts.append(self.decode(features, before[chosen, 0], after[chosen, 0]))
+            return self.decode(features, before[chosen, 0], after[chosen, 0])
+
+        parts = workers.map(decoded, [slice(start, min(start + count, now)) for start in range(0, now, count)])
         return Heads(*(torch.cat(head) for head in zip(*parts, strict=True))), state

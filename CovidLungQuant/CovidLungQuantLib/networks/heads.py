@@ -30,6 +30,7 @@ class MultiOutputHeads(NamedTuple):
     heat: Tensor | None = None  # (n, 1, h / 16, w / 16) what spoke for the decision, logit units, >= 0
     sides: tuple[Tensor, ...] = ()  # any-lesion logits (n, 1, h', w') for deep supervision, in training only
     reconstruction: Tensor | None = None  # (n, 2, h / 2, w / 2) the input's gray values 0..1
+    errors: Tensor | None = None  # (n) lung_window_errors of the reconstruction, in inference
 
     def probabilities(self) -> Tensor:
         """As Heads.probabilities."""
@@ -59,3 +60,11 @@ def lung_window_errors(reconstruction: Tensor, image: Tensor) -> Tensor:
     the pictures from which the limit comes.
     """
     return reconstruction_errors(reconstruction[:, :1], image[:, :1])
+
+
+def predict(network, batch: Tensor) -> MultiOutputHeads:
+    """A network's outputs for a batch (n, 2, h, w); of the reconstruction only its errors stay."""
+    heads = network(batch)
+    if heads.reconstruction is None:
+        return heads
+    return heads._replace(reconstruction=None, errors=lung_window_errors(heads.reconstruction, batch))

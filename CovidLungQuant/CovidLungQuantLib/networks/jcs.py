@@ -12,14 +12,16 @@ lungs that the segmentation branch found. Written anew.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from LesionKitLib.models.encoders.efficientnet_lite import EfficientNetLite0
+from LesionKitLib.run.threads import SERIAL, Workers
 
-from .heads import Heads, MultiOutputHeads, lung_weights
+from .heads import Heads, MultiOutputHeads, lung_weights, predict
 
 STRIDE = 32  # height and width of the input must be multiples of this
 STAGES = (2, 4, 8, 16, 32)
@@ -201,7 +203,6 @@ class JCSNet(nn.Module):
         return Heads(self.attention(x), self.kind(x), self.lung(x)), tuple(sides)
 
     @torch.inference_mode()
-    def stream(self, slices: Iterable[Tensor], encode=None) -> Iterator[MultiOutputHeads]:
-        """Predictions batch by batch, for batches (n, 2, h, w) of slices."""
-        for batch in slices:
-            yield self(batch)
+    def stream(self, slices: Iterable[Tensor], encode=None, workers: Workers = SERIAL) -> Iterator[MultiOutputHeads]:
+        """Predictions batch by batch, for batches (n, 2, h, w) of slices; workers: compute batches side by side."""
+        yield from workers.map(partial(predict, self), slices)

@@ -10,15 +10,17 @@ unlike the training images a slice is; sizes are our choice, because the paper's
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from LesionKitLib.models.encoders.efficientnet_lite import EfficientNetLite0
+from LesionKitLib.run.threads import SERIAL, Workers
 
 from .convlstm import Fuse
-from .heads import Heads, MultiOutputHeads, lung_weights
+from .heads import Heads, MultiOutputHeads, lung_weights, predict
 from .jcs import conv
 
 STRIDE = 32  # height and width of the input must be multiples of this
@@ -90,7 +92,6 @@ class MultiTaskNet(nn.Module):
         return self.grey(x).sigmoid()
 
     @torch.inference_mode()
-    def stream(self, slices: Iterable[Tensor], encode=None) -> Iterator[MultiOutputHeads]:
-        """Predictions batch by batch, for batches (n, 2, h, w) of slices."""
-        for batch in slices:
-            yield self(batch)
+    def stream(self, slices: Iterable[Tensor], encode=None, workers: Workers = SERIAL) -> Iterator[MultiOutputHeads]:
+        """Predictions batch by batch, for batches (n, 2, h, w) of slices; workers: compute batches side by side."""
+        yield from workers.map(partial(predict, self), slices)

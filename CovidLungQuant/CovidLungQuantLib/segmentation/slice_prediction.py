@@ -39,25 +39,21 @@ def predict_slices(
     """
     import torch
 
-    net = net.to(runtime.device, memory_format=torch.channels_last)
-    batch: list = []
+    net = runtime.prepared(net)
 
     def batches() -> Iterator:
         for done, frames in model_frames(lps, box, runtime.batch):
             share = part[0] + (part[1] - part[0]) * done / box.model_slices
             progress.report("segmenting", 0.05 + 0.75 * share)
-            batch[:] = [torch.from_numpy(frames).to(runtime.device, memory_format=torch.channels_last)]
-            yield batch[0]
+            yield torch.from_numpy(frames).to(runtime.device, memory_format=torch.channels_last)
 
     probabilities = np.empty((box.model_slices, PROBABILITIES, *box.plane.shape), np.float16)
     filled, outputs = 0, []
-    with runtime.autocast():
-        for heads in net.stream(batches()):
-            values = heads.probabilities().to(torch.float16).cpu().numpy()
+    with runtime.computing() as workers:
+        for values, other in workers.map(_outputs, net.stream(batches(), workers=workers)):
             probabilities[filled : filled + len(values)] = values
             filled += len(values)
-            if getattr(heads, "decision", None) is not None:
-                outputs.append(_other_heads(heads, batch[0]))
+            outputs += other
     return probabilities, _joined(outputs)
 
 
@@ -74,13 +70,16 @@ def model_frames(lps: Volume, box: ChestBox, batch: int) -> Iterator[tuple[int, 
         yield start, channels_of_hu(planes)
 
 
-def _other_heads(heads, image) -> tuple[np.ndarray | None, ...]:
-    """logits, errors, activation of a batch."""
-    from CovidLungQuantLib.networks.heads import lung_window_errors
+def _outputs(heads) -> tuple[np.ndarray, list[tuple[np.ndarray | None, ...]]]:
+    """Probabilities (n, 5, h, w) float16 of a batch, and (logits, errors, activation) in a list that may be empty."""
+    import torch
 
-    errors = None if heads.reconstruction is None else lung_window_errors(heads.reconstruction, image)
+    values = heads.probabilities().to(torch.float16).cpu().numpy()
+    if getattr(heads, "decision", None) is None:
+        return values, []
     activation = None if heads.heat is None else heads.heat[:, 0]
-    return tuple(None if x is None else x.float().cpu().numpy() for x in (heads.decision, errors, activation))
+    other = (heads.decision, heads.errors, activation)
+    return values, [tuple(None if x is None else x.float().cpu().numpy() for x in other)]
 
 
 def _joined(outputs: list[tuple[np.ndarray | None, ...]]) -> SliceOutputs:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+from LesionKitLib.run.allocator import retained_memory
 from LesionKitLib.run.errors import UnusableInput
+from LesionKitLib.run.threads import Workers, one_thread_per_operation, prepare_libraries, worker_count
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 CPU_BATCH, MAX_BATCH = 8, 32
@@ -29,14 +32,43 @@ class Runtime:
     @property
     def description(self) -> str:
         """For the user: the GPU's name, or the CPU with its number of threads."""
-        import torch
-
         if self.device == "cuda":
+            import torch
+
             return torch.cuda.get_device_name()
         if self.device == "mps":
             return "Apple GPU"
-        count = torch.get_num_threads()
+        count = self.workers
         return f"CPU, {count} thread{'' if count == 1 else 's'}"
+
+    @property
+    def workers(self) -> int:
+        """Threads that compute parts of the work side by side; a GPU needs one that feeds it."""
+        return worker_count() if self.device == "cpu" else 1
+
+    @contextmanager
+    def computing(self) -> Iterator[Workers]:
+        """Workers that compute in inference mode and in this precision, with memory kept from step to step."""
+        with retained_memory(), one_thread_per_operation(), Workers(self.workers, self._mode) as workers:
+            yield workers
+
+    @contextmanager
+    def _mode(self) -> Iterator[None]:
+        import torch
+
+        with torch.inference_mode(), self.autocast():
+            yield
+
+    def prepared(self, network):
+        """The network (torch module in eval mode) where and in the form in which it computes fastest."""
+        import torch
+
+        network = network.to(self.device, memory_format=torch.channels_last)
+        if self.device != "cpu" or not isinstance(network, torch.nn.Module):
+            return network
+        from .encoders.fused import fused
+
+        return fused(network, self.precision)
 
     def autocast(self):
         """Context in which the network computes in this precision."""
@@ -54,6 +86,7 @@ def choose_runtime(device: str = "auto", batch: int | None = None, cpu_batch: in
 
     Raises UnusableInput when that device is not there.
     """
+    prepare_libraries()
     import torch
 
     if device not in DEVICES:

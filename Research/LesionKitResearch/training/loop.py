@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
+from LesionKitLib.run.allocator import retain_freed_memory
 from LesionKitLib.run.progress import Progress
 
-from .allocator import retain_freed_memory
 from .curve import append_curve, cut_curve
 from .state import Trainees, load_state, save_state
 

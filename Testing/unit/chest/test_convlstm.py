@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from CovidLungQuantLib.networks.convlstm import CHUNK, LOOK_AHEAD, STRIDE, ConvLSTM, ConvLSTMNet, Fuse
+from LesionKitLib.models.inference import Runtime
 
 SIZE = (STRIDE, 2 * STRIDE)
 
@@ -132,6 +133,17 @@ def test_slices_are_asked_for_only_when_they_are_needed(network):
     assert drawn == 2
     next(predictions)
     assert drawn == 3
+
+
+@pytest.mark.parametrize("threads", [1, 2, 4])
+def test_any_number_of_threads_gives_the_same_bits(network, monkeypatch, threads):
+    x = slices(30)
+    alone = streamed(network, x, 2)
+    monkeypatch.setenv("OMP_NUM_THREADS", str(threads))
+    with Runtime("cpu").computing() as workers:
+        assert workers.count == threads
+        together = torch.cat([heads.probabilities() for heads in network.stream(x.split(2), workers=workers)])
+    assert torch.equal(alone, together)
 
 
 def test_an_empty_stream_gives_nothing(network):

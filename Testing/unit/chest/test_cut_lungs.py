@@ -24,7 +24,7 @@ LUNGS = np.where(CHEST.lungs > 0, AIR_LUNG, BODY).astype(np.int16)  # without le
 class MissingOneThird(ThresholdNetwork):
     """Finds the lung, without lesions, but for the front of the picture; the room's air it knows."""
 
-    def stream(self, batches):
+    def stream(self, batches, workers=None):
         for batch in batches:
             yield LungHeads(batch)
 

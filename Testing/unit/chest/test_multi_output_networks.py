@@ -8,6 +8,7 @@ import torch
 from CovidLungQuantLib.networks.heads import Heads, lung_weights, lung_window_errors, reconstruction_errors
 from CovidLungQuantLib.networks.jcs import STRIDE, AttentiveFusion, EnhancedFeatures, Gate, JCSNet
 from CovidLungQuantLib.networks.multitask import MultiTaskNet
+from LesionKitLib.models.inference import Runtime
 from LesionKitResearch.losses.covid import multi_output_loss
 
 SIZE = (2 * STRIDE, 3 * STRIDE)
@@ -68,6 +69,20 @@ def test_slices_are_predicted_one_by_one_whatever_the_batch(network):
     torch.testing.assert_close(torch.cat([p.decision for p in parts]), whole.decision, atol=1e-4, rtol=1e-4)
     found = torch.cat([p.probabilities() for p in parts])
     torch.testing.assert_close(found, whole.probabilities(), atol=1e-4, rtol=1e-4)
+
+
+def test_batches_computed_side_by_side_give_the_same_bits_and_of_the_reconstruction_its_errors(network):
+    x = slices(6)
+    alone = list(network.stream(x.split(2)))
+    with Runtime("cpu").computing() as workers:
+        together = list(network.stream(x.split(2), workers=workers))
+    for a, b in zip(alone, together, strict=True):
+        assert torch.equal(a.probabilities(), b.probabilities()) and b.reconstruction is None
+    with torch.inference_mode():
+        whole = network(x)
+    if whole.reconstruction is not None:
+        errors = torch.cat([part.errors for part in together])
+        torch.testing.assert_close(errors, lung_window_errors(whole.reconstruction, x), atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", NETWORKS)

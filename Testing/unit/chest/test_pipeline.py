@@ -276,7 +276,7 @@ class StreamingThresholds(ThresholdNetwork):
         self.batches.append(len(gray))
         return features
 
-    def _finish(self, waiting, state, count):
+    def _finish(self, waiting, state, count, workers):
         return FakeHeads(torch.cat([features[1] for features in waiting[:CHUNK]])), state
 
 

@@ -9,6 +9,7 @@ from chest_fixtures import WAYS, FakeHeads, ThresholdNetwork, block_chest, store
 
 from CovidLungQuantLib import pipeline
 from CovidLungQuantLib.classification.decision import UNUSUAL_NOTE, Calibration
+from CovidLungQuantLib.networks.heads import lung_window_errors
 from CovidLungQuantLib.pipeline import analyze
 from CovidLungQuantLib.results.files import HEATMAP, write_outputs
 from LesionKitLib.io.images import read_volume
@@ -37,12 +38,13 @@ class TalkingHeads(FakeHeads):
         return torch.where(self.heat.flatten(1).max(1).values > 0.5, 6.0, -6.0)
 
     @property
-    def reconstruction(self):
-        return torch.nn.functional.avg_pool2d(self.image, 2) + self.error
+    def errors(self):
+        redrawn = torch.nn.functional.avg_pool2d(self.image, 2) + self.error
+        return lung_window_errors(redrawn, self.image)
 
 
 class TalkingNetwork(ThresholdNetwork):
-    def stream(self, batches):
+    def stream(self, batches, workers=None):
         for batch in batches:
             self.batches.append(len(batch))
             yield TalkingHeads(batch)
@@ -51,7 +53,7 @@ class TalkingNetwork(ThresholdNetwork):
 class BlindNetwork(ThresholdNetwork):
     """Sees lungs and no lesion."""
 
-    def stream(self, batches):
+    def stream(self, batches, workers=None):
         for batch in batches:
             heads = FakeHeads(batch)
             found = heads.probabilities()

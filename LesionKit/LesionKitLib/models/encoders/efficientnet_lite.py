@@ -50,17 +50,22 @@ class DepthwiseConv(torch.autograd.Function):
         return None if of_x is None else of_x.to(x.dtype), of_weight, None, None
 
 
+def same_padding(x: Tensor, kernel: tuple[int, int], stride: tuple[int, int]) -> tuple[Tensor, tuple[int, int]]:
+    """An image padded as TensorFlow's "SAME", or as it is with the (rows, columns) that a convolution pads alike."""
+    pads = []
+    for size, width, step in zip(x.shape[:1:-1], kernel[::-1], stride[::-1], strict=True):
+        total = max((-(-size // step) - 1) * step + width - size, 0)
+        pads += [total // 2, total - total // 2]
+    if pads[0] != pads[1] or pads[2] != pads[3]:
+        return F.pad(x, pads), (0, 0)
+    return x, (pads[2], pads[0])
+
+
 class SameConv(nn.Conv2d):
     """Convolution padded as in TensorFlow ("SAME"): the odd pixel goes right and below, as the weights expect."""
 
     def forward(self, x: Tensor) -> Tensor:
-        pads = []
-        for size, kernel, stride in zip(x.shape[:1:-1], self.kernel_size[::-1], self.stride[::-1], strict=True):
-            total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
-            pads += [total // 2, total - total // 2]
-        padding = (pads[2], pads[0])
-        if pads[0] != pads[1] or pads[2] != pads[3]:
-            x, padding = F.pad(x, pads), (0, 0)
+        x, padding = same_padding(x, self.kernel_size, self.stride)
         if self.groups > 1 and self.training and x.device.type == "cpu" and x.dtype == torch.bfloat16:
             return DepthwiseConv.apply(x, self.weight, self.stride, padding)
         return F.conv2d(x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
