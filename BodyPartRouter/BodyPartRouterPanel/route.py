@@ -93,8 +93,7 @@ class RouteSection:
 
     @slot
     def _on_route(self, _checked=False) -> None:
-        if self.apply.running:
-            self.apply.cancel()
+        if not self.apply.mayStart():
             return
         work = self.logic.prepareRoute(self._entries.all_examined(), self._rules())
         self.apply.start(work, self._deliver, _("Cancelled; what had arrived stays there, the rest stays here."))

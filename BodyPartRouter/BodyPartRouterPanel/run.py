@@ -75,12 +75,9 @@ class RunSection:
 
     @slot
     def _on_apply(self, _checked=False) -> None:
-        if self.apply.running:
-            self.apply.cancel()
-            return
         from LesionKitLib.run.requirements import ROUTER_PACKAGES
 
-        if not self.apply.packagesAreThere(ROUTER_PACKAGES):
+        if not self.apply.mayStart(ROUTER_PACKAGES):
             return
         parameters = self._parameters
         if parameters.source == LOADED:

@@ -1,4 +1,4 @@
-"""Ground truth against prediction, for learners."""
+"""Ground truth against prediction."""
 
 from __future__ import annotations
 

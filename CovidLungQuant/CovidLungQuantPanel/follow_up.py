@@ -73,8 +73,7 @@ class FollowUpSection(VTKObservationMixin):
 
     @slot
     def _on_compare(self, _checked=False) -> None:
-        if self.apply.running:
-            self.apply.cancel()
+        if not self.apply.mayStart():
             return
         path = self.ui.followUpFolderPathLineEdit
         segmentation = self._segmentation

@@ -75,6 +75,13 @@ class ApplySection:
         """The panel or the application ends."""
         self.runner.stop(CLOSE_WAIT_S)
 
+    def mayStart(self, packages=()) -> bool:
+        """After a click on the button: whether work may start now. While work runs the click cancels it instead."""
+        if self.running:
+            self.cancel()
+            return False
+        return self.packagesAreThere(packages)
+
     def packagesAreThere(self, packages) -> bool:
         """Install what is missing, after one question that names it all; False when the user does not want it."""
         from LesionKitLib.run import requirements

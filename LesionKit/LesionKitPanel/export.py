@@ -75,8 +75,7 @@ class ExportSection:
 
     @slot
     def _on_export(self, _checked=False) -> None:
-        if self.apply.running:
-            self.apply.cancel()
+        if not self.apply.mayStart():
             return
         work = self.logic.prepareExport(self._segmentation, self._folder(), self._chosen())
         self.ui.exportFolderPathLineEdit.addCurrentPathToHistory()

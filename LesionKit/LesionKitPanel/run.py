@@ -65,10 +65,7 @@ class RunSection:
     def _on_apply(self, _checked=False) -> None:
         from LesionKitLib.run.requirements import PACKAGES
 
-        if self.apply.running:
-            self.apply.cancel()
-            return
-        if self._parameters is None or not self.apply.packagesAreThere(PACKAGES):
+        if self._parameters is None or not self.apply.mayStart(PACKAGES):
             return
         volume, segmentation = self._parameters.inputVolume, self._parameters.outputSegmentation
         work = self._prepare(self._parameters)

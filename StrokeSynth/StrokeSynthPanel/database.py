@@ -51,12 +51,9 @@ class DatabaseSection:
 
     @slot
     def _on_apply(self, _checked=False) -> None:
-        if self.apply.running:
-            self.apply.cancel()
-            return
         from LesionKitLib.run.requirements import PACKAGES
 
-        if not self.apply.packagesAreThere(PACKAGES):
+        if not self.apply.mayStart(PACKAGES):
             return
         chosen, folder = self._parameters, self._folder()
         work = self.logic.prepareDatabase(

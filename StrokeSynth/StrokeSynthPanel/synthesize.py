@@ -60,12 +60,9 @@ class SynthesizeSection:
 
     @slot
     def _on_apply(self, _checked=False) -> None:
-        if self.apply.running:
-            self.apply.cancel()
-            return
         from LesionKitLib.run.requirements import PACKAGES
 
-        if not self.apply.packagesAreThere(PACKAGES):
+        if not self.apply.mayStart(PACKAGES):
             return
         chosen = self._parameters
         lesion = chosen.drawnSegmentation if chosen.lesion == "drawn" else chosen.lesion

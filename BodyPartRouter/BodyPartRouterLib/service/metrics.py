@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from LesionKitLib.run.errors import UnusableInput
+from .http_endpoint import HttpEndpoint
 
 ADDRESS = "127.0.0.1"
 LATENCY_S = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
 
 
-class Metrics:
+class Metrics(HttpEndpoint):
     """counts: the journal's images in each state, destinations: what waits for which; asked for when somebody looks."""
 
+    what = "The metrics"
+
     def __init__(self, counts: Callable[[], dict[str, int]], destinations: Callable[[], list[dict]] = list):
+        super().__init__()
         from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
         registry = self._registry = CollectorRegistry()
@@ -32,7 +35,6 @@ class Metrics:
             gauge = Gauge(f"lesionkit_images_{state}", f"Images in the state '{state}'", registry=registry)
             gauge.set_function(lambda state=state: counts()[state])
         registry.register(_Destinations(destinations))
-        self._server = None
 
     def received(self, is_new: bool) -> None:
         (self._received if is_new else self._duplicates).inc()
@@ -53,23 +55,10 @@ class Metrics:
     def failed(self, destination: str) -> None:
         self._failed.labels(destination).inc()
 
-    def start(self, port: int | None) -> int | None:
-        """Serve them on this computer; returns the port. Raises UnusableInput when the port cannot be had."""
+    def _listen(self, port: int):
         from prometheus_client import start_http_server
 
-        if port is None:
-            return None
-        try:
-            self._server, _thread = start_http_server(port, addr=ADDRESS, registry=self._registry)
-        except OSError as error:
-            raise UnusableInput(f"The metrics cannot be served on port {port}: {error.strerror}.") from None
-        return self._server.server_port
-
-    def stop(self) -> None:
-        if self._server is not None:
-            self._server.shutdown()
-            self._server.server_close()
-            self._server = None
+        return start_http_server(port, addr=ADDRESS, registry=self._registry)[0]
 
 
 class _Destinations:

@@ -23,9 +23,9 @@ from BodyPartRouterLib.labels import CLASSES
 from BodyPartRouterLib.routing.reader_process import ReaderProcess
 from BodyPartRouterLib.routing.rules import Rules
 from BodyPartRouterLib.routing.settings import ServiceSettings
-from BodyPartRouterLib.routing.tls import server_context
 from LesionKitLib.run.errors import UnusableInput
 
+from .http_endpoint import HttpEndpoint, serve_on_thread
 from .inbox import Inbox
 from .listener import LOOPBACK
 from .queue_actions import QueueActions
@@ -61,15 +61,17 @@ class Shown(Protocol):
     def reload(self) -> None: ...
 
 
-class Page:
+class Page(HttpEndpoint):
     """Raises UnusableInput when it would be open to the network without a token, or the port cannot be had."""
 
+    what = "The page"
+
     def __init__(self, service: Shown, settings: ServiceSettings):
+        super().__init__()
         self._service, self._settings = service, settings
         self._token = _token(settings)
         self._reader, self._lock = ReaderProcess(), threading.Lock()
         self._thumbnails: dict[str, bytes] = {}
-        self._server: ThreadingHTTPServer | None = None
         self._actions: dict[str, Callable[[dict], object]] = {
             "/api/release": lambda given: self._queue.release(given["id"], given.get("to")),
             "/api/correct": lambda given: self._queue.correct(given["id"], given["label"]),
@@ -78,29 +80,14 @@ class Page:
             "/api/reload": lambda given: self._service.reload(),
         }
 
-    def start(self, port: int | None) -> int | None:
-        """Serve it; returns the port."""
-        if port is None:
-            return None
-        try:
-            self._server = ThreadingHTTPServer((self._settings.page_address, port), _handler_class(self))
-        except OSError as error:
-            raise UnusableInput(f"The page cannot be served on port {port}: {error.strerror}.") from None
-        self._server.daemon_threads = True
-        if self._settings.tls:
-            without_clients = {name: path for name, path in self._settings.tls.items() if name != "clients"}
-            context = server_context(without_clients, self._settings.base)
-            self._server.socket = context.wrap_socket(
-                self._server.socket, server_side=True, do_handshake_on_connect=False
-            )
-        threading.Thread(target=self._server.serve_forever, name="LesionKit page", daemon=True).start()
-        return self._server.server_port
+    def _listen(self, port: int) -> ThreadingHTTPServer:
+        server = ThreadingHTTPServer((self._settings.page_address, port), _handler_class(self))
+        server.daemon_threads = True
+        tls = {name: path for name, path in (self._settings.tls or {}).items() if name != "clients"}
+        return serve_on_thread(server, "LesionKit page", tls, self._settings.base)
 
     def stop(self) -> None:
-        if self._server is not None:
-            self._server.shutdown()
-            self._server.server_close()
-            self._server = None
+        super().stop()
         with self._lock:
             self._reader.close()
 

@@ -18,9 +18,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from BodyPartRouterLib.routing.dicom_object import NoDicomObject, split_file
 from BodyPartRouterLib.routing.rules import Sender
 from BodyPartRouterLib.routing.settings import ServiceSettings
-from BodyPartRouterLib.routing.tls import server_context
 from LesionKitLib.run.errors import UnusableInput
 
+from .http_endpoint import HttpEndpoint, serve_on_thread
 from .listener import LOOPBACK
 from .multipart import BLOCK, boundary_of, read_parts
 from .receiver import NOT_UNDERSTOOD, OUT_OF_RESOURCES, SUCCESS, Receiver
@@ -31,38 +31,21 @@ JSON = "application/dicom+json"
 _CLASS, _INSTANCE, _REASON = "00081150", "00081155", "00081197"
 
 
-class StowListener:
+class StowListener(HttpEndpoint):
     """Raises UnusableInput when anybody in the network could send, or the port cannot be had."""
 
+    what = "DICOMweb"
+
     def __init__(self, settings: ServiceSettings, receiver: Receiver):
+        super().__init__()
         self.settings, self.receiver = settings, receiver
         variable = settings.stow_token_variable
         self._token = os.environ.get(variable, "") if variable else None
         if settings.stow_port is not None:
             self._refuse_open_doors()
-        self._server: ThreadingHTTPServer | None = None
 
-    def start(self, port: int | None) -> int | None:
-        """Listen; returns the port."""
-        if port is None:
-            return None
-        try:
-            self._server = _server(self, port)
-        except OSError as error:
-            raise UnusableInput(f"DICOMweb cannot be served on port {port}: {error.strerror}.") from None
-        if self.settings.tls:
-            context = server_context(self.settings.tls, self.settings.base)
-            self._server.socket = context.wrap_socket(
-                self._server.socket, server_side=True, do_handshake_on_connect=False
-            )
-        threading.Thread(target=self._server.serve_forever, name="LesionKit STOW", daemon=True).start()
-        return self._server.server_port
-
-    def stop(self) -> None:
-        if self._server is not None:
-            self._server.shutdown()
-            self._server.server_close()
-            self._server = None
+    def _listen(self, port: int) -> ThreadingHTTPServer:
+        return serve_on_thread(_server(self, port), "LesionKit STOW", self.settings.tls, self.settings.base)
 
     def lets_in(self, authorization: str) -> bool:
         """Whether this header holds the token, or none is asked for."""
