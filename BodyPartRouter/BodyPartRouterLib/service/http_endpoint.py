@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from http.server import ThreadingHTTPServer
 from pathlib import Path
@@ -11,7 +12,7 @@ from BodyPartRouterLib.routing.tls import server_context
 from LesionKitLib.run.errors import UnusableInput
 
 
-class HttpEndpoint:
+class HttpEndpoint(ABC):
     """what: the subject of the sentence that says that the port cannot be had. A subclass has _listen(port)."""
 
     what = ""
@@ -19,9 +20,9 @@ class HttpEndpoint:
     def __init__(self):
         self._server = None
 
+    @abstractmethod
     def _listen(self, port: int):
         """A server that serves on a thread of its own. Raises OSError when the port cannot be had."""
-        raise NotImplementedError
 
     def start(self, port: int | None) -> int | None:
         """Serve; returns the port. Raises UnusableInput when it cannot be had."""
