@@ -80,7 +80,7 @@ class ApplySection:
         if self.running:
             self.cancel()
             return False
-        return self.packagesAreThere(packages)
+        return not packages or self.packagesAreThere(packages)
 
     def packagesAreThere(self, packages) -> bool:
         """Install what is missing, after one question that names it all; False when the user does not want it."""
