@@ -36,6 +36,9 @@ def add_parser(commands) -> None:
     parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="folder for the state and the model")
     parser.add_argument("--steps", type=positive, help="optimizer steps (default: the recipe's)")
     add_seed_option(parser)
+    parser.add_argument(
+        "--start", type=Path, metavar="DIR", help="router: folder of a trained model of the network to go on from"
+    )
     parser.add_argument("--folds", type=positive, help="covid: cross-validate by patient in so many parts instead")
     parser.add_argument(
         "--start",

@@ -22,7 +22,7 @@ def run(options: argparse.Namespace) -> None:
     plan = with_options(PLANS[network], options)
     device = choose_runtime(options.device).device
     with cancellable_progress() as progress:
-        model = train_and_describe(options.data, options.output, network, plan, device, progress)
+        model = train_and_describe(options.data, options.output, network, plan, device, progress, options.start)
     print(f"The model lies in {model.folder}.")
     for name, figures in model.card["metrics"].items():
         print(f"  {name:16} F1 {figure(figures['f1'])}")

@@ -1,7 +1,8 @@
 """Pictures that are no X-ray of a body part, made by procedure: what a router must pass on to a person.
 
-Blank and noisy images, test patterns, pages, screens, textures like those of photographs, ultrasound sectors, and
-X-rays of which only the border is left or whose parts are shuffled (so that borders and textures alone mean nothing).
+Blank and noisy images, test patterns, pages, screens, textures like those of photographs, ultrasound sectors,
+scintigrams, slices with other contrasts, and X-rays of which only the border is left or whose parts are shuffled (so
+that borders and textures alone mean nothing).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ SIDE = 224
 
 def random_picture(rng: np.random.Generator, xray: np.ndarray | None = None) -> np.ndarray:
     """One such picture, uint8 (rows, columns). xray: uint8, to spoil; without it only the others are drawn."""
-    makers = [*_SPOILERS] if xray is not None and rng.random() < 0.4 else [*_MAKERS]
+    makers = [*_SPOILERS] if xray is not None and rng.random() < 0.45 else [*_MAKERS]
     maker = makers[rng.integers(len(makers))]
     made = maker(xray, rng) if maker in _SPOILERS else maker(rng)
     return np.clip(made, 0, 255).astype(np.uint8)
@@ -153,8 +154,74 @@ def blurred_away(xray: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return ndimage.gaussian_filter(np.asarray(xray, float), rng.uniform(0.09, 0.2) * min(xray.shape))
 
 
-_MAKERS = (blank, noise, leaves, leaves, pattern, page, ultrasound, ultrasound)
-_SPOILERS = (only_the_border, only_the_border, shuffled, blurred_away)
+def ultrasound_of(gray: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A sector or rectangle of speckle over the tissue that any picture lends, with a screen's text and gray bar."""
+    from PIL import Image, ImageDraw
+    from scipy import ndimage
+
+    from .router import _font
+
+    tissue = np.asarray(Image.fromarray(gray).resize((SIDE, SIDE)), float) / 255
+    tissue = np.rot90(tissue, rng.integers(4)) ** rng.uniform(0.6, 2)
+    grain = ndimage.gaussian_filter(rng.rayleigh(1, (SIDE, SIDE)), (rng.uniform(0.3, 1.2), rng.uniform(0.6, 3)))
+    y, x = np.mgrid[:SIDE, :SIDE]
+    middle, top = SIDE / 2 + rng.normal(0, 12), rng.uniform(-70, 20)
+    depth = np.hypot(y - top, x - middle)
+    near = rng.uniform(5, 60) - min(top, 0) * 0.5
+    inside = np.abs(np.arctan2(x - middle, y - top)) < rng.uniform(0.35, 0.85)
+    inside &= (depth > near) & (depth < rng.uniform(0.75, 1.05) * SIDE - top)
+    if rng.random() < 0.25:
+        inside = (np.abs(x - middle) < rng.uniform(60, 108)) & (y > rng.uniform(0, 30))
+    fade = np.clip(1.3 - rng.uniform(0, 1) * depth / SIDE, 0.1, 1.3)
+    made = np.where(inside, np.clip(200 * tissue * grain * fade, 0, 255), rng.choice([0, 0, 15]))
+    picture = Image.fromarray(made.astype(np.uint8))
+    if rng.random() < 0.6:
+        pen, font = ImageDraw.Draw(picture), _font(int(rng.integers(7, 12)))
+        for _ in range(rng.integers(1, 9)):
+            text = "".join(chr(c) for c in rng.integers(48, 91, rng.integers(2, 10)))
+            pen.text((rng.uniform(0, 0.85) * SIDE, rng.uniform(0, 0.95) * SIDE), text, fill=220, font=font)
+    made = np.array(picture, float)
+    if rng.random() < 0.4:  # the gray bar
+        left, start, length = int(rng.integers(2, SIDE - 14)), int(rng.integers(5, 60)), int(rng.integers(50, 140))
+        made[start : start + length, left : left + 8] = np.linspace(255, 0, length)[:, None]
+    return made
+
+
+def scintigram(rng: np.random.Generator) -> np.ndarray:
+    """Few counts over a body or an organ with hot spots, as a gamma camera draws them; one to four views."""
+    from scipy import ndimage
+
+    rows, columns = (SIDE, int(rng.integers(60, SIDE))) if rng.random() < 0.6 else (SIDE, SIDE)
+    y, x = np.mgrid[:rows, :columns] / np.array([rows, columns]).reshape(2, 1, 1)
+    views = int(rng.integers(1, 4)) if columns > 120 else 1
+    rate = np.zeros((rows, columns))
+    for view in range(views):
+        middle = (view + 0.5) / views
+        for _ in range(rng.integers(2, 14)):
+            cy, cx = rng.uniform(0.08, 0.92), middle + rng.normal(0, 0.12) / views
+            a, b = np.exp(rng.uniform(np.log(0.015), np.log(0.3), 2))
+            rate += rng.uniform(0.1, 1) * (((y - cy) / a) ** 2 + ((x - cx) / b * views) ** 2 < 1)
+    rate = ndimage.gaussian_filter(rate, rng.uniform(1.5, 5))
+    return _scaled(rng.poisson(rate / rate.max() * np.exp(rng.uniform(1, 5)) + rng.uniform(0, 0.3)))
+
+
+def other_contrast(gray: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A slice through a random curve of gray values under an uneven field, small or sharp, as other sequences show it."""
+    from PIL import Image
+    from scipy import ndimage
+
+    curve = np.interp(np.arange(256), [0, 50, 100, 150, 200, 255], [0, *rng.uniform(0, 255, 5)])
+    made = curve[gray]
+    field = ndimage.zoom(rng.normal(0, 0.4, (3, 3)), [n / 3 for n in gray.shape], order=1, grid_mode=True, mode="nearest")
+    made = np.clip(made * np.exp(field), 0, 255)
+    if rng.random() < 0.4:  # few pixels
+        side = int(rng.integers(48, 128))
+        made = np.asarray(Image.fromarray(made.astype(np.uint8)).resize((side, side)), float)
+    return made
+
+
+_MAKERS = (blank, noise, leaves, leaves, pattern, page, ultrasound, scintigram)
+_SPOILERS = (only_the_border, only_the_border, shuffled, blurred_away, ultrasound_of, ultrasound_of)
 
 
 def _scaled(values: np.ndarray) -> np.ndarray:

@@ -2,7 +2,8 @@
 
 The sources differ in borders, letters, sharpness, contrast and compression, and pediatric chests, knees and teeth come
 from one source each. So every view is cropped or set into a border, takes on the gray values of another image, gets
-letters, blur, noise and JPEG traces by chance; see docs/router-accuracy.md for what remains.
+letters, blur, noise and JPEG traces by chance; see docs/router-accuracy.md for what remains. Lines, tubes, round
+collimators and quarter turns come by chance too: none of them changes what an X-ray shows.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ import numpy as np
 
 from BodyPartRouterLib.classification.preprocessing import stretch, uniform_borders
 
+from .overlays import collimate, draw_lines
+
 LETTERS = ("L", "R", "AP", "PA", "D", "E", "ERECT", "MOBILE", "SUPINE", "PORTABLE", "AP ERECT", "A", "B", "12:30", "70")
+TURNED = 0.35  # share of the views turned by 90, 180 or 270 degrees
 
 
 def random_view(gray: np.ndarray, other: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
@@ -26,10 +30,18 @@ def random_view(gray: np.ndarray, other: np.ndarray, size: int, rng: np.random.G
     gray = random_crop(gray, rng)
     if rng.random() < 0.3:
         gray = match_gray_values(gray, other)
+    if rng.random() < 0.15:
+        gray = random_gray_curve(gray, rng)
+    if rng.random() < 0.3:
+        gray = draw_lines(gray, rng)
+    if rng.random() < 0.12:
+        gray = collimate(gray, rng)
     if rng.random() < 0.25:
         gray = set_into_border(gray, rng)
     if rng.random() < 0.35:
         gray = write_letters(gray, rng)
+    if rng.random() < TURNED:
+        gray = np.rot90(gray, rng.integers(1, 4))
     return photometric(place(gray, size, rng), rng)
 
 
@@ -49,6 +61,22 @@ def match_gray_values(gray: np.ndarray, other: np.ndarray) -> np.ndarray:
     share = np.cumsum(np.bincount(gray.ravel(), minlength=256)) / gray.size
     wanted = np.cumsum(np.bincount(other.ravel(), minlength=256)) / other.size
     return np.interp(share, wanted, np.arange(256)).astype(np.uint8)[gray]
+
+
+def random_gray_curve(gray: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The image through a random rising curve of gray values, as each maker's processing has its own; uint8."""
+    knots = np.sort(rng.uniform(0, 255, 3))
+    return np.interp(np.arange(256), [0, 64, 128, 192, 255], [0, *knots, 255]).astype(np.uint8)[gray]
+
+
+def random_aspect(gray: np.ndarray, low: float, high: float, rng: np.random.Generator) -> np.ndarray:
+    """The image with its height times ``low`` to ``high``, its long side as before; uint8."""
+    from PIL import Image
+
+    rows, columns = gray.shape[0] * rng.uniform(low, high), gray.shape[1]
+    scale = max(gray.shape) / max(rows, columns)
+    picture = Image.fromarray(np.ascontiguousarray(gray))
+    return np.asarray(picture.resize((max(8, int(columns * scale)), max(8, int(rows * scale)))))
 
 
 def set_into_border(gray: np.ndarray, rng: np.random.Generator) -> np.ndarray:

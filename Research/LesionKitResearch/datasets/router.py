@@ -15,6 +15,7 @@ from LesionKitLib.run.errors import UnusableInput
 NONE = len(CLASSES)  # the network's sixth class: no X-ray of these
 AGE_UNKNOWN = "chest_age_unknown"
 CALIBRATION_SHARE = 0.12  # of the training patients of each class and source
+STRETCHED = {"AdamSkog-scoliosis": (1.0, 2.5)}  # sources squeezed into a square, and the heights that may be true
 CT_WINDOWS = ((-1350, 150), (-160, 240), (-1000, 1000), (-450, 1050))  # lung, soft tissue, all, bone: HU
 
 
@@ -129,6 +130,41 @@ def mr_slices(folder: Path, split: str, every: int = 1) -> list[np.ndarray]:
             with np.load(path) as data:
                 images = data["images"][data["split"] == split][::every]
             found += [np.ascontiguousarray(image) for image in images]
+    return found
+
+
+def ct_pictures(folder: Path, split: str, every: int = 1) -> list[np.ndarray]:
+    """Slices of whole chests of the set classify in ``folder``; its figure crops hold radiographs and are left out."""
+    import pandas as pd
+
+    if not (folder / "index.csv").is_file():
+        return []
+    table = pd.read_csv(folder / "index.csv", dtype=str)
+    rows = table[(table["split"] == split) & ~table["source"].isin(("UCSD-COVID-CT", "ieee8023-CT"))]
+    rows = rows[~rows["source"].str.contains("UCSD")]
+    return [_gray(folder / "img" / f"{name}.jpg") for name in rows["id"].tolist()[::every]]
+
+
+def mr_head_slices(folder: Path, split: str, every: int = 1) -> list[np.ndarray]:
+    """Diffusion and whole-head FLAIR slices of the sets isles22_2d, flair_infarct and negatives in ``folder``; uint8."""
+    found = []
+    for name in ("isles22_2d/dwi_axial.npz", "flair_infarct/flair_axial.npz", "negatives/flair_axial.npz"):
+        if (folder / name).is_file():
+            with np.load(folder / name) as data:
+                images = data["images"][data["split"] == split][::every]
+            found += [np.ascontiguousarray(image) for image in images]
+    return found
+
+
+def photographs() -> list[np.ndarray]:
+    """The two photographs that scikit-learn brings along, and their quarters, gray; uint8."""
+    from sklearn.datasets import load_sample_images
+
+    found = []
+    for picture in load_sample_images().images:
+        gray = np.rint(picture @ np.array([0.299, 0.587, 0.114])).astype(np.uint8)
+        rows, columns = (n // 2 for n in gray.shape)
+        found += [gray, gray[:rows, :columns], gray[:rows, columns:], gray[rows:, :columns], gray[rows:, columns:]]
     return found
 
 

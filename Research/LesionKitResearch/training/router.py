@@ -10,29 +10,41 @@ import numpy as np
 
 from BodyPartRouterLib.networks.registry import NETWORKS
 from LesionKitLib.run.progress import Progress
-from LesionKitResearch.augmentation.non_xrays import random_picture
-from LesionKitResearch.augmentation.router import random_view
-from LesionKitResearch.datasets.router import AGE_UNKNOWN, NONE, LabeledXray, ct_slices, ct_volume_slices, mr_slices
+from LesionKitResearch.augmentation.non_xrays import other_contrast, random_picture
+from LesionKitResearch.augmentation.router import random_aspect, random_view
+from LesionKitResearch.datasets.router import (
+    AGE_UNKNOWN,
+    NONE,
+    STRETCHED,
+    LabeledXray,
+    ct_pictures,
+    ct_slices,
+    ct_volume_slices,
+    mr_head_slices,
+    mr_slices,
+    photographs,
+)
 
 from .loop import TrainingPlan, fit
 
 PRETRAINED_RATE = 0.4  # of the learning rate, for the encoder
 SMOOTHING = 0.04  # of the labels
 MR_EVERY, CT_EVERY = 3, 3  # neighboring slices are alike
+OTHER_CONTRAST = 0.35  # share of the slices shown with another contrast
 
 
 @dataclass(frozen=True)
 class Mixture:
     """A batch: ``xrays`` X-rays, classes and sources drawn by the root of their number, and ``none`` other pictures."""
 
-    xrays: int = 16
-    none: int = 4
+    xrays: int = 18
+    none: int = 6
     age_unknown: float = 0.6  # weight of chests whose age is not known
     made: float = 0.55  # of the other pictures: made by procedure; the rest are CT and MR slices
 
 
 PLANS = {
-    "efficientnet-lite0": TrainingPlan(steps=650, learning_rate=1.2e-3, ema=0.99, save_every=50, check_every=130),
+    "efficientnet-lite0": TrainingPlan(steps=650, learning_rate=1e-3, ema=0.99, save_every=50, check_every=130),
     "light": TrainingPlan(
         steps=125, horizon=150, learning_rate=1.2e-3, warmup=20, ema=0.97, save_every=25, check_every=50
     ),  # from the trained router's first blocks
@@ -69,10 +81,16 @@ def sampling_weights(items: list[LabeledXray], age_unknown: float) -> np.ndarray
 
 
 def slice_pool(data: Path) -> list[np.ndarray]:
-    """CT and MR slices of the training split beside the folder of X-rays (../ct, ../mr), as far as they are there."""
+    """CT and MR slices of the training split beside the folder of X-rays (../ct, ../mr), as far as they are there, and
+    two photographs in parts."""
     ct, mr = data.parent / "ct", data.parent / "mr"
     return (
-        ct_slices(ct, "train", CT_EVERY) + ct_volume_slices(ct / "volumes") + mr_slices(mr / "soop", "train", MR_EVERY)
+        ct_slices(ct, "train", CT_EVERY)
+        + ct_pictures(ct / "classify", "train", CT_EVERY)
+        + ct_volume_slices(ct / "volumes")
+        + mr_slices(mr / "soop", "train", MR_EVERY)
+        + mr_head_slices(mr, "train")
+        + photographs() * 8
     )
 
 
@@ -87,11 +105,13 @@ def draw_batch(pools: Pools, mixture: Mixture, size: int, rng: np.random.Generat
 
     for n, index in enumerate(rng.choice(len(pools.xrays), mixture.xrays, p=pools.weights)):
         item = pools.xrays[index]
-        views.append(random_view(item.gray, any_gray(), size, rng))
+        gray = random_aspect(item.gray, *STRETCHED[item.source], rng) if item.source in STRETCHED else item.gray
+        views.append(random_view(gray, any_gray(), size, rng))
         allowed[n, list(item.allowed)] = 1
     for _ in range(mixture.none):
         if pools.slices and rng.random() > mixture.made:
             gray = pools.slices[rng.integers(len(pools.slices))]
+            gray = other_contrast(gray, rng).astype(np.uint8) if rng.random() < OTHER_CONTRAST else gray
         else:
             gray = random_picture(rng, any_gray())
         views.append(random_view(gray, any_gray(), size, rng))
@@ -100,9 +120,14 @@ def draw_batch(pools: Pools, mixture: Mixture, size: int, rng: np.random.Generat
 
 
 def initialize_encoder(model, source) -> None:
-    """Start the encoder from the weights of the source's that bear the same names (transfer learning)."""
+    """Start the encoder from the weights of the source's that bear the same names (transfer learning).
+
+    A source of the same network gives its classes' weights too.
+    """
     own, other = model.encoder.state_dict(), source.encoder.state_dict()
     model.encoder.load_state_dict({name: other[name] for name in own})
+    if type(source) is type(model):
+        model.classify.load_state_dict(source.classify.state_dict())
 
 
 def loss(logits, allowed):

@@ -10,7 +10,7 @@ from BodyPartRouterLib.classification.decision import Decision
 from BodyPartRouterLib.labels import CLASSES, TITLES
 from BodyPartRouterLib.networks.registry import NETWORKS
 from LesionKitLib.models.inference import choose_runtime
-from LesionKitLib.models.registry import Model, load_weights, save_model
+from LesionKitLib.models.registry import Model, load_weights, read_model, save_model
 from LesionKitLib.run.errors import UnusableInput
 from LesionKitLib.run.progress import Progress
 from LesionKitResearch.calibration.router import calibrate, fit_space, predict
@@ -21,7 +21,7 @@ from .curve import draw_curve
 from .loop import TrainingPlan
 from .router import PLANS, Mixture, Pools, slice_pool, train_router
 
-VERSION = "1.0.0"
+VERSION = "2.0.0"
 REFERENCES = {
     "efficientnet-lite0": "Pham et al. 2021 (DICOM Imaging Router; classes and task); EfficientNet-Lite0 of Tan and Le "
     "2019, encoder with ImageNet weights",
@@ -41,19 +41,29 @@ NAMES = {
 
 @dataclass(frozen=True)
 class Trained:
-    """A network, how it was trained, and how its predictions are calibrated."""
+    """A network, how it was trained, how its predictions are calibrated, and the model that its training went on from."""
 
     network: str
     net: object
     plan: TrainingPlan
     mixture: Mixture
     decision: Decision
+    start: Model | None = None
 
 
 def train_and_describe(
-    data: Path, output: Path, network: str, plan: TrainingPlan, device: str = "cpu", progress: Progress | None = None
+    data: Path,
+    output: Path,
+    network: str,
+    plan: TrainingPlan,
+    device: str = "cpu",
+    progress: Progress | None = None,
+    start: Path | None = None,
 ) -> Model:
-    """Train, draw the curve, calibrate, evaluate on the validation patients and write the model's folder in output."""
+    """Train, draw the curve, calibrate, evaluate on the validation patients and write the model's folder in output.
+
+    start: folder of a trained model of this network that the training goes on from (fine-tuning).
+    """
     training, calibration = split_calibration(list(labeled_xrays(data, "train")), plan.seed)
     certain = [item for item in calibration if item.label != AGE_UNKNOWN]
     if not certain:
@@ -67,18 +77,26 @@ def train_and_describe(
         right = [int(row.argmax()) in item.allowed for row, item in zip(found.logits, certain, strict=True)]
         return {"calibration accuracy": sum(right) / len(right)}
 
-    pools, source = Pools(training, slice_pool(data)), initial_network(network)
+    pools, source = Pools(training, slice_pool(data)), initial_network(network, start)
     net = train_router(network, pools, output, plan, mixture, device, check, progress, source)
     draw_curve(output, output / "curve.png")
     decision = calibrated(net, training, calibration, size, device)
     return write_model(
-        Trained(network, net, plan, mixture, decision), data, output / NETWORKS.entry(network).model, device
+        Trained(network, net, plan, mixture, decision, read_model(start) if start else None), data, output / NETWORKS.entry(network).model, device
     )
 
 
-def initial_network(network: str):
-    """The trained network that this one starts from, or None. Raises MissingResource when it is not installed."""
+def initial_network(network: str, start: Path | None = None):
+    """The trained network that this one starts from, or None. Raises MissingResource when it is not installed.
+
+    start: folder of a trained model of the network itself; raises UnusableInput for another network's.
+    """
     name = NETWORKS.entry(network).initialized_from
+    if start is not None:
+        model = read_model(start)
+        if model.card["network"] != NETWORKS.entry(network).class_name:
+            raise UnusableInput(f"'{start}' holds a model of another network ({model.card['network']}).")
+        return NETWORKS.with_weights(network, model)
     return None if name is None else NETWORKS.load(name)[1]
 
 
@@ -95,11 +113,11 @@ def write_model(trained: Trained, data: Path, folder: Path, device: str = "cpu")
     classifier = Classifier(trained.network, model, trained.net.eval(), choose_runtime(device))
     scored, _ = score(data, "val", classifier)
     certain = [s for s in scored if s.truth != AGE_UNKNOWN]
-    return save_model(trained.net, describe(trained, metrics_of(certain) if certain else {}), folder)
+    return save_model(trained.net, describe(trained, metrics_of(certain) if certain else {}, len(certain)), folder)
 
 
-def describe(trained: Trained, metrics: dict) -> dict:
-    """The model card, less the sha256."""
+def describe(trained: Trained, metrics: dict, count: int = 0) -> dict:
+    """The model card, less the sha256. count: of the validation images behind the metrics."""
     entry, plan = NETWORKS[trained.network], trained.plan
     name = next(name for name, network in NAMES.items() if network == trained.network)
     return {
@@ -122,7 +140,9 @@ def describe(trained: Trained, metrics: dict) -> dict:
         "split": "by patient (xr/index.csv); validation rows never trained on; 12 % of the training patients held out "
         "for temperature, threshold (answers given wrongly at most 1.5 %) and distance limit",
         "training": {
-            "command": f"lesionkit train {name} --data DIR --output DIR --steps {plan.steps} --seed {plan.seed}",
+            "command": f"lesionkit train {name} --data DIR --output DIR --steps {plan.steps} --seed {plan.seed}"
+            + (" --start DIR" if trained.start else ""),
+            **({"start": _start(trained.start)} if trained.start else {}),
             "steps": plan.steps,
             "images_per_step": trained.mixture.xrays + trained.mixture.none,
             "seed": plan.seed,
@@ -132,11 +152,15 @@ def describe(trained: Trained, metrics: dict) -> dict:
         },
         "metrics": metrics,
         "metrics_command": f"lesionkit evaluate router --data xr --split val --network {trained.network}",
-        "metrics_data": "283 X-rays of patients not trained on, the likeliest class of every image",
+        "metrics_data": f"{count} X-rays of patients not trained on, the likeliest class of every image",
         "intended_use": "Research and education only. Not a medical device: do not use it for diagnosis or treatment.",
         "limits": _LIMITS,
         "license": "Research and education only (terms of the training data)",
     }
+
+
+def _start(model: Model) -> dict:
+    return {"name": model.name, "version": model.version, "sha256": model.card["sha256"]}
 
 
 def _training_data(pretrained: bool) -> list[dict]:
@@ -156,12 +180,25 @@ def _training_data(pretrained: bool) -> list[dict]:
         {"name": "Kermany pediatric chest X-rays", "license": "not stated", "labels": "pediatric chest"},
         {"name": "scoliosisx, knee_oa, dental_landmark", "license": "not stated", "labels": "spine; others"},
         {
-            "name": "CT slices (sirm100, pseudo1600, COVID-CT-MD sample) and FLAIR slices (SOOP), training part",
-            "license": "not stated; assumed non-commercial",
+            "name": "AdamSkog scoliosis (MIT), bone-age hands (MIT), further chests of ieee8023 (per image, none ND)",
+            "license": "per set, as named",
+            "labels": "spine; others; adult chest, or a chest of unknown age",
+        },
+        {
+            "name": "CT slices (sirm100, pseudo1600, COVID-CT-MD sample, SARS-CoV-2-Soares, HUST, IQ-OTH-NCCD, "
+            "Emphysema-Talo, LIDC, lizoyu), FLAIR and diffusion slices (SOOP, ISLES'22, flair_infarct, BraTS 2013), "
+            "training part",
+            "license": "not stated, CC BY-SA, CC BY-NC-SA; assumed non-commercial",
             "labels": "no X-ray",
         },
         {
-            "name": "pictures made by procedure, and spoiled X-rays (border only, shuffled, blurred)",
+            "name": "two photographs of scikit-learn, in parts",
+            "license": "CC BY 2.0",
+            "labels": "no X-ray",
+        },
+        {
+            "name": "pictures made by procedure (ultrasound, scintigrams, pages, textures), and spoiled X-rays (border "
+            "only, shuffled, blurred)",
             "license": "Apache-2.0 (made by this project)",
             "labels": "no X-ray",
         },
