@@ -36,16 +36,13 @@ def add_parser(commands) -> None:
     parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="folder for the state and the model")
     parser.add_argument("--steps", type=positive, help="optimizer steps (default: the recipe's)")
     add_seed_option(parser)
-    parser.add_argument(
-        "--start", type=Path, metavar="DIR", help="router: folder of a trained model of the network to go on from"
-    )
     parser.add_argument("--folds", type=positive, help="covid: cross-validate by patient in so many parts instead")
     parser.add_argument(
         "--start",
         type=Path,
         metavar="MODEL",
-        help="go on from the model in that folder: covid-convlstm and stroke-unet are fine-tuned, covid-jcs and "
-        "covid-multitask get a new head for their decision",
+        help="go on from the model in that folder: covid-convlstm, stroke-unet and the router's networks are "
+        "fine-tuned, covid-jcs and covid-multitask get a new head for their decision",
     )
     parser.add_argument("--as-it-is", action="store_true", help="stroke: describe what an unfinished training reached")
     add_device_option(parser)

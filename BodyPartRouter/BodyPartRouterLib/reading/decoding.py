@@ -1,8 +1,8 @@
 """Pixels of DICOM, PNG and JPEG files as gray values 0..1 with bones bright.
 
 DICOM follows the gray-scale pipeline of PS3.4 annex N.2: modality LUT or rescale, VOI LUT or window, polarity. Frames
-are decoded by pydicom and its plugins (GDCM, Pillow). What a header or a compressed frame says about its size is
-checked before anything is decoded, so that memory stays bounded.
+are decoded in stored_frame.py. What a header or a compressed frame says about its size is checked before anything is
+decoded, so that memory stays bounded.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from typing import BinaryIO
 
 import numpy as np
 
-from LesionKitLib.io.dicom_file import DEFLATED, DicomFile
-from LesionKitLib.io.dicom_header import COLOR, scan_dicom
+from LesionKitLib.io.dicom_file import NO_PIXELS, DicomFile
+from LesionKitLib.io.dicom_header import NOT_IMAGES
+from LesionKitLib.io.dicom_values import text
 from LesionKitLib.run.errors import UnusableInput
 
-from .frame_size import refuse_large_frame
 from .header_facts import header_facts
+from .image_module import complete_image_module
+from .stored_frame import DAMAGED, stored_frame, transfer_syntax
 from .xray import Xray
 
 MAX_PIXELS = 64_000_000  # of one frame: the largest detectors and film scanners have 30 million
@@ -28,7 +30,6 @@ TAILS = (0.1, 99.9)  # percentiles that become 0 and 1 where no window is given
 LEAST_SHOWN = 0.02  # of 0..1: a window that shows less of the image is taken as wrong
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
 COLORFUL = 0.1  # of the full range between channels
-DAMAGED = "The image file is damaged or cut short (truncated); copy it again."
 
 
 def refuse_size(rows: int, columns: int) -> None:
@@ -92,8 +93,7 @@ def decode_dicom(stream: BinaryIO, file: DicomFile) -> Xray:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about values that break the standard; what matters is checked here
         frames, notes = _checked(file)
-        stored = _stored(stream, file)
-        pixels, more = _gray_values(stored, data)
+        pixels, more = _gray_values(stored_frame(stream, file), data, transfer_syntax(data).is_encapsulated)
     if frames > 1:
         notes.append(f"The file holds {frames} frames; the first was taken.")
     spacing, aspect = _spacing(data)
@@ -103,26 +103,14 @@ def decode_dicom(stream: BinaryIO, file: DicomFile) -> Xray:
 def _checked(file: DicomFile) -> tuple[int, list[str]]:
     """The number of frames, and notes. Raises UnusableInput for what holds no image that can be decoded."""
     data = file.data
-    if file.is_encrypted and not data.get("Rows"):
-        raise UnusableInput("The DICOM file is encrypted; it holds no image that can be read.")
-    rows, columns = _whole(data.get("Rows")), _whole(data.get("Columns"))
+    _refuse_what_is_no_image(file)
     frames = max(1, _whole(data.get("NumberOfFrames")))
     if frames > MAX_FRAMES:
         raise UnusableInput(f"The DICOM file claims {frames} frames; at most {MAX_FRAMES} are read.")
-    try:
-        scan = scan_dicom(file)
-    except Exception as error:  # pydicom raises many kinds on malformed values
-        raise UnusableInput(DAMAGED) from error
-    if scan.encrypted:
-        raise UnusableInput("The DICOM file is encrypted; it holds no image that can be read.")
-    if scan.not_images or not scan.frames:
-        kind = next(iter(scan.not_images), "")
-        raise UnusableInput(f"The DICOM file holds no image (it is of the kind {kind})." if kind else DAMAGED)
-    refuse_size(rows, columns)
-    defect = scan.frames[0].defect
-    if defect and defect != COLOR:
-        raise UnusableInput(f"The DICOM image is {defect}.")
-    notes = []
+    notes = complete_image_module(data)
+    refuse_size(_whole(data.Rows), _whole(data.Columns))
+    if file.pixel_defect:
+        raise UnusableInput(f"The DICOM image is {file.pixel_defect}.")
     if any(element.tag.group & 0xFF01 == 0x6000 and element.tag.element == 0x3000 for element in data):
         notes.append("The file holds an overlay, which was not drawn into the image.")
     if data.get("BurnedInAnnotation") == "YES":
@@ -130,44 +118,21 @@ def _checked(file: DicomFile) -> tuple[int, list[str]]:
     return frames, notes
 
 
-def _stored(stream: BinaryIO, file: DicomFile) -> np.ndarray:
-    """Stored values of the first frame, (rows, columns) or (rows, columns, 3), decoded but not yet scaled."""
-    from pydicom.pixels import pixel_array
-
-    refuse_large_frame(stream, file)
-    try:
-        # from the file, which reads nothing but this frame, unless it is deflated or does not name its encoding
-        whole = file.meta("TransferSyntaxUID") in ("", DEFLATED)
-        array = pixel_array(_whole_dataset(stream) if whole else stream, index=0)
-    except RuntimeError as error:  # of a kind of its own where pydicom knows no way to decode it
-        if "missing dependencies" in str(error) or type(error) is not RuntimeError:
-            raise UnusableInput("The image is compressed in a way that cannot be read here.") from error
-        raise UnusableInput(DAMAGED) from error
-    except (MemoryError, PermissionError):
-        raise
-    except Exception as error:  # whatever a decoder raises on damaged data
-        raise UnusableInput(DAMAGED) from error
-    if array.shape[:2] != (file.data.Rows, file.data.Columns):
+def _refuse_what_is_no_image(file: DicomFile) -> None:
+    data, kind = file.data, text(file.data.get("Modality"))
+    empty = file.pixel_defect == NO_PIXELS
+    bare = empty and not data.get("Rows")
+    if file.is_encrypted and (empty or not data.get("Rows")):
+        raise UnusableInput("The DICOM file is encrypted; it holds no image that can be read.")
+    if file.is_media_directory:
+        raise UnusableInput("The DICOM file is a DICOMDIR, which lists images and holds none.")
+    if kind in NOT_IMAGES or (bare and kind):
+        raise UnusableInput(f"The DICOM file holds no image (it is of the kind {kind}).")
+    if bare:
         raise UnusableInput(DAMAGED)
-    return array
 
 
-def _whole_dataset(stream: BinaryIO):
-    import pydicom
-    from pydicom.dataset import FileMetaDataset
-    from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
-
-    stream.seek(0)
-    data = pydicom.dcmread(stream, force=True)
-    if "TransferSyntaxUID" not in getattr(data, "file_meta", {}):
-        implicit, little = data.original_encoding
-        data.file_meta = FileMetaDataset()
-        explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
-        data.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
-    return data
-
-
-def _gray_values(stored: np.ndarray, data) -> tuple[np.ndarray, tuple[str, ...]]:
+def _gray_values(stored: np.ndarray, data, compressed: bool) -> tuple[np.ndarray, tuple[str, ...]]:
     """float32 (rows, columns), 0..1, bones bright."""
     from pydicom.pixels.processing import apply_color_lut
 
@@ -179,7 +144,7 @@ def _gray_values(stored: np.ndarray, data) -> tuple[np.ndarray, tuple[str, ...]]
         return gray.astype(np.float32) / np.iinfo(stored.dtype).max, notes
     if stored.dtype.kind == "f":
         return _between(stored.astype(np.float32), *_tails(stored)), notes
-    stored = _only_stored_bits(stored, data)
+    stored = _only_stored_bits(stored, data, compressed)
     padding = _padding_mask(stored, data)
     pixels, notes = _windowed(stored, padding, data)
     if _is_negative(data):
@@ -189,10 +154,16 @@ def _gray_values(stored: np.ndarray, data) -> tuple[np.ndarray, tuple[str, ...]]
     return pixels, notes
 
 
-def _only_stored_bits(stored: np.ndarray, data) -> np.ndarray:
-    """Values without what lies in the unused bits, as old embedded overlays do; sign kept."""
+def _only_stored_bits(stored: np.ndarray, data, compressed: bool) -> np.ndarray:
+    """Values without what lies in the unused bits, as old embedded overlays do; sign kept.
+
+    Decoders of codestreams give the values in the lower bits, whatever the header says of its HighBit.
+    """
     bits, allocated = _whole(data.get("BitsStored")), stored.dtype.itemsize * 8
-    above = allocated - 1 - _whole(data.get("HighBit"), bits - 1)
+    high = _whole(data.get("HighBit"), bits - 1)
+    if compressed and not (int(stored.max()) | int(stored.min())) >> bits:
+        high = bits - 1
+    above = allocated - 1 - high
     if not 0 < bits < allocated or above < 0 or above + bits > allocated:
         return stored
     # pushed to the top and back: shifts of signed numbers bring the sign along

@@ -151,6 +151,8 @@ def _pixel_defect(stream: BinaryIO, start: int, size: int, data) -> str:
     values = 1
     for keyword in ("Rows", "Columns", "NumberOfFrames", "SamplesPerPixel"):
         values *= int(data.get(keyword, 1) or 1)
+    if data.get("PhotometricInterpretation") == "YBR_FULL_422":  # two pixels share their colors (PS3.3 C.7.6.3.1.2)
+        values = values * 2 // 3
     bits = values * (_PIXELS[tag] or int(data.get("BitsAllocated", 0) or 0))
     return CUT_SHORT if length < bits // 8 or start + len(head) + length > size else ""
 

@@ -26,13 +26,13 @@ from .dicom_traits import (
 )
 from .dicom_values import frame_values, integer, iso_date, number, numbers, text, words
 
-__all__ = ["COLOR", "Frame", "Header", "Scan", "is_dicom", "scan_dicom", "scan_files"]
+__all__ = ["COLOR", "NOT_IMAGES", "Frame", "Header", "Scan", "is_dicom", "scan_dicom", "scan_files"]
 
 COLOR = "in color (RGB or palette), but gray values are needed"
 MOSAIC = "mosaics (many slices in one picture), which are not read; export them as single slices"
 
 # Kinds of objects that carry or refer to images without being one.
-_NOT_IMAGES = {
+NOT_IMAGES = {
     "SR", "PR", "KO", "RTSTRUCT", "RTPLAN", "RTDOSE", "RTRECORD", "SEG", "REG", "DOC", "PLAN", "FID", "AU", "ECG", "HD",
 }  # fmt: skip
 _TAGS = [
@@ -156,7 +156,7 @@ def _scan_dicom(file: DicomFile, scan: Scan) -> None:
     modality = text(data.get("Modality"))
     if file.is_media_directory:
         scan.media_directories.append(file.path)
-    elif modality in _NOT_IMAGES:
+    elif modality in NOT_IMAGES:
         scan.not_images[modality] += 1
     elif data.get("Rows") and data.get("SOPClassUID"):
         if defect == NO_PIXELS and file.is_encrypted:

@@ -82,7 +82,10 @@ def train_and_describe(
     draw_curve(output, output / "curve.png")
     decision = calibrated(net, training, calibration, size, device)
     return write_model(
-        Trained(network, net, plan, mixture, decision, read_model(start) if start else None), data, output / NETWORKS.entry(network).model, device
+        Trained(network, net, plan, mixture, decision, read_model(start) if start else None),
+        data,
+        output / NETWORKS.entry(network).model,
+        device,
     )
 
 
