@@ -24,6 +24,7 @@ _DECODERS = {
     **dict.fromkeys(HTJ2K, "jpeg2k_decode"),
     **dict.fromkeys(JPEG_XL, "jpegxl_decode"),
 }
+_END_OF_JPEG = b"\xff\xd9"
 _NAMES = {
     JPEG_EXTENDED: "JPEG Extended with 12 bits",
     **dict.fromkeys(HTJ2K, "High-Throughput JPEG 2000"),
@@ -54,11 +55,16 @@ def decodes(syntax: str, data) -> bool:
 def decode(frame: bytes, syntax: str, data) -> np.ndarray:
     """Stored values, (rows, columns) or (rows, columns, 3), of the type that the header allocates.
 
-    Raises whatever the decoder raises on damaged data, and ValueError for another kind of picture than the header's.
+    Raises ValueError for damaged data and for another kind of picture than the header's.
     """
     import imagecodecs
 
-    values = np.asarray(getattr(imagecodecs, _DECODERS[syntax])(frame))
+    if syntax in (JPEG_EXTENDED, *JPEG_LOSSLESS) and not frame.rstrip(b"\0").endswith(_END_OF_JPEG):
+        raise ValueError("cut short")  # libjpeg would fill up what is lacking
+    try:
+        values = np.asarray(getattr(imagecodecs, _DECODERS[syntax])(frame))
+    except RuntimeError as error:  # of which every decoder has its own kind
+        raise ValueError("damaged") from error
     if values.ndim == 3 and values.shape[2] == 1:
         values = values[..., 0]
     if values.ndim != (2 if data.SamplesPerPixel == 1 else 3) or values.dtype.kind not in "iu":

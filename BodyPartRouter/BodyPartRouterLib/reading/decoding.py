@@ -19,7 +19,7 @@ from LesionKitLib.run.errors import UnusableInput
 
 from .header_facts import header_facts
 from .image_module import complete_image_module
-from .stored_frame import DAMAGED, stored_frame, transfer_syntax
+from .stored_frame import DAMAGED, is_compressed, stored_frame
 from .xray import Xray
 
 MAX_PIXELS = 64_000_000  # of one frame: the largest detectors and film scanners have 30 million
@@ -93,7 +93,7 @@ def decode_dicom(stream: BinaryIO, file: DicomFile) -> Xray:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about values that break the standard; what matters is checked here
         frames, notes = _checked(file)
-        pixels, more = _gray_values(stored_frame(stream, file), data, transfer_syntax(data).is_encapsulated)
+        pixels, more = _gray_values(stored_frame(stream, file), data, is_compressed(data))
     if frames > 1:
         notes.append(f"The file holds {frames} frames; the first was taken.")
     spacing, aspect = _spacing(data)

@@ -13,6 +13,8 @@ from . import codecs
 from .frame_size import refuse_other_size
 
 DAMAGED = "The image file is damaged or cut short (truncated); copy it again."
+# every other transfer syntax packs frames; pydicom does not know all of them
+_NATIVE = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", DEFLATED)
 _OPTIONS = {
     "rows": "Rows",
     "columns": "Columns",
@@ -32,7 +34,7 @@ def stored_frame(stream: BinaryIO, file: DicomFile) -> np.ndarray:
     """
     syntax = transfer_syntax(file.data)
     try:
-        if syntax.is_encapsulated:
+        if is_compressed(file.data):
             array = _encapsulated(stream, file, syntax)
         elif syntax == DEFLATED or "BitsStored" not in file.data:
             array = _whole(stream, file)
@@ -62,6 +64,11 @@ def transfer_syntax(data):
         return UID(told)
     implicit, little = data.original_encoding
     return ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+
+
+def is_compressed(data) -> bool:
+    """Whether the frames are codestreams (encapsulated, PS3.5 A.4)."""
+    return transfer_syntax(data) not in _NATIVE
 
 
 def _native(stream: BinaryIO, file: DicomFile, syntax) -> np.ndarray:
@@ -113,4 +120,5 @@ def _whole(stream: BinaryIO, file: DicomFile) -> np.ndarray:
 
 def _options(data) -> dict:
     values = {name: data.get(keyword) for name, keyword in _OPTIONS.items()}
-    return {**{name: value for name, value in values.items() if value is not None}, "number_of_frames": 1}
+    values |= {"number_of_frames": 1, "pixel_keyword": "PixelData"}
+    return {name: value for name, value in values.items() if value is not None}

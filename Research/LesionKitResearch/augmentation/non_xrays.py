@@ -206,15 +206,14 @@ def scintigram(rng: np.random.Generator) -> np.ndarray:
 
 
 def other_contrast(gray: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A slice through a random curve of gray values under an uneven field, small or sharp, as other sequences show it."""
+    """A slice through a random curve of gray values under an uneven field, small or sharp, as other sequences are."""
     from PIL import Image
     from scipy import ndimage
 
     curve = np.interp(np.arange(256), [0, 50, 100, 150, 200, 255], [0, *rng.uniform(0, 255, 5)])
     made = curve[gray]
-    field = ndimage.zoom(
-        rng.normal(0, 0.4, (3, 3)), [n / 3 for n in gray.shape], order=1, grid_mode=True, mode="nearest"
-    )
+    shape = [n / 3 for n in gray.shape]
+    field = ndimage.zoom(rng.normal(0, 0.4, (3, 3)), shape, order=1, grid_mode=True, mode="nearest")
     made = np.clip(made * np.exp(field), 0, 255)
     if rng.random() < 0.4:  # few pixels
         side = int(rng.integers(48, 128))

@@ -141,12 +141,11 @@ def ct_pictures(folder: Path, split: str, every: int = 1) -> list[np.ndarray]:
         return []
     table = pd.read_csv(folder / "index.csv", dtype=str)
     rows = table[(table["split"] == split) & ~table["source"].isin(("UCSD-COVID-CT", "ieee8023-CT"))]
-    rows = rows[~rows["source"].str.contains("UCSD")]
     return [_gray(folder / "img" / f"{name}.jpg") for name in rows["id"].tolist()[::every]]
 
 
 def mr_head_slices(folder: Path, split: str, every: int = 1) -> list[np.ndarray]:
-    """Diffusion and whole-head FLAIR slices of the sets isles22_2d, flair_infarct and negatives in ``folder``; uint8."""
+    """Diffusion and FLAIR slices of the sets isles22_2d, flair_infarct and negatives in ``folder``; uint8."""
     found = []
     for name in ("isles22_2d/dwi_axial.npz", "flair_infarct/flair_axial.npz", "negatives/flair_axial.npz"):
         if (folder / name).is_file():

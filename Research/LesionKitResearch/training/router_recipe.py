@@ -41,7 +41,7 @@ NAMES = {
 
 @dataclass(frozen=True)
 class Trained:
-    """A network, how it was trained, how its predictions are calibrated, and the model that its training went on from."""
+    """A network, how it was trained, how its predictions are calibrated, and the model it was fine-tuned from."""
 
     network: str
     net: object
