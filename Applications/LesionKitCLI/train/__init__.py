@@ -44,6 +44,9 @@ def add_parser(commands) -> None:
         help="go on from the model in that folder: covid-convlstm, stroke-unet and the router's networks are "
         "fine-tuned, covid-jcs and covid-multitask get a new head for their decision",
     )
+    parser.add_argument(
+        "--head-only", action="store_true", help="router: with --start, train the last layer alone, in minutes"
+    )
     parser.add_argument("--as-it-is", action="store_true", help="stroke: describe what an unfinished training reached")
     add_device_option(parser)
     parser.set_defaults(run=run)

@@ -22,7 +22,9 @@ def run(options: argparse.Namespace) -> None:
     plan = with_options(PLANS[network], options)
     device = choose_runtime(options.device).device
     with cancellable_progress() as progress:
-        model = train_and_describe(options.data, options.output, network, plan, device, progress, options.start)
+        model = train_and_describe(
+            options.data, options.output, network, plan, device, progress, options.start, options.head_only
+        )
     print(f"The model lies in {model.folder}.")
     for name, figures in model.card["metrics"].items():
         print(f"  {name:16} F1 {figure(figures['f1'])}")

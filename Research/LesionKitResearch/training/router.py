@@ -25,10 +25,13 @@ from LesionKitResearch.datasets.router import (
     photographs,
 )
 
-from .loop import TrainingPlan, fit
+from .curve import append_curve
+from .loop import TrainingPlan, fit, learning_rate_factor
 
 PRETRAINED_RATE = 0.4  # of the learning rate, for the encoder
 SMOOTHING = 0.04  # of the labels
+HEAD_PLAN = TrainingPlan(steps=2000, learning_rate=3e-3, warmup=50, weight_decay=1e-3, check_every=200)
+HEAD_BATCH = 256  # feature vectors
 MR_EVERY, CT_EVERY = 3, 3  # neighboring slices are alike
 OTHER_CONTRAST = 0.35  # share of the slices shown with another contrast
 
@@ -182,3 +185,60 @@ def train_router(
         {"params": list(model.classify.parameters())},
     ]
     return fit(model, groups, draw, loss_of, plan, output, device, check, progress)
+
+
+def train_head(
+    model,
+    pools: Pools,
+    output: Path,
+    plan: TrainingPlan,
+    size: int,
+    mixture: Mixture | None = None,
+    device: str = "cpu",
+    progress: Progress | None = None,
+):
+    """Train the last layer of a trained network alone, on the features of plan.steps batches of views.
+
+    The encoder stays as it is, so that every view passes through it once: minutes instead of hours. Writes curve.csv
+    into ``output`` and returns the model in eval mode.
+    """
+    import torch
+
+    mixture, progress = mixture or Mixture(), progress or Progress()
+    model = model.to(device, memory_format=torch.channels_last).eval()
+    features, allowed = [], []
+    for step in range(plan.steps):
+        gray, right = draw_batch(pools, mixture, size, np.random.default_rng([plan.seed, step]))
+        with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=plan.bf16):
+            gray = gray.to(device, memory_format=torch.channels_last)
+            features.append(model.pooled(model.maps(gray)).float())
+        allowed.append(right.to(device))
+        progress.report("training", (step + 1) / plan.steps)
+    _fit_last_layer(model, torch.cat(features).clone(), torch.cat(allowed), output, plan.seed)
+    return model.eval()
+
+
+def _fit_last_layer(model, features, allowed, output: Path, seed: int) -> None:
+    """features: (n, channels); allowed: (n, 6), 1 for each class that would be right."""
+    import torch
+
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "curve.csv").unlink(missing_ok=True)
+    torch.manual_seed(seed)
+    optimizer = torch.optim.AdamW(
+        model.classify.parameters(), lr=HEAD_PLAN.learning_rate, weight_decay=HEAD_PLAN.weight_decay
+    )
+    model.dropout.train()
+    losses, hits = [], []
+    for step in range(HEAD_PLAN.steps):
+        optimizer.param_groups[0]["lr"] = HEAD_PLAN.learning_rate * learning_rate_factor(step, HEAD_PLAN)
+        chosen = torch.randint(len(features), (HEAD_BATCH,), device=features.device)
+        value, figures = loss(model.logits(features[chosen]), allowed[chosen])
+        optimizer.zero_grad(set_to_none=True)
+        value.backward()
+        optimizer.step()
+        losses.append(value.item())
+        hits.append(figures["right"])
+        if (step + 1) % HEAD_PLAN.check_every == 0:
+            append_curve(output, {"step": step + 1, "loss": np.mean(losses), "right": np.mean(hits)})
+            losses, hits = [], []

@@ -19,7 +19,7 @@ from LesionKitResearch.evaluation.router import metrics_of, score
 
 from .curve import draw_curve
 from .loop import TrainingPlan
-from .router import PLANS, Mixture, Pools, slice_pool, train_router
+from .router import PLANS, Mixture, Pools, slice_pool, train_head, train_router
 
 VERSION = "2.0.0"
 REFERENCES = {
@@ -49,6 +49,7 @@ class Trained:
     mixture: Mixture
     decision: Decision
     start: Model | None = None
+    head_only: bool = False
 
 
 def train_and_describe(
@@ -59,11 +60,15 @@ def train_and_describe(
     device: str = "cpu",
     progress: Progress | None = None,
     start: Path | None = None,
+    head_only: bool = False,
 ) -> Model:
     """Train, draw the curve, calibrate, evaluate on the validation patients and write the model's folder in output.
 
-    start: folder of a trained model of this network that the training goes on from (fine-tuning).
+    start: folder of a trained model of this network that the training goes on from (fine-tuning). head_only: of that
+    model the last layer alone is trained.
     """
+    if head_only and start is None:
+        raise UnusableInput("Training the head alone needs a trained model to start from (--start).")
     training, calibration = split_calibration(list(labeled_xrays(data, "train")), plan.seed)
     certain = [item for item in calibration if item.label != AGE_UNKNOWN]
     if not certain:
@@ -78,11 +83,14 @@ def train_and_describe(
         return {"calibration accuracy": sum(right) / len(right)}
 
     pools, source = Pools(training, slice_pool(data)), initial_network(network, start)
-    net = train_router(network, pools, output, plan, mixture, device, check, progress, source)
+    if head_only:
+        net = train_head(source, pools, output, plan, size, mixture, device, progress)
+    else:
+        net = train_router(network, pools, output, plan, mixture, device, check, progress, source)
     draw_curve(output, output / "curve.png")
     decision = calibrated(net, training, calibration, size, device)
     return write_model(
-        Trained(network, net, plan, mixture, decision, read_model(start) if start else None),
+        Trained(network, net, plan, mixture, decision, read_model(start) if start else None, head_only),
         data,
         output / NETWORKS.entry(network).model,
         device,
@@ -144,7 +152,8 @@ def describe(trained: Trained, metrics: dict, count: int = 0) -> dict:
         "for temperature, threshold (answers given wrongly at most 1.5 %) and distance limit",
         "training": {
             "command": f"lesionkit train {name} --data DIR --output DIR --steps {plan.steps} --seed {plan.seed}"
-            + (" --start DIR" if trained.start else ""),
+            + (" --start DIR" if trained.start else "")
+            + (" --head-only" if trained.head_only else ""),
             **({"start": _start(trained.start)} if trained.start else {}),
             "steps": plan.steps,
             "images_per_step": trained.mixture.xrays + trained.mixture.none,
