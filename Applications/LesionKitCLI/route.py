@@ -30,7 +30,8 @@ def add_parser(commands) -> None:
         "Tell the body part of X-rays; with --copy, --move or --rules, send them where they belong.\n"
         "'lesionkit route serve' waits for images as a DICOM service. 'lesionkit route status', 'release IMAGE...',\n"
         "'resend IMAGE...' and 'correct IMAGE CLASS' look after its images, also while it runs; IMAGE is a SOP\n"
-        "Instance UID or the beginning of the id that status prints. For a file of such a name write ./serve."
+        "Instance UID or the beginning of the id that status prints. 'lesionkit route reload' has it read its rules\n"
+        "again. For a file of such a name write ./serve."
     )
     parser.add_argument("inputs", nargs="+", metavar="INPUT", help="DICOM, PNG or JPEG files, or folders")
     parser.add_argument("--rules", type=Path, metavar="FILE", help="routing rules (docs/router-rules.md)")

@@ -1,4 +1,4 @@
-"""``lesionkit route serve``, and the commands that look after its images: status, release, resend, correct."""
+"""``lesionkit route serve``, and the commands that look after its images: status, release, resend, correct, reload."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from datetime import datetime
 
 from .console import print_json
 
-SERVE, STATUS, RELEASE, RESEND, CORRECT = SERVICE_COMMANDS = ("serve", "status", "release", "resend", "correct")
+SERVICE_COMMANDS = ("serve", "status", "release", "resend", "correct", "reload")
+SERVE, STATUS, RELEASE, RESEND, CORRECT, RELOAD_RULES = SERVICE_COMMANDS
 
 
 def run_service_command(command: str, images: list[str], options: argparse.Namespace) -> int:
@@ -26,7 +27,22 @@ def run_service_command(command: str, images: list[str], options: argparse.Names
         return print_status(rules, options.json)
     if command == SERVE:
         return run_service(rules, options)
+    if command == RELOAD_RULES:
+        return ask_to_reload(rules)
     return change_queue(command, images, rules, options)
+
+
+def ask_to_reload(rules) -> int:
+    """Rules that are wrong are refused before this. The service looks for the request every second."""
+    from BodyPartRouterLib.service.places import RELOAD
+    from LesionKitLib.run.errors import UnusableInput
+
+    try:
+        (rules.service.data / RELOAD).touch()
+    except OSError:
+        raise UnusableInput("The service of these rules has no folder yet: it was never started.") from None
+    print("The rules are right; a running service reads them within a second or two.")
+    return 0
 
 
 def run_service(rules, options: argparse.Namespace) -> int:
@@ -107,8 +123,19 @@ def _reload(service) -> None:
         print(f"lesionkit: {error} The rules stay as they were.", file=sys.stderr, flush=True)
 
 
+def _is_asked(path) -> bool:
+    """Whether ``lesionkit route reload`` has asked; a folder that is away for a moment is no question."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
 def serve(rules, classifier, port: int, read_rules=None) -> int:
-    """Run the service on the main thread; its port is the first line on stdout. SIGHUP: read the rules again."""
+    """Run the service on the main thread; its port is the first line on stdout. SIGHUP, or
+    ``lesionkit route reload``: read the rules again.
+    """
+    from BodyPartRouterLib.service.places import RELOAD
     from BodyPartRouterLib.service.service import Service
 
     logging.getLogger("BodyPartRouterLib").setLevel(logging.INFO)
@@ -121,14 +148,16 @@ def serve(rules, classifier, port: int, read_rules=None) -> int:
     previous = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
     if hasattr(signal, "SIGHUP"):
         previous[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda _number, _frame: reload.set())
+    asked = rules.service.data / RELOAD
     try:
         service = Service(rules, classifier, read_rules)
         service.start(port)
         page = f", page {service.page_port}" if service.page_port else ""
         print(f"port {service.port}, metrics {service.metrics_port or 'off'}{page}", flush=True)
         while not ended.wait(1.0):  # a wait without end would hold signals back on Windows
-            if reload.is_set():
+            if reload.is_set() or _is_asked(asked):
                 reload.clear()
+                asked.unlink(missing_ok=True)
                 _reload(service)
         service.stop()
     finally:

@@ -117,6 +117,7 @@ class StowServer:
 
     answers: (HTTP status, failure reason) of the next requests, stored when there are none left. raw: in the place of
     every answer, (HTTP status, content type, body, further headers). bodies: what was posted, with its heads.
+    lists: what QIDO-RS finds; None for a sign-in page.
     """
 
     def __init__(self, raw=None):
@@ -125,6 +126,7 @@ class StowServer:
         self.authorizations: list[str | None] = []
         self.bodies: list[bytes] = []
         self.raw = raw
+        self.lists = lambda: None
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -135,7 +137,11 @@ class StowServer:
                 self.answer(*(outer.raw or outer._answer(self.headers["Content-Type"], body)))
 
             def do_GET(self):
-                self.answer(200, "text/html", b"<html><form>please sign in</form></html>", {})
+                listed = outer.lists() if self.path.startswith("/instances?SOPInstanceUID=") else None
+                if listed is None:
+                    self.answer(200, "text/html", b"<html><form>please sign in</form></html>", {})
+                else:
+                    self.answer(200, "application/dicom+json", json.dumps(listed).encode(), {})
 
             def answer(self, status, kind, text, headers):
                 self.send_response(status)

@@ -16,6 +16,7 @@ from contextlib import closing
 
 from .journal import DeliveryTask, Journal
 from .retry_policy import DONE, REFUSED, UNCLEAR, DeliveryResult, DestinationUnavailable, RetryPolicy
+from .rules import Hours, minute_of_day
 
 BATCH = 32
 log = logging.getLogger(__name__)
@@ -27,6 +28,7 @@ DeliverySender = Callable[[Sequence[DeliveryTask]], Iterable[DeliveryResult]]
 class DeliveryWorker:
     """Serves one destination, or all folders (target None). on_result(task, result, finished): after each.
 
+    hours, minute: the times of day at which it is delivered to (None: always), and the minute of the day.
     outages: how many times in a row the destination took nothing; outage: why, "" while it works.
     """
 
@@ -39,11 +41,14 @@ class DeliveryWorker:
         retry_policy: RetryPolicy | None = None,
         on_result: Callable[[DeliveryTask, DeliveryResult, bool], None] = lambda task, result, finished: None,
         monotonic=time.monotonic,
+        hours: Hours | None = None,
+        minute: Callable[[], int] = minute_of_day,
     ):
         self.kind, self.target = kind, target
         self._journal, self._sender = journal, sender
         self._retry_policy = retry_policy or RetryPolicy()
         self._on_result, self._monotonic = on_result, monotonic
+        self._hours, self._minute = hours, minute
         self._suspect: tuple[DeliveryTask, DeliveryResult] | None = None
         self._unclear: dict[str, int] = {}  # image -> how often the destination failed at it in a row
         self._blamed: dict[str, int] = {}  # image -> how often others passed after that
@@ -52,8 +57,11 @@ class DeliveryWorker:
         self.paused_until = 0.0  # of the monotonic clock
 
     def deliver_due(self, stop: threading.Event | None = None) -> int:
-        """Make deliveries that are due, one batch at most; how many were attempted. Ends early when ``stop`` is set."""
-        if self._monotonic() < self.paused_until:
+        """Make deliveries that are due, one batch at most; how many were attempted. Ends early when ``stop`` is set.
+
+        Outside the destination's hours there are none.
+        """
+        if self._monotonic() < self.paused_until or not self.is_open:
             return 0
         tasks = self._journal.due(self.kind, self.target, BATCH)
         if not tasks:
@@ -72,6 +80,11 @@ class DeliveryWorker:
             log.warning("Delivering to %s failed: %s", self.target or self.kind, type(error).__name__)
             self._pause(type(error).__name__)
         return count
+
+    @property
+    def is_open(self) -> bool:
+        """Whether this is a time of day at which the destination is delivered to."""
+        return self._hours is None or self._hours.hold(self._minute())
 
     def resume(self) -> None:
         """Try again at once: a person says so."""

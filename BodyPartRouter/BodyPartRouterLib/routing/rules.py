@@ -166,12 +166,16 @@ class Rule:
 
 @dataclass(frozen=True)
 class Destination:
-    """A peer. kind: dicom or stow; settings: the other entries, named as in schema.py; base: of relative file names."""
+    """A peer. kind: dicom or stow; settings: the other entries, named as in schema.py; base: of relative file names.
+
+    hours: when it is delivered to, None always.
+    """
 
     name: str
     kind: str
     settings: dict = field(hash=False)
     base: Path = Path()
+    hours: Hours | None = None
 
     @property
     def shown(self) -> str:

@@ -193,4 +193,5 @@ def _action(entry: dict) -> Action:
 
 def _destination(name: str, entry: dict, base: Path) -> Destination:
     settings = dict(entry)
-    return Destination(name, settings.pop("type"), settings, base)
+    hours = parse_hours(settings.pop("hours")) if "hours" in settings else None
+    return Destination(name, settings.pop("type"), settings, base, hours)

@@ -46,6 +46,7 @@ _HEADER_TEST = {
 }
 _CLASS = {"enum": [*CLASSES, UNKNOWN]}
 _HOUR = r"([01][0-9]|2[0-3]):[0-5][0-9]"
+_HOURS = {"type": "string", "pattern": f"^{_HOUR}-{_HOUR}$"}
 _TITLES = {"oneOf": [_AE_TITLE, {"type": "array", "items": _AE_TITLE, "minItems": 1}]}
 _ADDRESSES = {"oneOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1}]}
 _SENDER = {**_object(calling_ae=_TITLES, called_ae=_TITLES, address=_ADDRESSES), "minProperties": 1}
@@ -55,7 +56,7 @@ _WHEN = _object(
     agrees={"type": "boolean"},
     header={"type": "object", "minProperties": 1, "additionalProperties": _HEADER_TEST},
     sender=_SENDER,
-    hours={"type": "string", "pattern": f"^{_HOUR}-{_HOUR}$"},
+    hours=_HOURS,
 )
 _CHANGE = {
     **_object(
@@ -83,6 +84,8 @@ _DICOM = _object(
     calling_ae_title=_AE_TITLE,
     timeout_s=_SECONDS,
     tls=_CLIENT_TLS,
+    verify={"type": "boolean"},
+    hours=_HOURS,
 )
 _STOW = _object(
     ["type", "url"],
@@ -92,6 +95,8 @@ _STOW = _object(
     login_variable=_VARIABLE,
     timeout_s=_SECONDS,
     tls=_CLIENT_TLS,
+    verify={"type": "boolean"},
+    hours=_HOURS,
 )
 _SERVICE = _object(
     data=_TEXT,

@@ -6,11 +6,13 @@ need be.
 
 A crash between the peer's answer and our note of it makes us send the same SOP Instance UID again. A peer that keeps
 one object for each UID, as DICOM wants it, then still has it once; one that answers "duplicate" is taken as having it.
+With ``verify`` the peer is asked after each object whether it has it (verification.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from .dicom_object import (
@@ -27,10 +29,12 @@ from .outgoing import Outgoing
 from .retry_policy import DONE, IMPOSSIBLE, REFUSED, UNCLEAR, DeliveryResult, DestinationUnavailable
 from .rules import Destination
 from .tls import client_context
+from .verification import CannotAsk, found_by_find, verified
 
 CALLING_AE_TITLE = "LESIONKIT"
 CONNECT_S = 10.0
 TIMEOUT_S = 60.0
+FIND = "1.2.840.10008.5.1.4.1.2.2.1"  # Study Root Query/Retrieve Information Model - FIND
 CONTEXTS = 128  # presentation contexts of one association
 DUPLICATE = 0x0111  # PS3.7 annex C: duplicate SOP instance
 STORED = {0x0000, 0x0001, 0x0107, 0x0116, DUPLICATE, *range(0xB000, 0xC000)}  # success and warnings: it is stored
@@ -57,7 +61,7 @@ class StoreSender:
             yield from self._send_all(found, outgoing)
 
     def _send_all(self, found, outgoing: Outgoing) -> Iterator[DeliveryResult]:
-        contexts, link = _contexts(found), None
+        contexts, link, asking = _contexts(found), None, _Questions(self)
         try:
             for one in found:
                 if isinstance(one, DeliveryResult):
@@ -66,13 +70,15 @@ class StoreSender:
                 if (one.sop_class, one.transfer_syntax) not in contexts:
                     return  # for the next association
                 if link is None or not link.is_established:
-                    link = self._associate(contexts)
-                yield _store(link, one, outgoing)
+                    link = self.associate(contexts)
+                result = _store(link, one, outgoing)
+                yield verified(result, partial(asking.has, one)) if self._settings.get("verify") else result
         finally:
+            asking.close()
             if link is not None and link.is_established:
                 link.release()
 
-    def _associate(self, contexts: Sequence[tuple[str, str]]):
+    def associate(self, contexts: Sequence[tuple[str, str]]):
         """Raises DestinationUnavailable. An association in which the peer takes none of the contexts is none either."""
         from pynetdicom import AE
 
@@ -88,6 +94,26 @@ class StoreSender:
         if link.is_established or link.rejected_contexts:
             return link
         raise DestinationUnavailable("the association was rejected" if link.is_rejected else "no connection")
+
+
+class _Questions:
+    """The association in which the peer is asked what it has, made at the first question."""
+
+    def __init__(self, sender: StoreSender):
+        self._sender, self._link = sender, None
+
+    def has(self, found: DicomObject) -> bool:
+        """Raises CannotAsk."""
+        if self._link is None or not self._link.is_established:
+            try:
+                self._link = self._sender.associate([(FIND, IMPLICIT_LITTLE)])
+            except DestinationUnavailable as error:
+                raise CannotAsk from error
+        return found_by_find(self._link, found)
+
+    def close(self) -> None:
+        if self._link is not None and self._link.is_established:
+            self._link.release()
 
 
 def _object(task: DeliveryTask, outgoing: Outgoing) -> DicomObject | DeliveryResult:

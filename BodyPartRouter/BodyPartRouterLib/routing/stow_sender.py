@@ -18,6 +18,7 @@ from .object_copy import CannotCopy
 from .outgoing import Outgoing
 from .retry_policy import DONE, IMPOSSIBLE, REFUSED, UNCLEAR, DeliveryResult, DestinationUnavailable
 from .rules import Destination
+from .verification import found_by_qido, verified
 
 CONNECT_S = 10.0
 TIMEOUT_S = 60.0
@@ -87,7 +88,11 @@ class StowSender:
             if _is_refused(error):
                 raise DestinationUnavailable("no connection") from None
             return DeliveryResult(UNCLEAR, f"the server did not answer ({type(error).__name__})")
-        return judge_answer(answer.status_code, answer.content, found.sop_instance)
+        result = judge_answer(answer.status_code, answer.content, found.sop_instance)
+        if not self._settings.get("verify"):
+            return result
+        service = self._url.removesuffix("/studies")
+        return verified(result, lambda: found_by_qido(session, service, found.sop_instance, timeout))
 
 
 def _base64(text: str) -> str:

@@ -109,7 +109,8 @@ class Deliveries:
         service = self._rules.service
         policy = RetryPolicy(service.first_wait_s, service.longest_wait_s, service.attempts)
         sender = sender_of(self._rules, kind, target)
-        worker = DeliveryWorker(self._journal, sender, kind, target, policy, self._on_result)
+        hours = settings.hours if settings is not None else None
+        worker = DeliveryWorker(self._journal, sender, kind, target, policy, self._on_result, hours=hours)
         post = _Post(worker, settings, before)
         post.thread.start()
         return post

@@ -9,6 +9,7 @@ from BodyPartRouterLib.routing.plan import FOLDER, OPEN, Delivery, Plan
 
 INBOX, HELD, TO_OPEN = "inbox", "held", "open"
 JOURNAL, CORRECTIONS = "journal.sqlite", "corrections.csv"
+RELOAD = "reload-rules"  # an empty file by which another process asks the service to read its rules again
 
 
 def in_service(plan: Plan, folder: Path) -> Plan:

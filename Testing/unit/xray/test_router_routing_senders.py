@@ -394,3 +394,112 @@ def write_jpeg_xl(path):
     write_dataset(body, data)
     path.write_bytes(file_head(data.SOPClassUID, data.SOPInstanceUID, JPEG_XL) + body.getvalue())
     return path
+
+
+# --- read after write
+
+
+def finding_peer(peer, has, status=0x0000):
+    """A peer that answers C-FIND with the UIDs that it ``has(stored)``."""
+    from pydicom.dataset import Dataset
+    from pynetdicom import evt
+
+    one = peer()
+    one._server.shutdown()
+    entity = one._server.ae
+    entity.add_supported_context("1.2.840.10008.5.1.4.1.2.2.1")
+    questions = []
+
+    def find(event):
+        questions.append(event.identifier)
+        for uid in has([stored[0] for stored in one.stored]):
+            answer = Dataset()
+            answer.QueryRetrieveLevel, answer.SOPInstanceUID = "IMAGE", uid
+            if uid == event.identifier.SOPInstanceUID:
+                yield 0xFF00, answer
+        yield status, None
+
+    def store(event):
+        one.stored.append((event.request.AffectedSOPInstanceUID, event.context.transfer_syntax, b""))
+        return 0
+
+    handlers = [(evt.EVT_C_STORE, store), (evt.EVT_C_FIND, find)]
+    one._server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
+    one.port = one._server.socket.getsockname()[1]
+    return one, questions
+
+
+@pytest.fixture
+def no_waiting(monkeypatch):
+    from BodyPartRouterLib.routing import verification
+
+    monkeypatch.setattr(verification, "WAITS_S", (0.0, 0.0))
+
+
+def test_a_peer_that_finds_what_it_stored_has_it(tmp_path, peer, no_waiting):
+    one, questions = finding_peer(peer, lambda stored: stored)
+    path = write_xray(tmp_path / "a.dcm")
+    (result,) = store(one.port, path, verify=True)
+    assert result == DeliveryResult(DONE, "stored, found")
+    assert questions[0].StudyInstanceUID and questions[0].SeriesInstanceUID  # the unique keys above the image
+    assert store(one.port, path)[0].note == "stored" and len(questions) == 1
+
+
+def test_a_peer_that_calls_stored_what_it_has_not_got_is_not_believed(tmp_path, peer, no_waiting):
+    """Another process on the archive's port, or an archive that loses what it took."""
+    one, questions = finding_peer(peer, lambda stored: [])
+    (result,) = store(one.port, write_xray(tmp_path / "a.dcm"), verify=True)
+    assert result.state == UNCLEAR and "does not find it" in result.note and len(questions) == 2
+
+
+def test_an_archive_that_needs_a_moment_is_asked_again(tmp_path, peer, no_waiting):
+    asked = []
+    one, _ = finding_peer(peer, lambda stored: stored if len(asked) or asked.append(1) else [])
+    assert store(one.port, write_xray(tmp_path / "a.dcm"), verify=True)[0].state == DONE
+
+
+def test_a_peer_that_cannot_be_asked_is_no_proof(tmp_path, peer, no_waiting):
+    (result,) = store(peer().port, write_xray(tmp_path / "a.dcm"), verify=True)
+    assert result.state == UNCLEAR and "does not answer whether it has it" in result.note
+    one, _ = finding_peer(peer, lambda stored: [], status=0xA700)
+    (result,) = store(one.port, write_xray(tmp_path / "b.dcm"), verify=True)
+    assert result.state == UNCLEAR and "does not answer whether" in result.note
+
+
+@pytest.mark.parametrize(
+    ("answer", "state", "note"),
+    [
+        (lambda uids: [{"00080018": {"vr": "UI", "Value": [uid]}} for uid in uids], DONE, "found"),
+        (lambda uids: [], UNCLEAR, "does not find it"),
+        (lambda uids: None, UNCLEAR, "does not answer whether it has it"),
+    ],
+    ids=["has it", "has it not", "a sign-in page"],
+)
+def test_a_stow_server_is_asked_by_qido(tmp_path, server, no_waiting, answer, state, note):
+    one = server()
+    one.lists = lambda: answer(one.objects)
+    place = Destination("a", "stow", {"url": one.url, "timeout_s": 5, "verify": True})
+    (result,) = StowSender(place, Path("none"))(tasks_for(write_xray(tmp_path / "a.dcm")))
+    assert result.state == state and note in result.note
+
+
+# --- hours
+
+
+def test_a_destination_is_delivered_to_at_its_hours_only(tmp_path):
+    from BodyPartRouterLib.routing.rules import Hours
+
+    minute, made = [12 * 60], []
+
+    def sender(tasks):
+        made.extend(tasks)
+        return [DeliveryResult(DONE) for _ in tasks]
+
+    journal = Journal()
+    image = Image("1", "", "", write_xray(tmp_path / "a.dcm"), 0.0)
+    journal.add(image)
+    journal.classify(image, Plan("r", (Delivery("dicom", "a"),)), "spine", 0.9)
+    worker = DeliveryWorker(journal, sender, "dicom", "a", hours=Hours(22 * 60, 6 * 60), minute=lambda: minute[0])
+    assert worker.deliver_due() == 0 and not made and journal.destinations()[0]["waiting"] == 1
+    minute[0] = 23 * 60
+    assert worker.deliver_due() == 1 and journal.state("1") == DELIVERED

@@ -11,6 +11,7 @@ from BodyPartRouterLib.routing.plan import Delivery, Plan
 from BodyPartRouterLib.routing.rules import Hours, Sender, Subject
 from BodyPartRouterLib.routing.rules_file import load_rules
 from BodyPartRouterLib.service.quiet_groups import QuietGroups
+from LesionKitLib.run.errors import UnusableInput
 
 
 def rules_of(tmp_path, text):
@@ -110,3 +111,14 @@ def test_after_a_start_a_group_waits_its_full_time():
     now[0] += 60
     assert groups.release_quiet() == 1
     journal.close()
+
+
+def test_a_destination_has_hours_and_may_be_asked_what_it_has(tmp_path):
+    text = (
+        "destinations: {a: {type: dicom, host: h, port: 1, ae_title: A, hours: '22:00-06:00', verify: true}}\n"
+        "rules: [{then: [store: a]}]\n"
+    )
+    place = rules_of(tmp_path, text).destinations["a"]
+    assert place.hours == Hours(22 * 60, 6 * 60) and place.settings["verify"] is True
+    with pytest.raises(UnusableInput, match="hours"):
+        rules_of(tmp_path, text.replace("22:00-06:00", "22-6"))

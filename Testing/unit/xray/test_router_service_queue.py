@@ -193,6 +193,27 @@ def test_rules_are_read_again_at_a_signal_and_wrong_ones_are_refused(tmp_path, a
         service.close()
 
 
+def test_a_command_has_a_running_service_read_its_rules_again_and_refuses_wrong_ones(tmp_path, archive, capsys):
+    path = tmp_path / "rules.yaml"
+    text = RULES.format(archive=archive.port, more="")
+    path.write_text(text)
+    assert route(tmp_path, "reload") == 3 and "never started" in capsys.readouterr().err
+    service = ServiceProcess(path)
+    service.start()
+    try:
+        path.write_text("version: 1\nrules: [{}]\n")
+        assert route(tmp_path, "reload") == 3 and "rules.yaml" in capsys.readouterr().err
+        path.write_text(text.replace("copy: sorted/spine", "copy: sorted/others"))
+        assert route(tmp_path, "reload") == 0 and "The rules are right" in capsys.readouterr().out
+        wait_until(lambda: "The rules were read again" in service.log)
+        assert send(service.port, [write_xray(tmp_path / "b.dcm", "spine", 2)]).returncode == 0
+        wait_until(lambda: len(list((tmp_path / "sorted" / "others").glob("*.dcm"))) == 1)
+        assert service.terminate() == 0
+        assert not (tmp_path / "data" / "reload-rules").exists()
+    finally:
+        service.close()
+
+
 def test_a_destination_that_moves_is_found_at_its_new_address(run, archive, tmp_path):
     running = run()
     running.service._read_rules = lambda: load_rules(tmp_path / "rules.yaml")
