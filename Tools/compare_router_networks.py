@@ -1,4 +1,4 @@
-"""Compares the router's networks: ``python docs/compare_router_networks.py --data xr --models FOLDER ...``.
+"""Compares the router's networks: ``python Tools/compare_router_networks.py --data xr --models FOLDER ...``.
 
 Writes docs/router-comparison.json, docs/router-accuracy.md and docs/figures/router-confusion.png. FOLDER: output
 folders of ``lesionkit train router...`` for networks that are not bundled. --only NETWORK renews one network's row.
@@ -17,6 +17,7 @@ import numpy as np
 from BodyPartRouterLib.labels import CLASSES, TITLES
 from BodyPartRouterLib.networks.registry import NETWORKS
 from LesionKitResearch.evaluation.router_figures import draw_confusion
+from LesionKitResearch.evaluation.router_robustness import altered_xrays, other_pictures, outcomes
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs"
 TABLE = FOLDER / "router-comparison.json"
@@ -40,7 +41,8 @@ def measure(network: str, data: Path) -> dict:
         "steps": card["training"]["steps"],
         "seconds_per_image": network_seconds(classifier),
         "threads": classifier.runtime.description,
-        "outside": outside(classifier, data),
+        "robustness": {name: outcomes(classifier, images) for name, images in altered_xrays(data).items()},
+        "outside": {name: outcomes(classifier, images) for name, images in other_pictures(data).items()},
         "shortcuts": shortcuts(classifier, data),
     }
 
@@ -57,52 +59,6 @@ def network_seconds(classifier) -> float:
         classifier._run(views, classifier.runtime)
         seconds.append((time.process_time() - start) / BATCH)
     return float(np.median(seconds))
-
-
-def outside(classifier, data: Path) -> dict[str, dict]:
-    """Share of pictures held that are no X-rays, none of which was trained on."""
-    from LesionKitResearch.augmentation.non_xrays import random_picture
-    from LesionKitResearch.datasets.router import ct_slices, mr_slices
-
-    made = [random_picture(np.random.default_rng([99, n])) for n in range(100)]
-    pools = {
-        "CT slices": ct_slices(data.parent / "ct", "val", 5),
-        "MR slices": mr_slices(data.parent / "mr" / "soop", "val", 6),
-        "pictures made by procedure": made,
-        "photographs (scikit-image)": photographs(),
-    }
-    return {name: held_share(classifier, grays) for name, grays in pools.items() if grays}
-
-
-def photographs() -> list[np.ndarray]:
-    """Quarters and wholes of the photographs that come with scikit-image, gray."""
-    try:
-        from skimage import data as samples
-        from skimage.color import rgb2gray
-    except ImportError:
-        return []
-    found = []
-    for name in (
-        "astronaut",
-        "camera",
-        "chelsea",
-        "coffee",
-        "coins",
-        "rocket",
-        "brick",
-        "grass",
-        "gravel",
-        "hubble_deep_field",
-    ):
-        try:
-            picture = getattr(samples, name)()
-        except Exception:  # not in the package: would be fetched from the network
-            continue
-        gray = rgb2gray(picture) if picture.ndim == 3 else picture / 255
-        rows, columns = (n // 2 for n in gray.shape)
-        parts = [gray, gray[:rows, :columns], gray[:rows, columns:], gray[rows:, :columns], gray[rows:, columns:]]
-        found += [(part * 255).astype(np.uint8) for part in parts]
-    return found
 
 
 def shortcuts(classifier, data: Path) -> dict[str, dict]:
@@ -161,7 +117,7 @@ def page(table: dict) -> str:
     lines = [
         "# How well the body part router names X-rays",
         "",
-        "Written by `docs/compare_router_networks.py` from `lesionkit evaluate router --data xr --split val`. "
+        "Written by `Tools/compare_router_networks.py` from `lesionkit evaluate router --data xr --split val`. "
         "Research and education only, not a medical device.",
         "",
         f"{best['n']} validation X-rays of patients that no network learned from; mean with 95 % bootstrap "
@@ -171,18 +127,19 @@ def page(table: dict) -> str:
         "## The networks",
         "",
         "All see the same mixture and views; the Lite networks start from ImageNet weights and the light one from the "
-        "trained Lite0, the other two from random weights, so fewer steps show. MB: weights as stored, half precision. "
-        "Seconds: the network's processor time on one thread, batch of 64.",
+        "trained Lite0, the other two from random weights, so fewer steps show. n: validation images when the network "
+        "was measured; the data set has grown since those that are not bundled were. MB: weights as stored, half "
+        "precision. Seconds: the network's processor time on one thread, batch of 64.",
         "",
-        "| network | F1 | recall | precision | strict F1 | held | calibration error | s per image | parameters | MB | "
-        "input | steps |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|",
+        "| network | n | F1 | recall | precision | strict F1 | held | calibration error | s per image | parameters | "
+        "MB | input | steps |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for network, row in table.items():
         document = row["document"]
         macro = " | ".join(figure(document["metrics"]["macro"][m]) for m in METRICS)
         lines.append(
-            f"| {NETWORKS[network].title} | {macro} | {figure(document['strict']['macro']['f1'])} | "
+            f"| {NETWORKS[network].title} | {document['n']} | {macro} | {figure(document['strict']['macro']['f1'])} | "
             f"{document['held']['mean']:.3f} | {document['calibration_error']:.3f} | {row['seconds_per_image']:.4f} | "
             f"{row['parameters'] / 1e6:.2f} million | {row['megabytes']:.1f} | {row['size']} | {row['steps']} |"
         )
@@ -205,13 +162,15 @@ def page(table: dict) -> str:
         "|---|---|" + "---|" * len(table),
     ]
     for source, part in best["per_source"].items():
-        cells = [figure(row["document"]["per_source"][source]["macro"]["accuracy"]) for row in table.values()]
+        sources = [row["document"]["per_source"] for row in table.values()]
+        cells = [figure(one[source]["macro"]["accuracy"]) if source in one else "-" for one in sources]
         lines.append(f"| {source} | {part['macro']['n']} | " + " | ".join(cells) + " |")
     lines += [
         "",
         "Share of the images named right. Kermany, knee_oa, dental_landmark and scoliosisx hold one class each.",
     ]
-    lines += _shares("## What is no X-ray: share held", table, "outside")
+    lines += _outcomes("## Turned, covered and collimated X-rays", table, "robustness")
+    lines += _outcomes("## What is no X-ray", table, "outside")
     lines += _shares("## Shortcuts: what should not decide", table, "shortcuts")
     lines += [
         "",
@@ -220,6 +179,18 @@ def page(table: dict) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _outcomes(title: str, table: dict, key: str) -> list[str]:
+    """Right / held / wrong of the networks that were measured so."""
+    measured = {name: row[key] for name, row in table.items() if "wrong" in next(iter(row.get(key, {}).values()), {})}
+    lines = ["", title, "", "Right / held for a person / wrong.", ""]
+    lines += ["| | n | " + " | ".join(NETWORKS[n].title for n in measured) + " |", "|---|---|" + "---|" * len(measured)]
+    for name in dict.fromkeys(name for row in measured.values() for name in row):
+        parts = [row[name] for row in measured.values()]
+        cells = [" / ".join(f"{part[share]:.3f}" for share in ("right", "held", "wrong")) for part in parts]
+        lines.append(f"| {name} | {parts[0]['n']} | " + " | ".join(cells) + " |")
+    return lines
 
 
 def _shares(title: str, table: dict, key: str) -> list[str]:
