@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,11 @@ from slicer_host import host as slicer_host_module
 HOST = Path(slicer_host_module.__file__).parent
 NEWEST = json.loads((HOST / "slicer-widget-api.json").read_text("utf-8"))["classes"]
 ABSENT = json.loads((HOST / "slicer-widget-api-absent.json").read_text("utf-8"))["versions"]
-OLDEST = min(ABSENT, key=lambda version: [int(part) for part in version.split(".")])
-REAL = {  # the names that the oldest Slicer has too
-    kind: {part: sorted(set(names) - set(ABSENT[OLDEST].get(kind, ()))) for part, names in parts.items()}
+REAL = {  # the names that every one of these Slicers has
+    kind: {
+        part: sorted(set(names).difference(*(v.get(kind, ()) for v in ABSENT.values())))
+        for part, names in parts.items()
+    }
     for kind, parts in NEWEST.items()
 }
 
@@ -65,6 +68,20 @@ def test_a_stand_in_s_properties_are_properties_of_the_real_class(name):
     kind = stand_ins()[name]
     names = {key for key, value in vars(kind).items() if isinstance(value, Property)}
     assert names <= allowed(kind, "props") | base_names(kind)
+
+
+def test_there_is_a_list_of_the_oldest_slicer_that_the_readme_names():
+    readme = HOST.parents[1].joinpath("README.md").read_text("utf-8")
+    (oldest,) = set(re.findall(r"3D Slicer (\d+\.\d+) or later", readme))
+    assert any(version.startswith(f"{oldest}.") for version in ABSENT)
+
+
+@pytest.mark.parametrize("version", sorted(ABSENT))
+def test_a_list_of_absent_names_speaks_of_known_names_only(version):
+    known = {kind: {name for names in parts.values() for name in names} for kind, parts in NEWEST.items()}
+    assert {kind: set(names) - known.get(kind, set()) for kind, names in ABSENT[version].items() if names} == {
+        kind: set() for kind in ABSENT[version]
+    }
 
 
 def test_a_made_up_name_is_found():

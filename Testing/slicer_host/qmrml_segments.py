@@ -343,7 +343,7 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
             button.text, button.checkable = name, True
             button.setSizePolicy(qt.QSizePolicy.Expanding, qt.QSizePolicy.Fixed)
             button.connect("clicked()", lambda name=name: self._on_effect_clicked(name))
-            grid.addWidget(button, index // 4, index % 4)
+            grid.addWidget(button, *divmod(index, self.effectColumnCount))
             self._buttons[name] = button
         self._undo_row = qt.QWidget(self)
         row = qt.QHBoxLayout(self._undo_row)
