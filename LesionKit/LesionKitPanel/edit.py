@@ -11,19 +11,17 @@ from slicer.util import VTKObservationMixin
 from .slots import slot
 from .texts import show_text
 
-EFFECTS = [
-    "Paint", "Draw", "Erase", "Level tracing", "Threshold", "Scissors", "Islands", "Smoothing", "Margin",
-    "Fill between slices", "Grow from seeds", "Logical operators",
-]  # fmt: skip
+EFFECTS = ["Paint", "Draw", "Erase", "Threshold", "Scissors", "Islands", "Smoothing", "Margin"]
+MORE_EFFECTS = ["Level tracing", "Fill between slices", "Grow from seeds", "Logical operators"]
 UNDO_STATES = 30
 
 
 class EditSection(VTKObservationMixin):
     """Edits one segmentation on the image that it belongs to.
 
-    ui: with segmentEditorWidget, editCollapsibleButton, revertButton, reviewedButton, editStateLabel,
-    previousLesionButton, nextLesionButton and lesionPlaceLabel. parent: the panel's widget, owner of the shortcuts.
-    tag: of the editor's settings in the scene.
+    ui: with segmentEditorWidget, moreEffectsCheckBox, editCollapsibleButton, revertButton, reviewedButton,
+    editStateLabel, previousLesionButton, nextLesionButton and lesionPlaceLabel. parent: the panel's widget, owner of
+    the shortcuts. tag: of the editor's settings in the scene.
     """
 
     def __init__(self, ui, logic, parent, tag: str):
@@ -43,8 +41,9 @@ class EditSection(VTKObservationMixin):
         ui.revertButton.connect("clicked(bool)", self._on_revert)
         ui.reviewedButton.connect("clicked(bool)", self._on_reviewed)
         ui.editCollapsibleButton.connect("contentsCollapsed(bool)", self._on_collapsed)
-        ui.segmentEditorWidget.setEffectNameOrder(EFFECTS)
+        ui.moreEffectsCheckBox.connect("toggled(bool)", self._on_more_effects)
         ui.segmentEditorWidget.unorderedEffectsVisible = False
+        self._on_more_effects(ui.moreEffectsCheckBox.checked)
         ui.segmentEditorWidget.maximumNumberOfUndoStates = UNDO_STATES
         self._show_nothing()
 
@@ -176,6 +175,15 @@ class EditSection(VTKObservationMixin):
         shortcut.enabled = False
         shortcut.connect("activated()", call)
         return shortcut
+
+    @slot
+    def _on_more_effects(self, shown: bool) -> None:
+        """Offer the effects for whole regions too; one that is in use and goes out of sight is let go."""
+        editor = self.ui.segmentEditorWidget
+        node = editor.mrmlSegmentEditorNode()
+        if not shown and node is not None and node.GetActiveEffectName() in MORE_EFFECTS:
+            editor.setActiveEffectByName("")
+        editor.setEffectNameOrder(EFFECTS + (MORE_EFFECTS if shown else []))
 
     # lesion after lesion ----------------------------------------------------------------------------------------------
 

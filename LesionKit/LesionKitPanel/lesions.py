@@ -1,4 +1,4 @@
-"""The lesions one by one, as a table: a row leads to its lesion in the slice views."""
+"""The lesions one by one, as a table: a row leads to its lesion in the slice views, a column's title sorts by it."""
 
 from __future__ import annotations
 
@@ -19,19 +19,31 @@ class LesionTable:
         self._scene = None
         self._places: list = []  # of each row
         self._filled: tuple = ()
+        self._sorting: tuple | None = None  # title of a column, and whether the largest comes first
         self._is_filling = False
         table.verticalHeader().setVisible(False)
         table.verticalHeader().setDefaultSectionSize(ROW_PX)
         table.horizontalHeader().setStretchLastSection(True)
+        table.horizontalHeader().setSectionsClickable(True)
+        table.horizontalHeader().connect("sectionClicked(int)", self._on_title)
         table.connect("cellClicked(int,int)", self._on_row)
         table.connect("currentCellChanged(int,int,int,int)", self._on_row)
 
     def fill(self, header, rows, segmentation=None) -> None:
-        """rows: (cells, place) of each lesion."""
-        if (header, rows) == self._filled:
-            return
-        self._filled = header, rows
+        """rows: (cells, place) of each lesion. They stay sorted by the column that the user has chosen."""
         self._scene = segmentation.GetScene() if segmentation is not None else None
+        if (header, rows) != self._filled:
+            self._filled = header, rows
+            self._show()
+
+    def _show(self) -> None:
+        header, rows = self._filled
+        if self._sorting is not None and self._sorting[0] in header:
+            column = list(header).index(self._sorting[0])
+            rows = sorted(rows, key=lambda row: _sort_key(row[0][column]), reverse=self._sorting[1])
+            order = qt.Qt.DescendingOrder if self._sorting[1] else qt.Qt.AscendingOrder
+            self._table.horizontalHeader().setSortIndicatorShown(True)
+            self._table.horizontalHeader().setSortIndicator(column, order)
         self._places = [place for _cells, place in rows]
         self._is_filling = True
         try:
@@ -54,6 +66,13 @@ class LesionTable:
         fit_height(table, min(len(rows), ROWS_SHOWN))
 
     @slot
+    def _on_title(self, column: int) -> None:
+        """Sort by this column, the largest first; a second click turns the order round."""
+        title = self._filled[0][column]
+        self._sorting = title, self._sorting != (title, True)
+        self._show()
+
+    @slot
     def _on_row(self, row=-1, *_others) -> None:
         if not self._is_filling and self._scene is not None and 0 <= row < len(self._places):
             self._show_place(self._places[row])
@@ -62,3 +81,11 @@ class LesionTable:
         from LesionKitLib.mrml.views import jump_to
 
         jump_to(self._scene, ras)
+
+
+def _sort_key(cell) -> tuple:
+    """Numbers by their value, before texts."""
+    try:
+        return 0, float(cell), ""
+    except ValueError:
+        return 1, 0.0, str(cell)

@@ -107,7 +107,14 @@ class ResultsSection(VTKObservationMixin):
 
     def _on_renewed(self, _caller=None, _event=None) -> None:
         """Another run, or another list of lesions, was written to the segmentation."""
-        self.lesions.fill(self.logic.LESION_HEADER, self.logic.lesionRows(self._segmentation), self._segmentation)
+        header, rows = self.logic.LESION_HEADER, self.logic.lesionRows(self._segmentation)
+        numbers = self.logic.sliceNumbers(self._segmentation, [place for _cells, place in rows])
+        column = header.index("Volume (ml)") + 1
+        rows = [
+            ((*cells[:column], number, *cells[column:]), place)
+            for (cells, place), number in zip(rows, numbers, strict=True)
+        ]
+        self.lesions.fill((*header[:column], _("Slice"), *header[column:]), rows, self._segmentation)
 
     @slot
     def _on_update_lesions(self, _checked=False) -> None:

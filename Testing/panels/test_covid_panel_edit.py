@@ -115,7 +115,7 @@ def test_revert_brings_back_what_the_network_found_and_undo_takes_it_back(result
     original = result.voxels("ggo")
     result.ui.segmentEditorWidget.setCurrentSegmentID("ggo")
     assert not result.ui.revertButton.enabled
-    assert result.ui.revertButton.toolTip == "This segment is as the network left it."
+    assert result.ui.revertButton.toolTip == "<p>This segment is as the network left it.</p>"
     result.edit("ggo", lambda mask: mask.fill(0))
     assert result.ui.revertButton.enabled
     result.ui.revertButton.click()
@@ -220,9 +220,14 @@ def test_the_ground_glass_brush_changes_only_voxels_of_that_density(result, ches
     assert not editor.mrmlSegmentEditorNode().GetSourceVolumeIntensityMask()
 
 
-def test_tools_for_whole_regions_are_offered_and_thirty_steps_can_be_undone(result):
-    editor = result.ui.segmentEditorWidget
-    assert {"Fill between slices", "Grow from seeds", "Level tracing"} <= set(editor.effectNameOrder())
+def test_tools_for_whole_regions_are_in_a_fold_and_thirty_steps_can_be_undone(result):
+    editor, rare = result.ui.segmentEditorWidget, {"Fill between slices", "Grow from seeds", "Level tracing"}
+    assert not rare & set(editor.effectNameOrder())
+    result.ui.moreEffectsCheckBox.click()
+    assert rare <= set(editor.effectNameOrder())
+    editor.setActiveEffectByName("Level tracing")
+    result.ui.moreEffectsCheckBox.click()
+    assert editor.activeEffect() is None, "a tool that cannot be seen is not in use"
     assert editor.maximumNumberOfUndoStates == 30
 
 

@@ -30,9 +30,9 @@ def export(panel, folder, *kinds):
 
 def test_export_is_disabled_and_says_why(panel, folder):
     panel.apply()
-    assert not panel.ui.exportButton.enabled and panel.ui.exportButton.toolTip == "Choose a folder."
+    assert not panel.ui.exportButton.enabled and panel.ui.exportButton.toolTip == "<p>Choose a folder.</p>"
     export(panel, folder)
-    assert panel.ui.exportButton.toolTip == "Choose at least one kind of file."
+    assert panel.ui.exportButton.toolTip == "<p>Choose at least one kind of file.</p>"
     assert not folder.exists()
 
 

@@ -32,7 +32,7 @@ def test_a_decision_is_shown_with_its_rule_and_that_it_is_no_diagnosis(panel):
 def test_each_lesion_has_a_row_that_leads_to_it(panel):
     panel.apply()
     assert panel.ui.lesionsTable.rowCount == 3
-    assert row(panel, 0)[:4] == ["1", "Ground-glass opacity", "5.8", "right"]
+    assert row(panel, 0)[:3] == ["1", "Ground-glass opacity", "5.8"]
     view = panel.scene.AddNewNodeByClass("vtkMRMLSliceNode")
     center = [view.GetSliceToRAS().GetElement(axis, 3) for axis in range(3)]
     places = panel.widget.logic.findingsFor(panel.segmentation)
@@ -45,6 +45,39 @@ def test_each_lesion_has_a_row_that_leads_to_it(panel):
     jump_to(panel.scene, far)
     assert [view.GetSliceToRAS().GetElement(axis, 3) for axis in range(3)] == pytest.approx(list(far))
     panel.scene.RemoveNode(view)
+
+
+def test_each_lesion_is_listed_with_its_slice(panel, chest):
+    panel.apply()
+    _hu, _lungs, lesions, ijk_to_ras = chest
+    places = [finding["ras"] for finding in panel.widget.logic.findingsFor(panel.segmentation)]
+    for n, place in enumerate(places):
+        slice_number = int(column(panel, "Slice")[n])
+        assert (np.linalg.inv(ijk_to_ras) @ (*place, 1.0))[2] == pytest.approx(slice_number - 1)
+        assert lesions[slice_number - 1].any()
+
+
+def test_a_click_on_a_title_sorts_the_lesions_by_it_and_rows_still_lead_to_their_lesions(panel):
+    panel.apply()
+    table = panel.ui.lesionsTable
+    volumes = [float(text) for text in column(panel, "Volume (ml)")]
+    numbers = column(panel, "No.")
+    titles = [table.horizontalHeaderItem(index).text() for index in range(table.columnCount)]
+    places = [finding["ras"] for finding in panel.widget.logic.findingsFor(panel.segmentation)]
+    shown = []
+    panel.widget.resultsSection.lesions._show_place = shown.append
+    for descending in (True, False):
+        table.horizontalHeader().sectionClicked.emit(titles.index("Volume (ml)"))
+        assert [float(text) for text in column(panel, "Volume (ml)")] == sorted(volumes, reverse=descending)
+        table.setCurrentCell(0, 1)
+        assert shown[-1] == places[numbers.index(column(panel, "No.")[0])]
+        table.setCurrentCell(-1, -1)
+
+
+def column(panel, title):
+    table = panel.ui.lesionsTable
+    titles = [table.horizontalHeaderItem(index).text() for index in range(table.columnCount)]
+    return [table.item(index, titles.index(title)).text() for index in range(table.rowCount)]
 
 
 def test_the_lesions_are_looked_for_again_after_a_correction(panel):

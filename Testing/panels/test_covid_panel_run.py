@@ -61,13 +61,13 @@ def test_the_choices_are_those_of_the_libraries(panel):
 
 def test_apply_is_disabled_and_says_why_until_there_is_a_ct(panel):
     assert not panel.ui.applyButton.enabled
-    assert panel.ui.applyButton.toolTip == "Choose a CT volume."
+    assert panel.ui.applyButton.toolTip == "<p>Choose a CT volume.</p>"
     node = panel.add_ct()
     assert panel.ui.applyButton.enabled
     slicer.mrmlScene.RemoveNode(node)
     assert not panel.ui.applyButton.enabled
     panel.parameters.inputVolume = panel.scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "empty")
-    assert panel.ui.applyButton.toolTip == "The volume holds no image."
+    assert panel.ui.applyButton.toolTip == "<p>The volume holds no image.</p>"
 
 
 def test_the_scene_s_ct_is_chosen_when_the_module_is_opened(panel):

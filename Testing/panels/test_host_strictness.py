@@ -197,3 +197,16 @@ def test_the_node_selector_s_new_node_is_selected_and_named(selector):
     selector.baseName = "Result"
     assert selector.addNode() is selector.currentNode()
     assert selector.currentNode().GetName() == "Result"
+
+
+def test_a_tool_tip_reads_back_as_a_paragraph_as_in_slicer(host):
+    import qt
+
+    button = qt.QPushButton()
+    button.toolTip = "Press."
+    assert button.toolTip == "<p>Press.</p>"
+    button.toolTip = button.toolTip
+    assert button.toolTip == "<p>Press.</p>"
+    button.toolTip = ""
+    assert button.toolTip == ""
+    button.deleteLater()

@@ -55,8 +55,29 @@ def overlapping(panel) -> list[tuple[str, str]]:
     return found
 
 
-@pytest.mark.parametrize("name", ["CovidLungQuant", "StrokeSynth", "BodyPartRouter"])
-def test_nothing_overlaps_with_all_sections_open(shown, host, name):
+MODULES = ["CovidLungQuant", "StrokeSynth", "BodyPartRouter"]
+
+
+@pytest.fixture(params=[1.0, 1.25], ids=["100 % fonts", "125 % fonts"])
+def font(host, request):
+    """Fonts of a plain and of an enlarged desktop."""
+    import qt
+
+    size = host.app.font().pointSizeF()
+    host.app.setFont(qt.QFont("DejaVu Sans", round(request.param * size)))
+    yield
+    host.app.setFont(qt.QFont("DejaVu Sans", round(size)))
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_with_all_sections_open_a_panel_is_no_wider_than_slicer_s(shown, font, name):
+    panel = shown(name).panel
+    assert panel.minimumSizeHint.width() <= WIDTH
+    assert panel.width <= WIDTH
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_nothing_overlaps_with_all_sections_open(shown, host, font, name):
     from LesionKitPanel.texts import show_text
 
     loaded = shown(name)

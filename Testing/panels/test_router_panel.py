@@ -138,13 +138,13 @@ def test_the_choices_are_those_of_the_libraries(panel):
 
 
 def test_classify_is_disabled_and_says_why_until_there_is_something(panel):
-    assert panel.ui.applyButton.toolTip == "Choose an X-ray." and not panel.ui.applyButton.enabled
+    assert panel.ui.applyButton.toolTip == "<p>Choose an X-ray.</p>" and not panel.ui.applyButton.enabled
     panel.parameters.source = "folder"
-    assert panel.ui.applyButton.toolTip == "Choose a folder."
+    assert panel.ui.applyButton.toolTip == "<p>Choose a folder.</p>"
     assert panel.ui.inputVolumeSelector.isHidden() and not panel.ui.folderPathLineEdit.isHidden()
     panel.ui.folderPathLineEdit.currentPath = str(panel.folder)
     assert panel.ui.applyButton.enabled
-    assert not panel.ui.routeButton.enabled and panel.ui.routeButton.toolTip == "Classify images first."
+    assert not panel.ui.routeButton.enabled and panel.ui.routeButton.toolTip == "<p>Classify images first.</p>"
 
 
 def test_a_folder_is_listed_and_what_needs_a_person_comes_first(panel):
@@ -208,7 +208,7 @@ def test_a_loaded_image_without_a_file_is_classified_by_its_pixels(panel):
     panel.select("From the scene")
     assert "no file" in panel.ui.selectionLabel.text
     assert not panel.ui.correctButton.enabled
-    assert panel.ui.routeButton.toolTip == "This image has no file; save it, and classify the file."
+    assert panel.ui.routeButton.toolTip == "<p>This image has no file; save it, and classify the file.</p>"
     panel.ui.heatmapCheckBox.checked = True
     assert panel.host.messages.texts("error") == []
 

@@ -143,7 +143,7 @@ def test_the_choices_are_those_of_the_libraries(panel):
 
 
 def test_segment_is_disabled_and_says_why_until_there_is_an_image(panel):
-    assert not panel.ui.applyButton.enabled and panel.ui.applyButton.toolTip == "Choose an MR volume."
+    assert not panel.ui.applyButton.enabled and panel.ui.applyButton.toolTip == "<p>Choose an MR volume.</p>"
     panel.add_mr()
     assert panel.ui.applyButton.enabled
 
@@ -348,7 +348,7 @@ def test_drawing_shows_the_labels_and_goes_on_after_synthesizing(panel):
 def test_an_empty_range_of_volumes_disables_synthesize(panel):
     panel.parameters.minimumMl, panel.parameters.maximumMl = 50.0, 10.0
     assert not panel.ui.synthesizeButton.enabled
-    assert panel.ui.synthesizeButton.toolTip == "The largest volume is below the smallest."
+    assert panel.ui.synthesizeButton.toolTip == "<p>The largest volume is below the smallest.</p>"
 
 
 def test_a_lesion_drawn_by_hand_reaches_the_pipeline(panel):
@@ -369,7 +369,7 @@ def test_a_lesion_drawn_by_hand_reaches_the_pipeline(panel):
 
 
 def test_a_database_is_made_in_the_folder(panel, tmp_path):
-    assert panel.ui.databaseButton.toolTip == "Choose a folder."
+    assert panel.ui.databaseButton.toolTip == "<p>Choose a folder.</p>"
     panel.ui.databaseFolderPathLineEdit.currentPath = str(tmp_path / "db")
     panel.parameters.cases = 2
     panel.press("database")
@@ -419,7 +419,7 @@ def test_components_lead_to_their_place_from_a_row_and_one_by_one(panel):
     panel.press("segment")
     panel.settle()
     view = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSliceNode")
-    assert panel.ui.lesionsTable.rowCount == 1 and panel.ui.lesionsTable.item(0, 2).text() == "left"
+    assert panel.ui.lesionsTable.rowCount == 1 and panel.ui.lesionsTable.item(0, 3).text() == "left"
     panel.ui.lesionsTable.setCurrentCell(0, 1)
     middle = MATRIX @ [13.5, 6.5, 5.0, 1.0]
     assert view.GetSliceToRAS().GetElement(2, 3) == pytest.approx(middle[2], abs=0.1)

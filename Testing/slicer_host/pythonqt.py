@@ -8,7 +8,8 @@ What differs between the two, and is changed here on PySide6's own classes (for 
 * ``name`` stands for objectName; ``className()``, ``delete()`` and ``exec_()`` exist;
 * enumerators compare equal to integers;
 * the static functions of QFileDialog return a str, without the chosen filter;
-* ``QComboBox.currentData`` is unusable.
+* ``QComboBox.currentData`` is unusable;
+* a widget's tool tip reads back as ``<p>...</p>``, which is Slicer's doing.
 
 PythonQt also refuses new attributes on widgets. PySide6's classes cannot be made to: see audit.py.
 """
@@ -49,13 +50,21 @@ class QtProperty:
             return self.method.__get__(None, owner) if hasattr(self.method, "__get__") else self.method
         if self.name in VIRTUAL:
             return self.method(instance)
-        return _get_property(instance, self.name)
+        value = _get_property(instance, self.name)
+        if self.name == "toolTip" and isinstance(instance, QtWidgets.QWidget):
+            return _word_wrapped(value)
+        return value
 
     def __set__(self, instance, value):
         if not self.writable:
             raise AttributeError(f"Property '{self.name}' of type '{type(instance).__name__}' is not writable")
         if not _set_property(instance, self.name, value):
             raise ValueError(f"Property '{self.name}' of type '{type(instance).__name__}' does not accept {value!r}")
+
+
+def _word_wrapped(text: str) -> str:
+    """A widget's tool tip as Slicer's ctkToolTipTrapper leaves it, so that Qt breaks its lines."""
+    return text if not text or text.startswith("<p>") else f"<p>{text}</p>"
 
 
 class Unusable:

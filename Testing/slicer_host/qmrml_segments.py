@@ -15,7 +15,9 @@ EFFECTS = (
     "Threshold", "Paint", "Draw", "Erase", "Level tracing", "Grow from seeds", "Fill between slices",
     "Margin", "Hollow", "Smoothing", "Scissors", "Islands", "Logical operators", "Mask volume",
 )  # fmt: skip
-SHOWN = ("Threshold", "Paint", "Draw", "Erase", "Islands", "Smoothing", "Scissors", "Logical operators")
+
+
+EFFECT_PX = 36
 
 
 class qMRMLSegmentsTableView(qMRMLWidget):
@@ -338,9 +340,10 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         grid = qt.QGridLayout(self._effects)
         grid.setContentsMargins(0, 0, 0, 0)
         self._buttons = {}
-        for index, name in enumerate(SHOWN):
+        for index, name in enumerate(EFFECTS):
             button = qt.QToolButton(self._effects)
-            button.text, button.checkable = name, True
+            button.text, button.toolTip, button.checkable = name, name, True
+            button.setMinimumWidth(EFFECT_PX)  # a picture in Slicer: what it is called asks for no room
             button.setSizePolicy(qt.QSizePolicy.Expanding, qt.QSizePolicy.Fixed)
             button.connect("clicked()", lambda name=name: self._on_effect_clicked(name))
             grid.addWidget(button, *divmod(index, self.effectColumnCount))

@@ -36,6 +36,16 @@ class ResultLogic:
         """The image on whose grid the segmentation stands, or None."""
         return segmentation.GetNodeReference(segmentation.GetReferenceImageGeometryReferenceRole())
 
+    def sliceNumbers(self, segmentation, places) -> list:
+        """The slice of the image, from 1, that each place (RAS, mm) lies in; "–" where the image is not there."""
+        import numpy as np
+
+        volume = self.volumeOf(segmentation)
+        if volume is None or volume.GetImageData() is None:
+            return ["–"] * len(places)
+        to_ijk = np.linalg.inv(self.volumeFor(volume).ijk_to_ras)
+        return [round(float(to_ijk[2] @ (*place, 1.0))) + 1 for place in places]
+
     def needVolumeOf(self, segmentation):
         """As volumeOf; raises UnusableInput where it is no longer there."""
         from LesionKitLib.run.errors import UnusableInput
