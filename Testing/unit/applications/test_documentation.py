@@ -112,6 +112,19 @@ def test_every_link_and_picture_of_a_page_leads_somewhere(page):
             assert anchor in anchors(target), link
 
 
+def test_every_source_file_that_a_page_names_is_there():
+    folders = ("LesionKit", "CovidLungQuant", "StrokeSynth", "BodyPartRouter", "Applications", "Research", "Testing")
+    files = [path for folder in (*folders, "Tools", "requirements") for path in (ROOT / folder).rglob("*.*")]
+    there = [f"/{path.relative_to(ROOT).as_posix()}" for path in (*files, *ROOT.iterdir())]
+    lost = []
+    for page in PAGES:
+        if page.name != "CHANGELOG.md":  # which tells of versions that are past
+            text = page.read_text(encoding="utf-8")
+            named = re.findall(r"`([\w./-]+\.(?:py|sh|toml|ui))(?: [^`]*)?`", text)
+            lost += [(page.name, name) for name in named if not any(path.endswith(f"/{name}") for path in there)]
+    assert lost == []
+
+
 def test_every_page_of_docs_is_in_its_index():
     index = ROOT / "docs" / "README.md"
     named = {(index.parent / link.partition("#")[0]).resolve() for link in links(index)}
