@@ -8,6 +8,7 @@ from .console import cancellable_progress, print_json
 from .covid_input import analyze_input
 from .options import (
     add_device_option,
+    add_dicom_option,
     add_identify_option,
     add_json_option,
     add_report_options,
@@ -38,6 +39,7 @@ def add_parser(commands) -> None:
     add_input_options(parser)
     add_network_options(parser)
     add_identify_option(parser)
+    add_dicom_option(parser)
     add_report_options(parser)
     add_json_option(parser, "the measurements")
     parser.set_defaults(run=run)
@@ -76,7 +78,7 @@ def _run_one(options: argparse.Namespace) -> None:
 
     with cancellable_progress() as progress:
         result = analyze_input(options.inputs[0], options, progress)
-        names = write_outputs(result, options.output, options.pdf, options.paper)
+        names = write_outputs(result, options.output, options.pdf, options.paper, options.dicom)
     if options.json:
         print_json(result.summary())
     else:

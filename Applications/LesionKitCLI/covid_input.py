@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import time
 
+from .options import refuse_without_dicom
+
 
 def analyze_input(path: str, options: argparse.Namespace, progress, identify: bool | None = None):
     """The CovidResult of one input, read and analyzed as the options say.
@@ -20,4 +22,5 @@ def analyze_input(path: str, options: argparse.Namespace, progress, identify: bo
     volume, header = read_volume_and_header(
         path, options.series, options.group, CHEST_CT, options.identify if identify is None else identify
     )
+    refuse_without_dicom(volume, options)
     return analyze(volume, options.network, options.device, progress, header, time.perf_counter() - start)

@@ -22,7 +22,7 @@ def run_followup(options: argparse.Namespace) -> None:
         if not options.identify:
             results = [without_identity(result) for result in results]
         followup = compare_examinations(results, progress.part(1 - share, 1.0), notes)
-        names = write_followup(followup, options.output, options.pdf, options.paper)
+        names = write_followup(followup, options.output, options.pdf, options.paper, options.dicom)
     if options.json:
         print_json(followup.document())
     else:

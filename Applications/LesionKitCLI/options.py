@@ -47,8 +47,30 @@ def add_identify_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_dicom_option(parser: argparse.ArgumentParser) -> None:
+    """--dicom, as every command that segments a patient's image has it."""
+    parser.add_argument(
+        "--dicom",
+        action="store_true",
+        help="write DICOM objects of the source's study, too: segments (SEG), measurements (SR) and, with --pdf, the "
+        "report; like every object of a study they hold the patient's name and ID as the source's headers do",
+    )
+
+
+def refuse_without_dicom(volume, options: argparse.Namespace) -> None:
+    """Before anything is computed: raises UnusableInput where DICOM objects are wanted of an image without DICOM."""
+    if getattr(options, "dicom", False):
+        from LesionKitLib.io.dicom_source import refuse_without_source
+
+        refuse_without_source(volume)
+
+
 def check_report_options(options: argparse.Namespace) -> None:
-    """Raises MissingResource before anything is computed when a PDF is wanted and cannot be written here."""
+    """Raises MissingResource before anything is computed when a PDF or DICOM is wanted and cannot be written here."""
+    if getattr(options, "dicom", False):
+        from LesionKitLib.io.dicom_source import require_highdicom
+
+        require_highdicom()
     if options.pdf:
         from LesionKitLib.report.pdf import require_pdf
 

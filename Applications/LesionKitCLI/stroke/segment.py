@@ -10,12 +10,14 @@ from ..console import cancellable_progress, print_json
 from ..inputs import each_input, output_folders
 from ..options import (
     add_device_option,
+    add_dicom_option,
     add_identify_option,
     add_json_option,
     add_report_options,
     check_device,
     check_folders,
     check_report_options,
+    refuse_without_dicom,
 )
 from ..parser import add_command
 from ..series_options import add_input_options, listed
@@ -41,6 +43,7 @@ def add_parser(tasks) -> None:
     parser.add_argument("--tissues", action="store_true", help="segment the tissue classes, too (some seconds more)")
     add_device_option(parser)
     add_identify_option(parser)
+    add_dicom_option(parser)
     add_report_options(parser)
     add_json_option(parser, "the measurements")
     parser.set_defaults(run=run)
@@ -84,8 +87,9 @@ def segment_one(path: str, folder: Path, options: argparse.Namespace):
         chosen = (options.series, options.group, BRAIN_MR, options.identify)
         volume, header = read_volume_and_header(path, *chosen)
         read_seconds = time.perf_counter() - start
+        refuse_without_dicom(volume, options)
         result = segment_stroke(volume, options.device, progress, header, read_seconds, options.tissues)
-        names = write_outputs(result, folder, options.pdf, options.paper)
+        names = write_outputs(result, folder, options.pdf, options.paper, options.dicom)
     return result, names
 
 

@@ -14,7 +14,9 @@ DOCUMENT, EXAMINATIONS, CHANGES = "followup.json", "examinations.csv", "changes.
 CHANGE_COLUMNS = ("kind", "status", "earlier_ml", "later_ml", "change_percent", "earlier_lesions", "later_lesions")
 
 
-def write_followup(followup: FollowUp, folder: str | os.PathLike, pdf: bool = False, paper: str = "a4") -> list[str]:
+def write_followup(
+    followup: FollowUp, folder: str | os.PathLike, pdf: bool = False, paper: str = "a4", dicom: bool = False
+) -> list[str]:
     """Write followup.json, examinations.csv, changes.csv, the report, and examination-1/, examination-2/, ...
 
     Returns the names of the files beside those folders. Raises UnusableInput when that is not possible.
@@ -27,7 +29,8 @@ def write_followup(followup: FollowUp, folder: str | os.PathLike, pdf: bool = Fa
     }
     writers = dict(own)
     for n, result in enumerate(followup.examinations, 1):
-        writers |= {f"examination-{n}/{name}": write for name, write in output_writers(result, pdf, paper).items()}
+        outputs = output_writers(result, pdf, paper, dicom)
+        writers |= {f"examination-{n}/{name}": write for name, write in outputs.items()}
     write_files(folder, writers)
     return list(own)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
+import numpy as np
+
 from CovidLungQuantLib.labels import LESIONS, LUNGS
 from LesionKitLib.report.files import (
     REPORT,
@@ -34,33 +36,37 @@ LESION_HEADER = ("lesion", "class", "ml", "side", "third", "zone", "extent_mm", 
 
 __all__ = [
     "HEATMAP", "KINDS", "LESION_TABLE", "MEASUREMENTS", "OVERLAY", "REPORT", "REPORT_PDF", "SEGMENTATION", "TABLE",
-    "export_files", "output_writers", "write_outputs",
+    "export_files", "output_writers", "segments", "write_outputs",
 ]  # fmt: skip
 
 
-def write_outputs(result: CovidResult, folder: str | os.PathLike, pdf: bool = False, paper: str = "a4") -> list[str]:
-    """Write all files of a run, the heat map where there is one, and with ``pdf`` the report as PDF, too.
+def write_outputs(
+    result: CovidResult, folder: str | os.PathLike, pdf: bool = False, paper: str = "a4", dicom: bool = False
+) -> list[str]:
+    """Write all files of a run, the heat map where there is one, the report as PDF (pdf) and DICOM objects (dicom).
 
     Returns their names. Raises UnusableInput when that is not possible; then nothing is left.
     """
-    return write_files(folder, output_writers(result, pdf, paper))
+    return write_files(folder, output_writers(result, pdf, paper, dicom))
 
 
-def output_writers(result: CovidResult, pdf: bool = False, paper: str = "a4") -> dict[str, Writer]:
+def output_writers(result: CovidResult, pdf: bool = False, paper: str = "a4", dicom: bool = False) -> dict[str, Writer]:
     """What write_outputs writes: name -> what writes it to a path."""
     from LesionKitLib.io.seg_nrrd import algorithm_tags
 
     from .figures import overlay
 
-    tags = algorithm_tags(result.network, result.version)
+    tags = {item.key: algorithm_tags(result.network, result.version) for item in (*LUNGS, *LESIONS)}
     writers = {
-        **_segmentation_writers(result, {item.key: tags for item in (*LUNGS, *LESIONS)}),
+        **_segmentation_writers(result, tags),
         **_table_writers(result),
         **_report_writers(result, pdf, paper),
         OVERLAY: picture_writer(lambda: overlay(result.volume, result.lungs, result.lesions)),
     }
     if result.heatmap is not None:
         writers[HEATMAP] = labelmap_writer(result.heatmap, result.volume)
+    if dicom:
+        writers |= _dicom_writers(result, tags, pdf, paper)
     return writers
 
 
@@ -93,14 +99,37 @@ def _report_writers(result: CovidResult, pdf: bool = False, paper: str = "a4") -
 
 
 def _segmentation_writers(result: CovidResult, tags: Mapping[str, dict[str, str]]) -> dict[str, Writer]:
-    from LesionKitLib.io.seg_nrrd import SegmentRecord, write_seg_nrrd
+    from LesionKitLib.io.seg_nrrd import write_seg_nrrd
+
+    layers, records = segments(result, tags)
+    return {SEGMENTATION: lambda path: write_seg_nrrd(path, layers, records, result.volume)}
+
+
+def segments(result: CovidResult, tags: Mapping[str, dict[str, str]]) -> tuple[list[np.ndarray], list]:
+    """Label layers and segment records. tags: class key -> tags of that segment."""
+    from LesionKitLib.io.seg_nrrd import SegmentRecord
 
     # lungs and lesions overlap, so they lie in two layers
     records = [
         SegmentRecord.of(c, layer, tags.get(c.key)) for layer, group in enumerate((LUNGS, LESIONS)) for c in group
     ]
-    layers = [result.lungs, result.lesions]
-    return {SEGMENTATION: lambda path: write_seg_nrrd(path, layers, records, result.volume)}
+    return [result.lungs, result.lesions], records
 
 
-export_files = ResultWriters(_table_writers, _report_writers, _labelmap_writers, _segmentation_writers).export
+def _dicom_writers(
+    result: CovidResult, tags: Mapping[str, dict[str, str]], pdf: bool = False, paper: str = "a4"
+) -> dict[str, Writer]:
+    from CovidLungQuantLib.networks.registry import cards_of
+    from LesionKitLib.report.dicom_objects import dicom_writers
+
+    from .dicom_objects import findings_of
+    from .report import report_of
+
+    report = report_of(result, cards_of(result.network)) if pdf else None
+    findings = findings_of(result, *segments(result, tags))
+    return dicom_writers(result.volume, findings, result.provenance(), report, paper)
+
+
+export_files = ResultWriters(
+    _table_writers, _report_writers, _labelmap_writers, _segmentation_writers, _dicom_writers
+).export

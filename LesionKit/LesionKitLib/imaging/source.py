@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -12,7 +13,8 @@ class ImageSource:
     study_uid, series_uid, series_description, date (study date, YYYY-MM-DD), modality, kernel: from the DICOM header.
     slice_thickness: mm. spacing: mm between voxel centers along (i, j, k). slices: how many images or planes were used.
     file: name of the file or folder, without its path. sha256: of the file's bytes; of a series, of the sorted
-    digests of its files. patient_name, patient_id: only filled where a user asked for them (--identify).
+    digests of its files. patient_name, patient_id: only filled where a user asked for them (--identify). files: the
+    DICOM files that were read, for DICOM objects that are to join them in their study; never written anywhere.
     """
 
     study_uid: str = ""
@@ -28,6 +30,7 @@ class ImageSource:
     sha256: str = ""
     patient_name: str = ""
     patient_id: str = ""
+    files: tuple[Path, ...] = field(default=(), repr=False, compare=False)
 
     def document(self) -> dict:
         """As JSON: the keys of the command-line contract, None for what is not known."""

@@ -194,6 +194,7 @@ def _source(group: Group, header: Header, path: Path, volume: Volume, identify: 
         sha256=join_digests(digests),
         patient_name=name,
         patient_id=identity,
+        files=tuple(files),
     )
 
 

@@ -40,13 +40,15 @@ def write_files(folder: str | os.PathLike, writers: Mapping[str, Writer]) -> lis
 class ResultWriters:
     """How a module writes its results. Each function gives writers by the names of their files.
 
-    tables(result, editing): tables and measurements; report(result); labelmaps(result); segmentation(result, tags).
+    tables(result, editing): tables and measurements; report(result); labelmaps(result); segmentation(result, tags);
+    dicom(result, tags).
     """
 
     tables: Callable[[object, dict | None], dict[str, Writer]]
     report: Callable[[object], dict[str, Writer]]
     labelmaps: Callable[[object], dict[str, Writer]]
     segmentation: Callable[[object, Mapping[str, dict[str, str]]], dict[str, Writer]]
+    dicom: Callable[[object, Mapping[str, dict[str, str]]], dict[str, Writer]]
 
     def export(
         self,
@@ -56,7 +58,7 @@ class ResultWriters:
         tags: Mapping[str, dict[str, str]] | None = None,
         editing: dict | None = None,
     ) -> list[str]:
-        """Write the files of these kinds (table, report, labelmap, segmentation), corrected or not; their names.
+        """Write the files of these kinds (table, report, labelmap, segmentation, dicom), corrected or not; their names.
 
         tags: class key -> tags of that segment in the .seg.nrrd. editing: goes into the JSON under "editing". Files of
         the same names are replaced, others stay. Raises UnusableInput when the folder cannot be written to, KeyError
@@ -68,6 +70,7 @@ class ResultWriters:
             "report": lambda: self.report(result),
             "labelmap": lambda: self.labelmaps(result),
             "segmentation": lambda: self.segmentation(result, tags or {}),
+            "dicom": lambda: self.dicom(result, tags or {}),
         }
         writers: dict[str, Writer] = {}
         for kind in kinds:

@@ -10,6 +10,7 @@ import importlib.util
 import io
 import itertools
 import os
+from typing import BinaryIO
 from xml.sax.saxutils import escape
 
 from LesionKitLib.io.resources import resource
@@ -37,8 +38,8 @@ def require_pdf() -> None:
         )
 
 
-def write_pdf(report: Report, path: str | os.PathLike, paper: str = "a4") -> None:
-    """Write the report to ``path``. paper: one of PAPERS.
+def write_pdf(report: Report, path: str | os.PathLike | BinaryIO, paper: str = "a4") -> None:
+    """Write the report to ``path``, or into an open file. paper: one of PAPERS.
 
     Raises MissingResource without ReportLab or the fonts. Not all or nothing by itself: give a path beside, see atomic.
     """
@@ -49,7 +50,7 @@ def write_pdf(report: Report, path: str | os.PathLike, paper: str = "a4") -> Non
     width, height = PAPERS[paper]
     size = (width - 2 * MARGIN, height - 2 * MARGIN - FOOT)
     document = BaseDocTemplate(
-        os.fspath(path),
+        path if hasattr(path, "write") else os.fspath(path),
         pagesize=(width, height),
         title=printable(report.title),
         subject=WARNING,

@@ -41,8 +41,10 @@ __all__ = [
 ]  # fmt: skip
 
 
-def write_outputs(result: StrokeResult, folder: str | os.PathLike, pdf: bool = False, paper: str = "a4") -> list[str]:
-    """Write all files of a run, with ``pdf`` the report as PDF, too.
+def write_outputs(
+    result: StrokeResult, folder: str | os.PathLike, pdf: bool = False, paper: str = "a4", dicom: bool = False
+) -> list[str]:
+    """Write all files of a run, the report as PDF (pdf) and DICOM objects (dicom), too.
 
     Returns their names. Raises UnusableInput when that is not possible; then nothing is left.
     """
@@ -51,6 +53,8 @@ def write_outputs(result: StrokeResult, folder: str | os.PathLike, pdf: bool = F
         **_table_writers(result),
         **_report_writers(result, pdf, paper),
     }
+    if dicom:
+        writers |= _dicom_writers(result, {}, pdf, paper)
     return write_files(folder, writers)
 
 
@@ -59,8 +63,11 @@ def _labelmap_writers(result: StrokeResult) -> dict[str, Writer]:
     return {name: labelmap_writer(labels, result.volume) for name, labels in maps.items()}
 
 
-def segments(result: StrokeResult) -> tuple[list[np.ndarray], list]:
-    """Label layers and segment records: the lesion lies over brain and tissues, so each has a layer of its own."""
+def segments(result: StrokeResult, more: Mapping[str, dict[str, str]] | None = None) -> tuple[list[np.ndarray], list]:
+    """Label layers and segment records: the lesion lies over brain and tissues, so each has a layer of its own.
+
+    more: class key -> tags of that segment, beside those that name the model.
+    """
     from LesionKitLib.io.seg_nrrd import SegmentRecord, algorithm_tags
 
     tags = algorithm_tags(result.network, result.version)
@@ -70,7 +77,7 @@ def segments(result: StrokeResult) -> tuple[list[np.ndarray], list]:
         layers.append(result.tissues)
         classes.append(TISSUES)
     records = [SegmentRecord.of(c, layer, tags) for layer, group in enumerate(classes) for c in group]
-    return layers, records
+    return layers, [replace(record, tags={**record.tags, **(more or {}).get(record.id, {})}) for record in records]
 
 
 def _table_writers(result: StrokeResult, editing: dict | None = None) -> dict[str, Writer]:
@@ -96,9 +103,22 @@ def _report_writers(result: StrokeResult, pdf: bool = False, paper: str = "a4") 
 def _segmentation_writers(result: StrokeResult, tags: Mapping[str, dict[str, str]]) -> dict[str, Writer]:
     from LesionKitLib.io.seg_nrrd import write_seg_nrrd
 
-    layers, records = segments(result)
-    records = [replace(record, tags={**record.tags, **tags.get(record.id, {})}) for record in records]
+    layers, records = segments(result, tags)
     return {SEGMENTATION: lambda path: write_seg_nrrd(path, layers, records, result.volume)}
 
 
-export_files = ResultWriters(_table_writers, _report_writers, _labelmap_writers, _segmentation_writers).export
+def _dicom_writers(
+    result: StrokeResult, tags: Mapping[str, dict[str, str]], pdf: bool = False, paper: str = "a4"
+) -> dict[str, Writer]:
+    from LesionKitLib.report.dicom_objects import dicom_writers
+
+    from .dicom_objects import findings_of
+    from .report import report_of
+
+    findings = findings_of(result, *segments(result, tags))
+    return dicom_writers(result.volume, findings, result.provenance(), report_of(result) if pdf else None, paper)
+
+
+export_files = ResultWriters(
+    _table_writers, _report_writers, _labelmap_writers, _segmentation_writers, _dicom_writers
+).export

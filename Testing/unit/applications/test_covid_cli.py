@@ -110,6 +110,26 @@ def test_a_dicom_series_goes_the_same_way_and_its_patient_stays_unnamed(covid, t
     assert PATIENT.split("^")[0] not in out + err and PATIENT.encode() not in written
 
 
+def test_dicom_objects_name_the_patient_as_their_study_does_and_no_other_file_does(covid, tmp_path):
+    def chest(data, n):
+        data.PixelData = (CHEST.volume.array[n].astype(int) + 1024).astype(np.uint16).tobytes()
+
+    write_series(tmp_path / "in", range(14), 8.0, change=chest, rows=64, columns=64, PixelSpacing=[4.0, 4.0])
+    assert covid(tmp_path / "in", "--dicom", "--pdf")[0] == DONE
+    objects = sorted((tmp_path / "out" / "dicom").iterdir())
+    assert [path.name for path in objects] == ["measurements.dcm", "report.dcm", "segmentation.dcm"]
+    assert all(PATIENT.encode() in path.read_bytes() for path in objects)
+    others = [path for path in (tmp_path / "out").iterdir() if path.is_file()]
+    assert others and not any(PATIENT.encode() in path.read_bytes() for path in others)
+
+
+def test_dicom_objects_of_an_image_that_is_no_dicom_are_refused_before_it_is_analyzed(covid, scan, tmp_path):
+    code, out, err = covid(scan, "--dicom")
+    assert (code, out) == (UNUSABLE, "")
+    assert "--dicom needs a DICOM series" in err and "segmenting" not in err
+    assert not (tmp_path / "out").exists()
+
+
 def test_results_of_an_earlier_run_are_replaced_and_other_files_stay(covid, scan, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / MEASUREMENTS).write_text("earlier")
