@@ -74,7 +74,7 @@ def sample_lesion(
 ) -> SampledLesion:
     """A lesion in the brain of a semantic map (in LPS order), the same for the same seed.
 
-    Lesions lie in tissue only: not in the fluid, not outside the brain; those of one side nowhere on the midline or
+    Lesions lie in tissue only: not in the fluid, not outside the brain; and on one side, nowhere on the midline or
     beyond it. Of up to TRIES sampled masks the first whose volume lies in the range is taken, or the nearest. standard:
     the map lies in standard space already, and may be cut; otherwise its brain is taken to be whole. hemispheres: of
     the map's voxels, see measurement.side (None: found in the map).
@@ -91,11 +91,10 @@ def sample_lesion(
     if hemispheres is None:
         shape, own = semantic.array.shape, semantic.ijk_to_ras
         hemispheres = hemispheres_by_alignment(shape, own) if standard else hemispheres_of_labels(semantic)
-    if side != "any":
-        tissue &= hemispheres == (LEFT if side == "left" else RIGHT)
     rng = np.random.default_rng(seed)
     prior = prior_of(sampler)
     to_left = side == "left" or (side == "any" and rng.random() < prior.left)
+    tissue &= hemispheres == (LEFT if to_left else RIGHT)
     best, miss = None, np.inf
     for _ in range(TRIES):
         mask = _sample(sampler, prior, rng, grid, tissue, semantic.voxel_ml, volume_ml, to_left)

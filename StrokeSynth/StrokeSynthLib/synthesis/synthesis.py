@@ -28,6 +28,7 @@ from StrokeSynthLib.segmentation.slice_views import padded, unpadded
 from StrokeSynthLib.segmentation.template import load_template
 
 from .lesion_sampling import VOLUME_RANGE_ML, SampledLesion, sample_lesion
+from .postprocessing import with_visible_lesions, without_grid
 
 MODEL_MM = 1.0
 MARGIN = 2  # voxels around the brain
@@ -164,7 +165,8 @@ def translate(
     """The image (int16, 0 outside the brain) of a semantic map, on its grid.
 
     Slices of three planes are translated at 1 mm and blended; all see the same field of noise and one style, so that
-    the volume holds together in every direction.
+    the volume holds together in every direction. The grid of transposed convolutions is taken out, and lesions that
+    would not be seen are made brighter (postprocessing.py).
     """
     runtime, progress = runtime or Runtime("cpu"), progress or Progress()
     lps, restore = reorient_to_lps(semantic)
@@ -172,6 +174,7 @@ def translate(
     grid = _model_grid(lps, bounding_box(brain))
     labels = resample_like(lps, grid, nearest=True)
     values = _blend(labels, generator, seed, runtime, progress)
+    values = with_visible_lesions(values, labels, np.random.default_rng([seed, 3]))
     grays = np.clip(GRAY_MIDDLE + GRAY_SPREAD * values, 1, None)
     grays[labels == BACKGROUND] = np.nan
     grays = _filled(grays)
@@ -226,7 +229,10 @@ def _one_plane(labels, noise, style, generator, plane: str, runtime: Runtime, re
         texture = torch.from_numpy(padded(field_of_noise[rows[chosen]], 0.0))[:, None].to(runtime.device)
         with torch.inference_mode(), runtime.autocast():
             images = generator(told, texture, styles.expand(len(chosen), -1)).float().cpu().numpy()[:, 0]
-        results[chosen] = unpadded(images, pictures.shape[1:])
+        images = unpadded(images, pictures.shape[1:])
+        if getattr(generator, "draws_grid", False):
+            images = without_grid(images, pictures[rows[chosen]] != BACKGROUND)
+        results[chosen] = images
     return _as_pictures(_between(results, rows, len(pictures)), plane, back=True)
 
 

@@ -79,3 +79,12 @@ def test_a_large_lesion_of_one_side_never_crosses_the_midline(side, seed):
     assert drawn.side == side and drawn.ml > 60
     assert np.mean(truth[drawn.mask] == other) < 0.002
     assert not (hemispheres_of_labels(labels)[drawn.mask] != (LEFT if side == "left" else RIGHT)).any()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_lesion_of_any_side_lies_on_one(seed):
+    labels = load_template().labels
+    drawn = sample_lesion(labels, seed, standard=True)
+    assert drawn.side in ("left", "right")
+    own = hemispheres_by_alignment(labels.array.shape, labels.ijk_to_ras)[drawn.mask]
+    assert len(np.unique(own)) == 1 and own[0] != MIDLINE

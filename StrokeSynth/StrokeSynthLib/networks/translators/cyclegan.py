@@ -50,6 +50,8 @@ class ResidualTranslator(nn.Module):
 class CycleGANGenerator(nn.Module):
     """Labels to image; the interface is that of the package, style is not used."""
 
+    draws_grid = True  # transposed convolutions do
+
     def __init__(self, width: int = 16, blocks: int = 4):
         super().__init__()
         self.net = ResidualTranslator(LABEL_COUNT + 1, 1, width, blocks)

@@ -36,6 +36,8 @@ class Up(nn.Module):
 class Pix2PixGenerator(nn.Module):
     """The interface is that of the package; style is not used. width: channels after the first halving."""
 
+    draws_grid = True  # transposed convolutions do
+
     def __init__(self, width: int = 24):
         super().__init__()
         first = LABEL_COUNT + 1
