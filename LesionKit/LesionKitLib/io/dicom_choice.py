@@ -68,13 +68,21 @@ def choose_of_series(series: Series, own: Group, group: str | int | None, task: 
 
 
 def refuse_map(group: Group, series: Series, task: str) -> None:
-    """Raises UnusableInput where the group is a parametric map (ADC, CBF, ...) and the task wants an image."""
-    name = group.typical.header.map_name
-    if not name or task == ANY:
+    """Raises UnusableInput where the group is a parametric map (ADC, CBF, ...), or the phase or another part of complex
+    MR images, and the task wants an image."""
+    name, component = group.typical.header.map_name, group.traits.get("component")
+    if task == ANY or not (name or component in ("phase", "real part", "imaginary part")):
         return
     need = "a chest CT" if task == CHEST_CT else "an image (DWI, FLAIR, T2) of the brain"
-    article = "an" if name[0] in "AEFai" else "a"
-    raise UnusableInput(f"The {describe(series, group)} is {article} {name} map, but {need} is needed.")
+    what = with_article(f"{name} map") if name else f"the {component} of MR images"
+    raise UnusableInput(f"The {describe(series, group)} is {what}, but {need} is needed.")
+
+
+def with_article(noun: str) -> str:
+    """For example "an MTT map", "a CBF map", "an exponential ADC map"."""
+    first = noun.split()[0]
+    spelled = first.isupper() and first not in ("TTP", "TTD")  # letter by letter, as far as it matters here
+    return f"{'an' if first[0] in ('AEFHILMNORSX' if spelled else 'aeiouAEIOU') else 'a'} {noun}"
 
 
 # --- ranking
@@ -119,6 +127,10 @@ def _kind(group: Group, _) -> int:
     if header.modality == "MR" and header.kind == "derived" and _is_trace(group, 0):
         return _KINDS.index("original")  # computed from directions on the scanner, and what is read
     return _KINDS.index(header.kind)
+
+
+def _contrast(group: Group) -> int:
+    return _CONTRASTS.index(mr_contrast(group.typical.header))
 
 
 def _is_trace(group: Group, _) -> bool:
@@ -188,7 +200,8 @@ _CRITERIA: dict[str, Criteria] = {
     BRAIN_MR: [
         ("an MR", _modality("MR")), *_USABLE,
         ("an MR of the head", lambda group, _: body_part_rank(group.typical.header, "head")),
-        ("FLAIR or DWI before other contrasts", lambda group, _: _CONTRASTS.index(mr_contrast(group.typical.header))),
+        ("FLAIR or DWI before other contrasts", lambda group, _: min(_contrast(group), _CONTRASTS.index("DWI"))),
+        ("FLAIR before DWI, as the network learned from FLAIR", lambda group, _: _contrast(group)),
         _ORIGINAL, _LATEST, *_DIFFUSION, *_LAST,
     ],
 }  # fmt: skip

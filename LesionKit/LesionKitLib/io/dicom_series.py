@@ -27,6 +27,7 @@ from .dicom_header import Frame, Header, scan_files
 from .dicom_pixels import PixelReader
 from .dicom_values import text
 from .digest import file_digest, join_digests
+from .gantry_tilt import Shear
 from .slice_stack import StackPlan, plan_stack
 
 
@@ -105,7 +106,12 @@ def _build(choice: Choice) -> tuple[Volume, Header]:
         notes.append("The single image does not state its thickness; 1 mm was assumed.")
     step = plan.step or header.slice_thickness or 1.0
     matrix = affine((*first.spacing, step), LPS_IN_RAS @ rotation, LPS_IN_RAS @ positions[plan.order[0]])
-    array = _load([frames[index] for index in plan.order], plan)
+    shear = None
+    if plan.aside is not None:
+        along = (positions @ rotation[:, 2])[list(plan.order)]
+        shear = Shear.of(plan.aside, along, rotation, first.spacing)
+        matrix[:3, 3] -= matrix[:3, :2] @ shear.corner
+    array = _load([frames[index] for index in plan.order], plan, shear)
     return Volume(array, matrix, name, (*notes, *plan.notes)), header
 
 
@@ -117,7 +123,11 @@ def _refuse_defects(choice: Choice) -> None:
     defect, count = defects.most_common(1)[0]
     if count == len(frames):
         raise UnusableInput(f"All images of the {name} are {defect}.")
-    raise UnusableInput(f"{count} of {len(frames)} images of the {name} are {defect}.")
+    numbers = sorted(frame.instance for frame in frames if frame.defect == defect)
+    shown = ", ".join(map(str, numbers[:5])) + (" and others" if count > 5 else "")
+    which = f" (instance number{'' if count == 1 else 's'} {shown})" if any(numbers) else ""
+    are = "is" if count == 1 else "are"
+    raise UnusableInput(f"{count} of {len(frames)} images of the {name}{which} {are} {defect}.")
 
 
 def _duplicate_notes(group: Group) -> list[str]:
@@ -150,17 +160,21 @@ def _rotation(frame: Frame) -> np.ndarray:
     return np.column_stack([row, column, np.cross(row, column)])
 
 
-def _load(frames: Sequence[Frame], plan: StackPlan) -> np.ndarray:
+def _load(frames: Sequence[Frame], plan: StackPlan, shear: Shear | None = None) -> np.ndarray:
     """(k, j, i) built slice by slice: int16, or float32 from the first slice on that int16 cannot hold exactly.
 
-    At most two files are held beside the result.
+    shear: of a tilted gantry, whose slices are straightened. At most two files are held beside the result.
     """
     pixels = PixelReader()
-    array = np.empty((len(plan.lower), *frames[0].shape), np.int16)
+
+    def read(index: int) -> np.ndarray:
+        return pixels(frames[index]) if shear is None else shear.straightened(pixels(frames[index]), index)
+
+    array = np.empty((len(plan.lower), *(frames[0].shape if shear is None else shear.shape(frames[0].shape))), np.int16)
     for n, (lower, weight) in enumerate(zip(plan.lower, plan.weight, strict=True)):
-        values = pixels(frames[int(lower)])
+        values = read(int(lower))
         if weight > 0:
-            values = _mixed(values, pixels(frames[int(lower) + 1]), float(weight))
+            values = _mixed(values, read(int(lower) + 1), float(weight))
         if array.dtype == np.int16 and not fits_int16(values):
             array = array.astype(np.float32)
         array[n] = values

@@ -50,8 +50,11 @@ _MAPS = {
     "ADC": "ADC", "DADC": "ADC", "EADC": "exponential ADC", "EXPADC": "exponential ADC", "FA": "FA", "CBF": "CBF",
     "RCBF": "CBF", "RELCBF": "CBF", "CBV": "CBV", "RCBV": "CBV", "RELCBV": "CBV", "MTT": "MTT", "RMTT": "MTT",
     "RELMTT": "MTT", "TTP": "TTP", "TMAX": "Tmax", "TTD": "TTD", "PBP": "PBP", "PBV": "PBV", "KTRANS": "Ktrans",
-    "IODINE": "iodine",
+    "IODINE": "iodine", "T1MAP": "T1", "T2MAP": "T2", "T2STARMAP": "T2*", "PDMAP": "PD", "CMRO2": "CMRO2", "OEF": "OEF",
+    "KEP": "kep", "PENUMBRA": "penumbra",
 }  # fmt: skip
+_RELAXATION = {"T1", "T2", "R1", "R2"}  # of which maps are named "T1 map"
+_IMAGE_WORDS = {"DWI", "B0", "B1000", "FLAIR", "T1W", "T2W", "PDW", "TSE", "MPRAGE"}
 _MAP_UNITS = {"mm2/s", "um2/s", "10-6.mm2/s", "10*-6.mm2/s", "10^-6 mm^2/s", "10^-3 mm^2/s", "ml/100ml/s"}
 _TRACE_WORDS = {"TRACEW", "TRACE", "ISOTROPIC", "ISO"}
 _PROJECTIONS = {"MIP", "MINIP", "MNIP", "PROJECTION", "MAXIP", "AVERAGEIP"}
@@ -78,18 +81,36 @@ def map_name(image_type: tuple[str, ...], description: str, unit: str, b_value: 
     By the image type (PS3.3 C.8.13.3.1); else by unit; else by the description, unless that names an image as well.
     """
     typed = tokens(*image_type)
-    for word in sorted(typed & set(_MAPS)):
-        return _MAPS[word]
+    if name := _map_among(typed):
+        return name
     if unit in _MAP_UNITS:
         return "ADC" if "m" in unit and "/s" in unit and "ml" not in unit else "perfusion"
     if b_value is not None or typed & _TRACE_WORDS:
         return ""
     described = tokens(description)
-    if described & (_TRACE_WORDS | {"DWI", "B0", "B1000"}):
-        return ""
-    if {"APPARENT", "DIFFUSION"} <= described:
+    return "" if described & (_TRACE_WORDS | _IMAGE_WORDS) else _map_among(described)
+
+
+def map_name_of_file(name: str) -> str:
+    """Which parametric map of the brain a file is by its name, such as "sub-01_Tmax.nii.gz"; "" for images.
+
+    Words that are often something else, such as initials, do not count.
+    """
+    words = tokens(name) - {"FA", "KEP", "MAP", "MAPS"}
+    return "" if names_an_image(name) else _map_among(words)
+
+
+def names_an_image(file_name: str) -> bool:
+    """Whether a file's name names an image's contrast, such as "sub-01_T2w.nii.gz"."""
+    return bool(tokens(file_name) & (_TRACE_WORDS | _IMAGE_WORDS | _RELAXATION))
+
+
+def _map_among(words: set[str]) -> str:
+    if {"APPARENT", "DIFFUSION"} <= words:
         return "ADC"
-    return next((_MAPS[word] for word in sorted(described & set(_MAPS))), "")
+    if {"MAP", "MAPS"} & words and (relaxation := sorted(words & _RELAXATION)):
+        return relaxation[0]
+    return next((_MAPS[word] for word in sorted(words & set(_MAPS))), "")
 
 
 def tokens(*texts: str) -> set[str]:

@@ -20,6 +20,9 @@ _META_FIELD = re.compile(rb"\A\s*(ObjectType|NDims|Comment|ObjectSubType|DimSize
 _OTHERS = (
     (re.compile(rb"\APK\x03\x04"), "a ZIP archive; unpack it and give the image in it"),
     (re.compile(rb"\A(7z\xbc\xaf|Rar!)"), "an archive; unpack it and give the image in it"),
+    (re.compile(rb"\A.{257}ustar", re.DOTALL), "a tar archive; unpack it and give the image in it"),
+    (re.compile(rb"\A\x28\xb5\x2f\xfd"), "compressed by Zstandard, which is not read; unpack it"),
+    (re.compile(rb"\A(\x1f\x8b|BZh|\xfd7zXZ)"), "compressed twice; unpack it once"),
     (re.compile(rb"\A\s*<(!doctype|html|\?xml)", re.IGNORECASE), "a web page, not an image; download the image again"),
     (re.compile(rb"\Aversion https://git-lfs"), "a pointer of Git LFS, not an image; fetch the image itself"),
     (re.compile(rb"\A(\x89PNG|\xff\xd8\xff|GIF8|BM|II\*\0|MM\0\*)"), "a picture, not a volume in millimeters"),

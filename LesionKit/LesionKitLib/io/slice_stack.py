@@ -13,6 +13,7 @@ MAX_MISSING_IN_A_ROW = 3
 _GAP = 1.7  # a step this many times the usual one has slices missing in it
 _UNEVEN = 0.15  # of the slice distance: how far a slice may lie from its place in a regular stack
 _TILT = 0.0035  # sine of 0.2 degrees between the stacking direction and the slices' normal
+MAX_TILT_DEGREES = 35.0  # gantries turn by up to 30
 _SHIFT_MM = 1.0  # how far a single slice may lie beside the stack's axis
 _RUN = 3  # steps of one distance, one after the other, that are no gaps
 _OTHER_DISTANCE = 1.4  # times another: a distance of its own, no unevenness
@@ -26,7 +27,8 @@ class StackPlan:
 
     (1 - weight[n]) * slice[order[lower[n]]] + weight[n] * slice[order[lower[n] + 1]].
     order: indices of the input slices along the normal. step: mm between the stack's slices,
-    None when there is only one. notes: what was found and done, sentences.
+    None when there is only one. notes: what was found and done, sentences. aside: (3,) mm within the slices' plane by
+    which the last slice of a tilted gantry lies beside the first one's normal, the others in proportion; None: no tilt.
     """
 
     order: tuple[int, ...]
@@ -34,23 +36,31 @@ class StackPlan:
     weight: np.ndarray
     step: float | None
     notes: tuple[str, ...] = ()
+    aside: np.ndarray | None = None
 
 
 def plan_stack(positions: np.ndarray, normal: np.ndarray) -> StackPlan:
     """The plan for slices at ``positions`` (n x 3, mm) whose unit normal is ``normal`` (3,); any input order.
 
     No two of them may lie at the same place (see places_of). Missing slices, if few, are interpolated between their
-    neighbors; parts of different slice distances are resampled to the finest. Raises UnusableInput on gantry tilt,
-    slices beside each other, and too many gaps.
+    neighbors; parts of different slice distances are resampled to the finest; gantry tilt is told. Raises UnusableInput
+    on slices beside each other and too many gaps.
     """
     positions = np.asarray(positions, float)
     offsets = positions @ normal
     order = np.argsort(offsets, kind="stable")
     if len(order) == 1:
         return StackPlan((0,), np.zeros(1, int), np.zeros(1), None)
-    _refuse_tilt(positions[order], offsets[order], normal)
+    aside = _tilt(positions[order], offsets[order], normal)
     lower, weight, step, notes = _regular(offsets[order])
-    return StackPlan(tuple(int(n) for n in order), lower, weight, step, tuple(notes))
+    if aside is not None:
+        degrees = np.degrees(np.arctan2(np.linalg.norm(aside), offsets[order[-1]] - offsets[order[0]]))
+        notes = [
+            f"The gantry was tilted by {degrees:.1f} degrees: the slices were shifted within their planes onto a "
+            "straight grid.",
+            *notes,
+        ]
+    return StackPlan(tuple(int(n) for n in order), lower, weight, step, tuple(notes), aside)
 
 
 def places_of(offsets: np.ndarray) -> np.ndarray:
@@ -80,8 +90,8 @@ def is_regular(offsets: np.ndarray) -> bool:
     return bool(np.abs(offsets - (offsets[0] + mean * np.arange(len(offsets)))).max() <= _UNEVEN * mean)
 
 
-def _refuse_tilt(positions: np.ndarray, offsets: np.ndarray, normal: np.ndarray) -> None:
-    """positions and offsets in stacking order."""
+def _tilt(positions: np.ndarray, offsets: np.ndarray, normal: np.ndarray) -> np.ndarray | None:
+    """StackPlan.aside of slices in stacking order. Raises UnusableInput where they do not lie along one line."""
     aside = positions - positions[0] - np.outer(offsets - offsets[0], normal)
     length = offsets[-1] - offsets[0]
     drift = float(np.linalg.norm(aside[-1]))
@@ -90,12 +100,15 @@ def _refuse_tilt(positions: np.ndarray, offsets: np.ndarray, normal: np.ndarray)
         if np.abs(aside - along).max() > _SHIFT_MM:
             raise UnusableInput("The slices do not lie straight above each other, so they form no volume.")
         degrees = np.degrees(np.arctan2(drift, length))
-        raise UnusableInput(
-            f"The slices are sheared against each other by {degrees:.1f} degrees (gantry tilt); "
-            "resample the series to a straight grid first."
-        )
+        if degrees > MAX_TILT_DEGREES:
+            raise UnusableInput(
+                f"The slices are sheared against each other by {degrees:.1f} degrees, more than any gantry tilts; "
+                "resample the series to a straight grid first."
+            )
+        return aside[-1]
     if np.abs(aside).max() > max(_SHIFT_MM, _TILT * length):
         raise UnusableInput("The slices do not lie straight above each other, so they form no volume.")
+    return None
 
 
 def _regular(offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray, float, list[str]]:

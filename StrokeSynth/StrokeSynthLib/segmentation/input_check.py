@@ -10,6 +10,7 @@ import numpy as np
 from LesionKitLib.imaging.value_range import value_range
 from LesionKitLib.imaging.volume import Volume
 from LesionKitLib.io.dicom_header import Header
+from LesionKitLib.io.dicom_traits import map_name_of_file, names_an_image
 from LesionKitLib.run.errors import UnusableInput
 
 MIN_SLICES = 8
@@ -39,12 +40,22 @@ def check_brain_mr(volume: Volume, header: Header | None = None) -> tuple[str, .
         raise UnusableInput(f"This is {what} (modality {header.modality}), but an MR of the brain is needed.")
     if header.kind == "localizer":
         raise UnusableInput("This is the scan's localizer, not its slices; choose another series.")
+    name = map_name_of_file(_file_name(volume)) if not header.modality else ""
+    if name:
+        raise UnusableInput(
+            f"By its file's name the image is a parametric map ({name}), but an image (DWI, FLAIR, T2) of the brain is "
+            "needed."
+        )
     _check_grid(volume)
     _check_values(volume.array)
     thickest = float(volume.spacing.max())
     if thickest > 5.5:
         return (f"The slices lie {thickest:.1f} mm apart: small lesions may be missed.",)
     return ()
+
+
+def _file_name(volume: Volume) -> str:
+    return volume.source.file if volume.source is not None else ""
 
 
 def _check_grid(volume: Volume) -> None:
@@ -82,14 +93,15 @@ def _check_values(array: np.ndarray) -> None:
         raise UnusableInput("The image holds only a few different values: it is a label map or a mask, not an MR.")
 
 
-def refuse_diffusion_map(values: np.ndarray, header: Header | None = None) -> None:
+def refuse_diffusion_map(values: np.ndarray, header: Header | None = None, file_name: str = "") -> None:
     """Raises UnusableInput where the values within the brain are those of an apparent diffusion coefficient (ADC).
 
     An ADC is a physical quantity: 0.7 to 0.9 x 10^-3 mm2/s in brain tissue (Helenius et al. 2002, AJNR 23:194), 3.0 in
     free water at 37 degrees (Mills 1973, J Phys Chem 77:685). Other images have both values, in one of the units that
-    maps are stored in, by chance only; what DICOM calls original is no map. values: of the brain's voxels, any shape.
+    maps are stored in, by chance only; what DICOM calls original is no map, and neither is what a file's name calls an
+    image (a T2 of 12 bits may have such values). values: of the brain's voxels, any shape.
     """
-    if header is not None and header.image_type and header.kind == "original":
+    if names_an_image(file_name) or (header is not None and header.image_type and header.kind == "original"):
         return
     values = values[values > 0.1 * float(np.percentile(values, 99))]  # maps hold 0 where nothing was fitted
     if not values.size:
@@ -101,7 +113,7 @@ def refuse_diffusion_map(values: np.ndarray, header: Header | None = None) -> No
         if is_tissue and WATER_ADC[0] <= water / unit <= WATER_ADC[1] and highest / unit <= MAX_ADC:
             raise UnusableInput(
                 "The values are those of an ADC map, in which a stroke is dark; give the diffusion-weighted image "
-                "(DWI), a FLAIR or a T2."
+                "(DWI), a FLAIR or a T2 (its DICOM series, or a file with the contrast in its name)."
             )
 
 

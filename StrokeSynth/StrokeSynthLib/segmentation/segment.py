@@ -77,7 +77,7 @@ def segment(
 def _look_at_brain(lps: Volume, brain: ExtractedBrain, header, note: Callable[[str], None]) -> None:
     for sentence in notes_on_brain(float(brain.mask.sum()) * lps.voxel_ml, brain.cut):
         note(sentence)
-    refuse_diffusion_map(lps.array[brain.mask], header)
+    refuse_diffusion_map(lps.array[brain.mask], header, lps.source.file if lps.source is not None else "")
 
 
 def lesion_probability(

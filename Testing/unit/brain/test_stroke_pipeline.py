@@ -10,6 +10,7 @@ import pytest
 from stroke_fixtures import BrightNetwork, brain, head
 
 from LesionKitLib.imaging.metrics import dice
+from LesionKitLib.imaging.source import ImageSource
 from LesionKitLib.imaging.volume import Volume, affine
 from LesionKitLib.io.dicom_header import Header
 from LesionKitLib.report.html import report_html
@@ -163,6 +164,27 @@ def test_an_image_in_other_units_or_called_original_by_dicom_is_no_adc_map():
     refuse_diffusion_map(values[values > 0], original)
     with pytest.raises(UnusableInput):
         refuse_diffusion_map(values[values > 0], Header(modality="MR", image_type=("DERIVED", "PRIMARY")))
+
+
+def test_a_t2_of_12_bits_whose_file_names_its_contrast_is_no_adc_map():
+    values = adc_map(1000.0).array
+    refuse_diffusion_map(values[values > 0], file_name="sub-01_T2w.nii.gz")
+    with pytest.raises(UnusableInput):
+        refuse_diffusion_map(values[values > 0], file_name="sub-01.nii.gz")
+
+
+@pytest.mark.parametrize(
+    ("name", "what"), [("sub-3_Tmax.nii.gz", "Tmax"), ("RAPID_rCBF.nii", "CBF"), ("case adc.nrrd", "ADC")]
+)
+def test_a_map_is_refused_by_its_file_s_name(name, what):
+    volume = replace(head("flair", noise=2)[0], source=ImageSource(file=name))
+    with pytest.raises(UnusableInput, match=f"parametric map .{what}."):
+        check_brain_mr(volume)
+
+
+@pytest.mark.parametrize("name", ["FA_2024.nii.gz", "dwi_no_adc.nii.gz", "patient.nii.gz"])
+def test_other_file_names_say_nothing_of_a_map(name):
+    check_brain_mr(replace(head("flair", noise=2)[0], source=ImageSource(file=name)))
 
 
 def test_a_head_with_skull_has_its_lesion_where_it_is_and_notes_a_cut():

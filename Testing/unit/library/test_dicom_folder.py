@@ -237,6 +237,14 @@ def test_dwi_is_taken_where_there_is_no_flair(tmp_path):
     assert read_volume_and_header(tmp_path, task=BRAIN_MR)[0].name == "MR series 2"
 
 
+def test_of_flair_and_dwi_the_flair_is_taken_and_the_note_says_why(tmp_path):
+    write_mr_series(tmp_path, number=2, DiffusionBValue=1000.0, SeriesDescription="ep2d_diff")
+    write_mr_series(tmp_path, number=3, SeriesDescription="t2_flair_tra", EchoTime=95)
+    volume = read_volume_and_header(tmp_path, task=BRAIN_MR)[0]
+    assert volume.name == "MR series 3"
+    assert "FLAIR before DWI, as the network learned from FLAIR" in volume.notes[0]
+
+
 def test_a_folder_without_the_tasks_modality_is_refused_with_its_list(tmp_path):
     write_series(tmp_path, number=1)
     write_series(tmp_path, number=2)

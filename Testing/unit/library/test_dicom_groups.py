@@ -168,6 +168,10 @@ def test_an_adc_map_in_the_series_is_left_out_and_alone_refused_by_its_name(tmp_
         ({"ImageType": ["DERIVED", "PRIMARY", "PERFUSION", "TTP"]}, "TTP"),
         ({"ImageType": ["DERIVED", "SECONDARY", "RELCBV"]}, "CBV"),
         ({"ImageType": ["DERIVED", "PRIMARY", "DIFFUSION", "FA"]}, "FA"),
+        ({"SeriesDescription": "MTT_map"}, "an MTT"),
+        ({"ImageType": ["DERIVED", "PRIMARY", "EADC"]}, "an exponential ADC"),
+        ({"SeriesDescription": "T2 MAP"}, "a T2"),
+        ({"ImageType": ["DERIVED", "PRIMARY", "M", "T1 MAP"]}, "a T1"),
     ],
 )
 def test_parametric_maps_are_refused_by_name(tmp_path, elements, name):
@@ -175,6 +179,11 @@ def test_parametric_maps_are_refused_by_name(tmp_path, elements, name):
     assert f"{name} map" in refusal(tmp_path)
     assert f"{name} map" in refusal(tmp_path, series=1)
     assert read(tmp_path, task="any").array.shape == (12, 64, 72)  # who asks for no lesion may read it
+
+
+def test_a_phase_image_alone_is_refused_as_one(tmp_path):
+    write_mr_series(tmp_path, ImageType=["ORIGINAL", "PRIMARY", "P", "ND"])
+    assert "is the phase of MR images" in refusal(tmp_path)
 
 
 def test_a_real_world_unit_names_an_adc_map(tmp_path):

@@ -332,15 +332,42 @@ def test_positions_rounded_in_the_header_count_as_regular(tmp_path):
     assert volume.spacing[2] == pytest.approx(0.625, abs=0.003)
 
 
-def test_gantry_tilt_is_refused_with_its_angle(tmp_path):
-    angle = np.radians(12)
-    orientation = (1, 0, 0, 0, float(np.cos(angle)), float(np.sin(angle)))
+def write_tilted_ball(folder, degrees, center, radius, missing=()):
+    """A ball of 100 HU in air: slices 2.5 mm apart along the table, of a gantry tilted about the left-right axis."""
+    angle = np.radians(degrees)
+    column = np.array([0, np.cos(angle), np.sin(angle)])
+    first = np.array([-30.0, -40.0, -50.0])
+    j, i = np.indices((100, 90))
 
     def change(data, n):
-        data.ImagePositionPatient = [-100, -90, -300 + 2.0 * n]
+        corner = first + (0, 0, 2.5 * n)
+        points = corner + 0.7 * i[..., None] * np.array([1.0, 0, 0]) + 0.8 * j[..., None] * column
+        inside = ((points - center) ** 2).sum(-1) < radius**2
+        data.ImagePositionPatient = [float(x) for x in corner]
+        data.PixelData = np.where(inside, 1124, 24).astype(np.uint16).tobytes()
 
-    write_series(tmp_path, orientation=orientation, change=change)
-    assert "12.0 degrees (gantry tilt)" in sentence(tmp_path)
+    orientation = (1, 0, 0, *(float(x) for x in column))
+    paths = write_series(folder, range(44), 2.5, rows=100, columns=90, orientation=orientation, change=change)
+    for n in missing:
+        paths[n].unlink()
+
+
+@pytest.mark.parametrize("degrees", [12.0, -24.0])
+@pytest.mark.parametrize("missing", [(), (20,)], ids=["whole", "a slice missing"])
+def test_slices_of_a_tilted_gantry_are_straightened_so_that_places_and_volumes_are_right(tmp_path, degrees, missing):
+    center, radius = np.array([1.0, -4.0, 3.0]), 20.0
+    write_tilted_ball(tmp_path, degrees, center, radius, missing)
+    volume = read_volume(tmp_path)
+    assert any(f"tilted by {abs(degrees):.1f} degrees" in note for note in volume.notes)
+    inside = volume.array > -450
+    assert inside.sum() * volume.voxel_ml == pytest.approx(4 / 3 * np.pi * radius**3 / 1000, rel=0.02)
+    middle = np.append(np.argwhere(inside).mean(0)[::-1], 1) @ volume.ijk_to_ras.T
+    np.testing.assert_allclose(middle[:3] * (-1, -1, 1), center, atol=0.5 if missing else 0.3)
+
+
+def test_slices_sheared_more_than_a_gantry_tilts_are_refused_with_their_angle(tmp_path):
+    write_tilted_ball(tmp_path, 41.0, np.zeros(3), 20.0)
+    assert "41.0 degrees" in sentence(tmp_path)
 
 
 def test_an_oblique_series_stacked_along_its_normal_is_no_tilt(tmp_path):
@@ -373,7 +400,9 @@ def test_a_folder_of_other_files_is_refused(tmp_path):
 def test_a_slice_cut_short_in_its_pixels_is_refused(tmp_path):
     paths = write_series(tmp_path)
     truncate(paths[3])
-    assert sentence(tmp_path) == ("1 of 12 images of the CT series 3 are cut short (truncated); copy the series again.")
+    assert sentence(tmp_path) == (
+        "1 of 12 images of the CT series 3 (instance number 4) is cut short (truncated); copy the series again."
+    )
 
 
 def test_damage_in_the_main_series_is_not_hidden_by_taking_another(tmp_path):

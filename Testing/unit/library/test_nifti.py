@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import lzma
 
 import nibabel
 import numpy as np
@@ -82,6 +83,7 @@ def test_a_file_is_read_by_its_content_whatever_its_name_says(tmp_path, version)
         "two_streams.nii.gz": gzip.compress(raw[:600]) + gzip.compress(raw[600:]),
         "gzipped.nii": packed,
         "bzip2.nii.gz": bz2.compress(raw),
+        "xz.nii.gz": lzma.compress(raw),
         "longer.nii": raw + b"something behind the voxels",
         "no_ending": raw,
         "nifti.nrrd": raw,
@@ -140,6 +142,9 @@ def test_an_analyze_pair_is_read_with_a_note_that_left_and_right_are_unknown(tmp
         (b"\x89PNG\r\n\x1a\n", "a picture"),
         (b"%PDF-1.7", "a PDF document"),
         (b"\x89HDF\r\n", "an HDF5 file"),
+        (gzip.compress(b"an image"), "compressed twice"),
+        (b"\x28\xb5\x2f\xfd" + bytes(50), "Zstandard"),
+        (b"ct.nii" + bytes(251) + b"ustar" + bytes(250), "a tar archive"),
         (bytes(2000), "only zeros"),
         (b"hello" * 200, "no NIfTI image"),
         (b"", "empty"),
