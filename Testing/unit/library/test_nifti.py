@@ -142,7 +142,6 @@ def test_an_analyze_pair_is_read_with_a_note_that_left_and_right_are_unknown(tmp
         (b"\x89PNG\r\n\x1a\n", "a picture"),
         (b"%PDF-1.7", "a PDF document"),
         (b"\x89HDF\r\n", "an HDF5 file"),
-        (gzip.compress(b"an image"), "compressed twice"),
         (b"\x28\xb5\x2f\xfd" + bytes(50), "Zstandard"),
         (b"ct.nii" + bytes(251) + b"ustar" + bytes(250), "a tar archive"),
         (bytes(2000), "only zeros"),
@@ -155,6 +154,12 @@ def test_what_is_no_image_is_called_what_it_is(tmp_path, content, said):
         (tmp_path / name).write_bytes(bytes_)
         text = refusal(tmp_path / name)
         assert said in text and "damaged" not in text and "cut short" not in text
+
+
+def test_a_file_that_was_compressed_twice_is_said_to_be(tmp_path):
+    raw = nifti(tmp_path / "ok.nii").read_bytes()
+    (tmp_path / "twice.nii.gz").write_bytes(gzip.compress(gzip.compress(raw)))
+    assert "compressed twice" in refusal(tmp_path / "twice.nii.gz")
 
 
 # --- what is not whole
