@@ -85,6 +85,23 @@ def test_an_image_is_shown_once_with_its_heat_map_on_the_same_grid(logic, tmp_pa
     assert slicer.util.arrayFromVolume(heat)[0, 0, -1] > slicer.util.arrayFromVolume(heat)[0, 0, 0]
 
 
+def test_the_thread_that_classifies_and_the_one_that_explains_never_share_a_network(router, scene, tmp_path):
+    loaded = []
+
+    def load(network, device):
+        loaded.append(BrightnessClassifier())
+        return loaded[-1]
+
+    write_xray(tmp_path / "spine.dcm", "spine")
+    logic = router.BodyPartRouterLogic(loadClassifier=load)
+    (examined,) = logic.process([tmp_path])
+    logic.showHeatmap(examined)
+    logic.process([tmp_path])
+    logic.showHeatmap(examined)
+    logic.removeThumbnails()
+    assert len(loaded) == 2 and loaded[0].calls == [1, 1] and loaded[1].calls == []
+
+
 def test_a_heat_map_needs_a_network_that_has_run(logic, tmp_path):
     from BodyPartRouterLib.routing.examination import Examined
 

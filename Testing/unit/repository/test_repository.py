@@ -225,6 +225,12 @@ def test_no_file_names_a_package_registry_or_a_path_of_one_machine():
     assert found == []
 
 
+def test_no_library_chooses_how_matplotlib_draws_for_its_caller():
+    libraries = ("LesionKit/", "CovidLungQuant/", "StrokeSynth/", "BodyPartRouter/", "Applications/", "Research/")
+    code = [(path, text) for path, text in text_files() if path.startswith(libraries) and path.endswith(".py")]
+    assert [path for path, text in code if re.search(r"matplotlib\.use\(|import pyplot|matplotlib\.pyplot", text)] == []
+
+
 def test_no_code_is_left_unfinished():
     code = [(path, text) for path, text in text_files() if path.endswith(".py")]
     found = [f"{path}: {match.group()}" for path, text in code for match in UNFINISHED.finditer(text)]
