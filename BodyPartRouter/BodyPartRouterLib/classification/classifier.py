@@ -49,7 +49,8 @@ class Classifier:
             )
             chances = probabilities(logits, self.decision.temperature)
             for row, distance in zip(chances, distances, strict=True):
-                found.append(decide(row, float(distance), xrays[len(found)].header, self.decision))
+                xray = xrays[len(found)]
+                found.append(decide(row, float(distance), xray.header, self.decision, xray.colored))
         return found
 
     def explain(self, xray: Xray, label: str | None = None) -> np.ndarray:

@@ -14,6 +14,7 @@ from .prediction import Prediction
 # DICOM modalities of projection X-rays, and those that say nothing about it (PS3.3 C.7.3.1.1.1)
 XRAY_MODALITIES = frozenset({"CR", "DX", "XA", "RG", "PX", "RF", "IO", "MG", "DR"})
 SILENT_MODALITIES = frozenset({"", "OT", "SC", "XC", "HC"})
+COLORED = 0.05  # share of the pixels: side marks and a physician's arrows are less
 
 
 @dataclass(frozen=True)
@@ -33,22 +34,28 @@ def probabilities(logits: np.ndarray, temperature: float) -> np.ndarray:
     return powers / powers.sum(1, keepdims=True)
 
 
-def decide(chances: np.ndarray, distance: float, header: HeaderFacts, decision: Decision) -> Prediction:
-    """chances: (6,), of the classes and of "no X-ray of these"."""
+def decide(
+    chances: np.ndarray, distance: float, header: HeaderFacts, decision: Decision, colored: float = 0.0
+) -> Prediction:
+    """chances: (6,), of the classes and of "no X-ray of these"; colored: as of an Xray."""
     chances = np.asarray(chances, float)
     best = int(np.argmax(chances[: len(CLASSES)]))
     label, probability = CLASSES[best], float(chances[best])
-    reason = why_held(chances, distance, header, decision)
+    reason = why_held(chances, distance, header, decision, colored)
     shares = {name: float(p) for name, p in zip(CLASSES, chances, strict=False)}
     return Prediction(UNKNOWN if reason else label, probability, shares, reason is not None, reason)
 
 
-def why_held(chances: np.ndarray, distance: float, header: HeaderFacts, decision: Decision) -> str | None:
+def why_held(
+    chances: np.ndarray, distance: float, header: HeaderFacts, decision: Decision, colored: float = 0.0
+) -> str | None:
     """One sentence, or None where the answer stands."""
     best = int(np.argmax(chances[: len(CLASSES)]))
     modality = header.modality.upper()
     if modality not in XRAY_MODALITIES | SILENT_MODALITIES:
         return f"The header says {modality}, which is no plain X-ray."
+    if colored > COLORED:
+        return "The picture is in color, as no X-ray is."
     if chances[len(CLASSES)] > chances[best]:
         return "The picture does not look like an X-ray of a body part."
     if chances[best] < decision.threshold:

@@ -65,11 +65,12 @@ def decode_picture(stream: BinaryIO) -> Xray:
         if isinstance(error, UnusableInput | PermissionError):
             raise
         raise UnusableInput(DAMAGED) from error
+    colored = colored_share(values)
     values, notes = _gray(values[..., 0] if mode == "LA" else values)
     if values.dtype == np.uint8:
-        return Xray(values.astype(np.float32) / 255, frames=frames, notes=notes)
+        return Xray(values.astype(np.float32) / 255, frames=frames, notes=notes, colored=colored)
     values = values.astype(np.float32)
-    return Xray(_between(values, *_tails(values)), frames=frames, notes=notes)
+    return Xray(_between(values, *_tails(values)), frames=frames, notes=notes, colored=colored)
 
 
 def _gray(values: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -84,6 +85,16 @@ def _gray(values: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
     return np.rint(values @ LUMINANCE).astype(values.dtype), notes
 
 
+def colored_share(values: np.ndarray) -> float:
+    """Share of the pixels (rows, columns, 3) whose color a single tint, as a film's base has, does not explain."""
+    if values.ndim != 3 or values.shape[2] < 3:
+        return 0.0
+    sample = values[::4, ::4, :3].reshape(-1, 3).astype(np.float32) / np.iinfo(values.dtype).max
+    brightness = np.stack([sample @ LUMINANCE, np.ones(len(sample), np.float32)], axis=1)
+    tint, *_ = np.linalg.lstsq(brightness, sample, rcond=None)
+    return float(np.mean(np.abs(sample - brightness @ tint).max(1) > COLORFUL / 2))
+
+
 # --- DICOM
 
 
@@ -93,11 +104,11 @@ def decode_dicom(stream: BinaryIO, file: DicomFile) -> Xray:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about values that break the standard; what matters is checked here
         frames, notes = _checked(file)
-        pixels, more = _gray_values(stored_frame(stream, file), data, is_compressed(data))
+        pixels, more, colored = _gray_values(stored_frame(stream, file), data, is_compressed(data))
     if frames > 1:
         notes.append(f"The file holds {frames} frames; the first was taken.")
     spacing, aspect = _spacing(data)
-    return Xray(pixels, header_facts(data), frames, (*notes, *more), spacing, aspect)
+    return Xray(pixels, header_facts(data), frames, (*notes, *more), spacing, aspect, colored)
 
 
 def _checked(file: DicomFile) -> tuple[int, list[str]]:
@@ -132,18 +143,17 @@ def _refuse_what_is_no_image(file: DicomFile) -> None:
         raise UnusableInput(DAMAGED)
 
 
-def _gray_values(stored: np.ndarray, data, compressed: bool) -> tuple[np.ndarray, tuple[str, ...]]:
-    """float32 (rows, columns), 0..1, bones bright."""
+def _gray_values(stored: np.ndarray, data, compressed: bool) -> tuple[np.ndarray, tuple[str, ...], float]:
+    """float32 (rows, columns), 0..1, bones bright; notes; the colored share."""
     from pydicom.pixels.processing import apply_color_lut
 
-    notes: tuple[str, ...] = ()
     if data.get("PhotometricInterpretation") == "PALETTE COLOR":
         stored = apply_color_lut(stored, data)
     if stored.ndim == 3:
         gray, notes = _gray(stored)
-        return gray.astype(np.float32) / np.iinfo(stored.dtype).max, notes
+        return gray.astype(np.float32) / np.iinfo(stored.dtype).max, notes, colored_share(stored)
     if stored.dtype.kind == "f":
-        return _between(stored.astype(np.float32), *_tails(stored)), notes
+        return _between(stored.astype(np.float32), *_tails(stored)), (), 0.0
     stored = _only_stored_bits(stored, data, compressed)
     padding = _padding_mask(stored, data)
     pixels, notes = _windowed(stored, padding, data)
@@ -151,7 +161,7 @@ def _gray_values(stored: np.ndarray, data, compressed: bool) -> tuple[np.ndarray
         pixels = np.float32(1) - pixels
     if padding is not None:
         pixels[padding] = 0
-    return pixels, notes
+    return pixels, notes, 0.0
 
 
 def _only_stored_bits(stored: np.ndarray, data, compressed: bool) -> np.ndarray:

@@ -26,6 +26,7 @@ class Xray:
     Of several frames the first is taken. notes: sentences on what was done that a user should know.
     spacing: mm between rows and between columns on the detector or in the patient, None when not known.
     aspect: height of a pixel over its width (spacing or PixelAspectRatio).
+    colored: share of the pixels whose color is another one than a single tint of the whole explains, 0 for gray.
     """
 
     pixels: np.ndarray
@@ -34,3 +35,4 @@ class Xray:
     notes: tuple[str, ...] = ()
     spacing: tuple[float, float] | None = None
     aspect: float = 1.0
+    colored: float = 0.0

@@ -81,7 +81,7 @@ def answer_read(request: dict) -> tuple[dict, bytes]:
 
 
 def _header_of(xray) -> dict:
-    entries = {name: getattr(xray, name) for name in ("frames", "notes", "spacing", "aspect")}
+    entries = {name: getattr(xray, name) for name in ("frames", "notes", "spacing", "aspect", "colored")}
     return {**entries, "header": asdict(xray.header), "shape": xray.pixels.shape}
 
 

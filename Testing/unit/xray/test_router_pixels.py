@@ -142,6 +142,26 @@ def test_gray_stored_as_rgb_is_gray_and_color_is_named(tmp_path):
     assert "color" in read_xray(write_bytes_xray(tmp_path / "c.dcm", colored)).notes[0]
 
 
+def test_a_picture_in_color_is_told_from_a_tinted_or_marked_one(tmp_path):
+    """Blue film bases and yellow photographs of films are one tint; a mark in color is a small part."""
+    from PIL import Image
+
+    def colored(picture: np.ndarray) -> float:
+        Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8)).save(tmp_path / "x.png")
+        return read_xray(tmp_path / "x.png").colored
+
+    gray = np.repeat(255 * scene()[..., None], 3, axis=2)
+    assert colored(gray) == 0 and colored(gray[..., 0]) == 0
+    assert colored(gray * [0.7, 0.8, 1.0] + [0, 10, 0]) == 0
+    marked = gray.copy()
+    marked[4:10, 4:14] = (255, 0, 0)
+    assert 0 < colored(marked) < 0.05
+    marked[:40] = (20, 200, 90)
+    assert colored(marked) > 0.2
+    data = write_bytes_xray(tmp_path / "color.dcm", np.rint(marked).astype(np.uint8))
+    assert read_xray(data).colored > 0.2
+
+
 def test_pixels_that_are_not_square_are_stated(tmp_path):
     assert read_xray(write_xray(tmp_path / "a.dcm", PixelAspectRatio=[2, 1])).aspect == 2
     xray = read_xray(write_xray(tmp_path / "b.dcm", ImagerPixelSpacing=[0.2, 0.1]))
