@@ -161,6 +161,54 @@ def test_training_writes_a_model_that_evaluate_finds(labeled, tmp_path, few_step
     assert "macro" in capsys.readouterr().out
 
 
+def test_the_last_layer_alone_is_trained_from_a_trained_model(labeled, tmp_path, few_steps):
+    from safetensors.numpy import load_file
+
+    train = ["train", "router-light", "--data", str(labeled), "--device", "cpu", "--steps", "2"]
+    assert main([*train, "--output", str(tmp_path / "out")]) == 0
+    start = tmp_path / "out" / "router-light"
+    assert main([*train, "--output", str(tmp_path / "head"), "--start", str(start), "--head-only"]) == 0
+    before, after = (load_file(folder / "model.safetensors") for folder in (start, tmp_path / "head" / "router-light"))
+    changed = {name for name in before if not np.array_equal(before[name], after[name])}
+    assert {"classify.weight", "classify.bias"} <= changed and not any(name.startswith("encoder") for name in changed)
+    card = json.loads((tmp_path / "head" / "router-light" / "card.json").read_text())
+    assert card["training"]["command"].endswith("--start DIR --head-only")
+    assert card["training"]["start"]["sha256"] == json.loads((start / "card.json").read_text())["sha256"]
+
+
+def test_the_head_alone_needs_a_model_of_the_same_network(labeled, tmp_path, few_steps, capsys):
+    train = ["train", "router-light", "--data", str(labeled), "--output", str(tmp_path / "x"), "--device", "cpu"]
+    assert main([*train, "--steps", "2", "--head-only"]) == 3
+    assert "--start" in capsys.readouterr().err
+    assert main([*train, "--steps", "2", "--output", str(tmp_path / "out")]) == 0
+    other = ["train", "router", *train[2:], "--steps", "2", "--start", str(tmp_path / "out" / "router-light")]
+    assert main(other) == 3 and "another network" in capsys.readouterr().err
+
+
+def test_answers_are_right_held_or_wrong():
+    from types import SimpleNamespace
+
+    from LesionKitResearch.evaluation.router_robustness import outcomes
+
+    said = [("spine", False), ("spine", False), ("unknown", True), ("unknown", True)]
+    predict = lambda xrays: [SimpleNamespace(label=label, held=held) for label, held in said]  # noqa: E731
+    images = [(np.zeros((20, 20), np.uint8), label) for label in ("spine", "others", "spine", "")]
+    found = outcomes(SimpleNamespace(predict=predict), images)
+    assert found == {"right": 0.25, "held": 0.5, "wrong": 0.25, "n": 4}
+
+
+def test_altered_xrays_keep_their_class_and_chests_alone_get_lines(labeled):
+    from LesionKitResearch.evaluation.router_robustness import altered_xrays
+
+    sets = {name: list(images) for name, images in altered_xrays(labeled).items()}
+    plain = sets["as they are"]
+    assert {len(images) for name, images in sets.items() if "lines" not in name} == {len(plain)}
+    assert np.array_equal(np.rot90(plain[0][0]), sets["turned by 90 degrees"][0][0])
+    lines = next(images for name, images in sets.items() if "lines" in name)
+    assert {label for _, label in lines} == {"adult_chest", "pediatric_chest"}
+    assert [label for _, label in sets["in a round field"]] == [label for _, label in plain]
+
+
 def test_commands_refuse_folders_without_an_index(tmp_path, capsys):
     assert main(["train", "router", "--data", str(tmp_path), "--output", str(tmp_path / "o")]) == 3
     assert main(["evaluate", "router", "--data", str(tmp_path / "none")]) == 3

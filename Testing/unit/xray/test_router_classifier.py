@@ -100,7 +100,7 @@ def test_borrowed_gray_values_are_those_of_the_lender():
 @pytest.mark.parametrize("maker", sorted({m.__name__ for m in non_xrays._MAKERS}))
 def test_pictures_made_by_procedure_differ_from_seed_to_seed(maker):
     one, other = (np.asarray(getattr(non_xrays, maker)(np.random.default_rng(seed)), float) for seed in (1, 2))
-    assert one.shape == other.shape == (non_xrays.SIDE, non_xrays.SIDE)
+    assert max(one.shape) == max(other.shape) == non_xrays.SIDE
     assert np.isfinite(one).all() and not np.array_equal(one, other)
 
 
@@ -109,6 +109,36 @@ def test_random_pictures_come_with_and_without_an_xray_to_spoil():
     for seed in range(40):
         assert non_xrays.random_picture(np.random.default_rng(seed), gray).dtype == np.uint8
         assert non_xrays.random_picture(np.random.default_rng(seed)).ndim == 2
+
+
+@pytest.mark.parametrize("spoil", [non_xrays.ultrasound_of, non_xrays.other_contrast])
+def test_any_picture_lends_its_tissue_to_ultrasound_and_other_sequences(spoil):
+    gray = np.rint(scene(90, 120) * 255).astype(np.uint8)
+    one, other = (np.asarray(spoil(gray, np.random.default_rng(seed)), float) for seed in (1, 2))
+    assert one.ndim == 2 and np.isfinite(one).all() and one.std() > 1 and one.min() >= 0 and one.max() <= 255
+    assert one.shape != other.shape or not np.array_equal(one, other)
+
+
+def test_lines_and_collimators_cover_a_part_of_an_xray_only():
+    from LesionKitResearch.augmentation.overlays import collimate, draw_lines
+
+    def covered(picture: np.ndarray) -> float:
+        return float((np.abs(picture.astype(int) - 60) > 1).mean())
+
+    gray = np.full((120, 100), 60, np.uint8)
+    for seed in range(30):
+        lined = draw_lines(gray, np.random.default_rng(seed))
+        assert lined.dtype == np.uint8 and lined.shape == gray.shape and covered(lined) < 0.9
+        field = collimate(gray, np.random.default_rng(seed))
+        assert field.shape == gray.shape and field[60, 50] == 60
+    assert any(covered(draw_lines(gray, np.random.default_rng(seed))) > 0.02 for seed in range(10))
+    assert any(covered(collimate(gray, np.random.default_rng(seed))) > 0.1 for seed in range(10))
+
+
+def test_a_squeezed_xray_is_given_a_height_that_may_be_true():
+    gray = np.zeros((100, 100), np.uint8)
+    tall = router.random_aspect(gray, 2.0, 2.0, np.random.default_rng(0))
+    assert tall.shape == (100, 50)
 
 
 # --- deciding
