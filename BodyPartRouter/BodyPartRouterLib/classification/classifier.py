@@ -84,12 +84,14 @@ class Classifier:
         """Logits and distances, at most runtime.batch views at once."""
         import torch
 
-        parts = []
-        net = self._net.to(runtime.device)
-        with torch.inference_mode(), runtime.autocast():
-            for part in torch.from_numpy(views).split(runtime.batch):
-                part = part.to(runtime.device, memory_format=torch.channels_last)
-                parts.append([values.float().cpu().numpy() for values in net.describe(part)])
+        net = runtime.prepared(self._net)
+
+        def described(part) -> list[np.ndarray]:
+            part = part.to(runtime.device, memory_format=torch.channels_last)
+            return [values.float().cpu().numpy() for values in net.describe(part)]
+
+        with runtime.computing() as workers:
+            parts = list(workers.map(described, torch.from_numpy(views).split(runtime.batch)))
         return tuple(np.concatenate(values) for values in zip(*parts, strict=True))
 
 

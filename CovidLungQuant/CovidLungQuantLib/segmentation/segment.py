@@ -47,6 +47,8 @@ def segment(lps: Volume, nets, runtime: Runtime, progress: Progress) -> Segmenta
     if not sides.any():
         raise UnusableInput("No lungs were found; this does not look like a chest CT.")
     lungs, lesions = labels_on_native_grid(lps, box, probabilities, sides, progress)
+    lung_share = (sides > 0).mean((1, 2))
+    del probabilities, sides  # the largest arrays beside the image; what follows needs room
     if box.is_cut or midline_of_halved_body(lps) is not None:
         lungs = with_missed_air(shown, lungs)
     if shown is not lps:  # padding is no lung
@@ -55,7 +57,7 @@ def segment(lps: Volume, nets, runtime: Runtime, progress: Progress) -> Segmenta
     if not lungs.any():
         raise UnusableInput("No lungs were found, only gas as in bowel; this does not look like a chest CT.")
     lungs, lesions = drop_partial_volume(lps.array, lungs, lesions, lps.spacing)
-    return Segmentation(lungs, lesions, outputs, (sides > 0).mean((1, 2)), box)
+    return Segmentation(lungs, lesions, outputs, lung_share, box)
 
 
 def _mean_probabilities(

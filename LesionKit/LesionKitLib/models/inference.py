@@ -63,8 +63,10 @@ class Runtime:
         """The network (torch module in eval mode) where and in the form in which it computes fastest."""
         import torch
 
+        if not isinstance(network, torch.nn.Module):
+            return network.to(self.device)
         network = network.to(self.device, memory_format=torch.channels_last)
-        if self.device != "cpu" or not isinstance(network, torch.nn.Module):
+        if self.device != "cpu":
             return network
         from .encoders.fused import fused
 

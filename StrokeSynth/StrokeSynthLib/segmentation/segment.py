@@ -7,7 +7,7 @@ brought back to the image's own grid before anything is decided.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,12 +90,20 @@ def lesion_probability(
     template = template_volume()
     slices = np.flatnonzero(inside.any((1, 2)))
     lesion = np.zeros(gray.shape, np.float32)
-    net = net.to(runtime.device)
-    for start in range(0, len(slices), runtime.batch):
-        progress.report("segmenting", 0.3 + 0.6 * start / len(slices))
-        rows = slices[start : start + runtime.batch]
+    net = runtime.prepared(net)
+
+    def batches() -> Iterator[np.ndarray]:
+        for start in range(0, len(slices), runtime.batch):
+            progress.report("segmenting", 0.3 + 0.6 * start / len(slices))
+            yield slices[start : start + runtime.batch]
+
+    def segmented(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         stack = np.concatenate([channels(seen[k : k + 1], template[k]) for k in rows])
-        lesion[rows] = mirrored_probabilities(net, stack, runtime)[:, 0]
+        return rows, mirrored_probabilities(net, stack, runtime)[:, 0]
+
+    with runtime.computing() as workers:
+        for rows, found in workers.map(segmented, batches()):
+            lesion[rows] = found
     return _across(lesion) * inside
 
 

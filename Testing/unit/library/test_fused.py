@@ -102,6 +102,16 @@ def test_the_copy_is_made_once_and_goes_with_the_network():
     assert copy() is None
 
 
+def test_weights_changed_by_training_or_loading_are_seen():
+    network = CHAINS["bias alone"]()
+    before = fused(network, "fp32")(picture())
+    with torch.no_grad():
+        network[0].bias += 1
+    torch.testing.assert_close(fused(network, "fp32")(picture()), before + 1)
+    network.load_state_dict(CHAINS["bias alone"]().state_dict())
+    torch.testing.assert_close(fused(network, "fp32")(picture()), before)
+
+
 def test_a_network_without_chains_of_layers_comes_back_itself():
     network = nn.Conv2d(3, 2, 1)
     assert fused(network, "fp32") is network

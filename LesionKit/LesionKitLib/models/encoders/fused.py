@@ -20,26 +20,32 @@ from .efficientnet_lite import SameConv, same_padding
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 ACTIVATIONS = {nn.ReLU: ("relu", []), nn.ReLU6: ("hardtanh", [0.0, 6.0])}  # oneDNN's names and their numbers
-_fused: WeakKeyDictionary[nn.Module, dict[str, nn.Module]] = WeakKeyDictionary()
+_fused: WeakKeyDictionary[nn.Module, dict[str, tuple[tuple, nn.Module]]] = WeakKeyDictionary()
 
 
 def fused(network: nn.Module, precision: str) -> nn.Module:
     """A copy of a network in eval mode that computes the same in fewer steps, for the CPU. precision: fp32 or bf16.
 
-    The copy of each network is made once and lives as long as the network. Without chains of layers the network itself
-    comes back.
+    The copy of each network is made once, anew after its weights changed (in training), and lives as long as the
+    network. Without chains of layers the network itself comes back.
     """
     if not any(isinstance(module, nn.Sequential) for module in network.modules()):
         return network
-    copies = _fused.setdefault(network, {})
-    if precision not in copies:
+    copies, state = _fused.setdefault(network, {}), _state(network)
+    if precision not in copies or copies[precision][0] != state:
         result = copy.deepcopy(network).eval().requires_grad_(False)
         for chain in [module for module in result.modules() if isinstance(module, nn.Sequential)]:
             layers = _fused_layers(list(chain), DTYPES[precision])
             chain._modules.clear()
             chain.extend(layers)
-        copies[precision] = result
-    return copies[precision]
+        copies[precision] = state, result
+    return copies[precision][1]
+
+
+def _state(network: nn.Module) -> tuple[tuple[int, int], ...]:
+    """Where each of the weights lies, and how often it was changed there."""
+    tensors = (*network.parameters(), *network.buffers())
+    return tuple((t.data_ptr(), 0 if t.is_inference() else t._version) for t in tensors)
 
 
 def _fused_layers(layers: list[nn.Module], dtype: torch.dtype) -> list[nn.Module]:
