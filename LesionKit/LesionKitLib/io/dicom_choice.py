@@ -25,6 +25,7 @@ _SHOWN = 12  # series or groups named in a sentence
 
 _KINDS = ("secondary", "localizer", "projection", "derived", "original")
 _CONTRASTS = ("map", "angiography", "perfusion", "susceptibility", "T1", "PD", "b0", "", "T2", "DWI", "FLAIR")
+_FLAIR = _CONTRASTS.index("FLAIR")
 _KERNELS = ("sharp", "", "soft", "lung")
 _RESPIRATION = ("expiration", "", "inspiration")
 
@@ -60,9 +61,16 @@ def choose(series: Sequence[Series], asked: str | int | None, group: str | int |
     return Choice(best, chosen, tuple(notes))
 
 
-def choose_of_series(series: Series, own: Group, group: str | int | None, task: str) -> Choice:
-    """The group that holds the file that was given, or the one that was asked for in its series."""
-    chosen, reason = (own, "it holds the file that was given") if group is None else (_asked_group(series, group), "")
+def choose_of_series(series: Series, own: Sequence[Group], group: str | int | None, task: str) -> Choice:
+    """The group that holds the file that was given, the task's choice of several (an enhanced file may hold frames of
+    many groups), or the one that was asked for in its series."""
+    if group is not None:
+        chosen, reason = _asked_group(series, group), ""
+    elif len(own) == 1:
+        chosen, reason = own[0], "it holds the file that was given"
+    else:
+        longest = max(_length(one) for one in own)
+        chosen, reason = _group(Series(tuple(own)), None, task, longest)
     refuse_map(chosen, series, task)
     return Choice(series, chosen, tuple(_group_notes(series, chosen, reason)) if len(series.groups) > 1 else ())
 
@@ -200,8 +208,10 @@ _CRITERIA: dict[str, Criteria] = {
     BRAIN_MR: [
         ("an MR", _modality("MR")), *_USABLE,
         ("an MR of the head", lambda group, _: body_part_rank(group.typical.header, "head")),
-        ("FLAIR or DWI before other contrasts", lambda group, _: min(_contrast(group), _CONTRASTS.index("DWI"))),
-        ("FLAIR before DWI, as the network learned from FLAIR", lambda group, _: _contrast(group)),
+        ("FLAIR or DWI before other contrasts", lambda group, _: _contrast(group) >= _CONTRASTS.index("DWI")),
+        ("FLAIR before DWI, as the network learned from FLAIR", lambda group, _: _contrast(group) == _FLAIR),
+        ("T2 before other contrasts", lambda group, _: _contrast(group) >= _CONTRASTS.index("T2")),
+        ("the contrast in which strokes show best", lambda group, _: _contrast(group)),
         _ORIGINAL, _LATEST, *_DIFFUSION, *_LAST,
     ],
 }  # fmt: skip

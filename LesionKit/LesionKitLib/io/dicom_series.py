@@ -70,14 +70,14 @@ def read_dicom(
 def _choice_for_file(path: Path, found: Sequence[Series], group: str | int | None, task: str) -> Choice:
     """The images that belong to the file; the file alone where it has no place in a patient, such as an X-ray."""
     for series in found:
-        for own in series.groups:
-            frames = [frame for frame in (*own.frames, *own.duplicates) if frame.path == path]
-            if not frames:
-                continue
-            if frames[0].position is None and len(frames) == 1:
-                own = replace(own, frames=tuple(frames), duplicates=())
-                return Choice(Series((own,)), own, ())
-            return choose_of_series(series, own, group, task)
+        own = [one for one in series.groups if any(frame.path == path for frame in (*one.frames, *one.duplicates))]
+        if not own:
+            continue
+        frames = [frame for one in own for frame in (*one.frames, *one.duplicates) if frame.path == path]
+        if frames[0].position is None and len(frames) == 1:
+            alone = replace(own[0], frames=tuple(frames), duplicates=())
+            return Choice(Series((alone,)), alone, ())
+        return choose_of_series(series, own, group, task)
     refuse_nothing(scan_files([path]), None)
     raise UnusableInput("The file is not a DICOM image.")
 

@@ -245,6 +245,15 @@ def test_of_flair_and_dwi_the_flair_is_taken_and_the_note_says_why(tmp_path):
     assert "FLAIR before DWI, as the network learned from FLAIR" in volume.notes[0]
 
 
+def test_without_flair_and_dwi_the_reason_given_is_true(tmp_path):
+    write_mr_series(tmp_path, number=2, SeriesDescription="t1_mprage", EchoTime=3)
+    write_mr_series(tmp_path, places=range(30), number=3, SeriesDescription="SWI_Images", EchoTime=20)
+    volume = read_volume_and_header(tmp_path, task=BRAIN_MR)[0]
+    assert volume.name == "MR series 2" and "(the contrast in which strokes show best)" in volume.notes[0]
+    write_mr_series(tmp_path, number=4, SeriesDescription="t2_tse_tra", EchoTime=100)
+    assert "(T2 before other contrasts)" in read_volume_and_header(tmp_path, task=BRAIN_MR)[0].notes[0]
+
+
 def test_a_folder_without_the_tasks_modality_is_refused_with_its_list(tmp_path):
     write_series(tmp_path, number=1)
     write_series(tmp_path, number=2)
