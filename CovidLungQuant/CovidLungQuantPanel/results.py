@@ -93,14 +93,12 @@ class ResultsSection(results.ResultsSection):
 
 
 def headline(measurements: dict) -> tuple[str, str]:
-    """The burden, and its parts."""
+    """The burden, and what it is a part of; the classes stand in the table."""
     from CovidLungQuantLib.measurement.severity import score_text
 
     total = measurements["total"]
-    detail = _("GGO {ggo} %, high opacity {high} % of {lung} ml lung; severity score {score}")
+    detail = _("Of {lung} ml lung; severity score {score}")
     return _("Burden {percent} %").format(percent=_number(total["burden_percent"])), detail.format(
-        ggo=_number(total["ggo_percent"]),
-        high=_number(total["high_opacity_percent"]),
         lung=_number(total["lung_ml"], 0),
         score=score_text(measurements["severity"]),
     )

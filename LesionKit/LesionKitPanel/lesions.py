@@ -5,7 +5,7 @@ from __future__ import annotations
 import qt
 
 from .slots import slot
-from .texts import ROW_PX, fit_height
+from .texts import fit_height, row_height
 
 ROWS_SHOWN = 8
 
@@ -22,7 +22,7 @@ class LesionTable:
         self._sorting: tuple | None = None  # title of a column, and whether the largest comes first
         self._is_filling = False
         table.verticalHeader().setVisible(False)
-        table.verticalHeader().setDefaultSectionSize(ROW_PX)
+        table.verticalHeader().setDefaultSectionSize(row_height(table))
         table.horizontalHeader().setStretchLastSection(True)
         table.horizontalHeader().setSectionsClickable(True)
         table.horizontalHeader().connect("sectionClicked(int)", self._on_title)

@@ -10,6 +10,7 @@ from slicer.util import VTKObservationMixin
 def load_ui(widget, name: str):
     """Show Resources/UI/<name> in a module's panel; returns its children by name."""
     content = slicer.util.loadUI(widget.resourcePath(f"UI/{name}"))
+    widget.layout.setContentsMargins(0, 0, 0, 0)  # the content has its own, and there are only 380 pixels
     widget.layout.addWidget(content)
     content.setMRMLScene(slicer.mrmlScene)  # which the .ui file's connections pass on
     return slicer.util.childWidgetVariables(content)

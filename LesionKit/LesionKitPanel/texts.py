@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import qt
+
 NARROW_PX = 300  # of a section's contents in Slicer's default layout, whose panel is 380 wide
 SPARE_PX = 40  # a scroll bar may still come
-ROW_PX, HEADER_PX, SCROLL_BAR_PX = 22, 26, 18
+SCROLL_BAR_PX = 18
 
 
 def show_text(label, text: str) -> None:
@@ -21,7 +23,7 @@ def show_text(label, text: str) -> None:
 def prepare_table(view) -> None:
     """Rows of one height, without numbers, the last column as wide as there is room."""
     view.verticalHeader().setVisible(False)
-    view.verticalHeader().setDefaultSectionSize(ROW_PX)
+    view.verticalHeader().setDefaultSectionSize(row_height(view))
     view.horizontalHeader().setStretchLastSection(True)
     view.setVisible(False)
 
@@ -35,7 +37,12 @@ def show_table(view, node, rows_shown: int | None = None) -> None:
         fit_height(view, node.GetNumberOfRows() if rows_shown is None else min(rows_shown, node.GetNumberOfRows()))
 
 
+def row_height(view) -> int:
+    """Of a table's row in pixels, whatever the size of the font."""
+    return qt.QFontMetrics(view.font).height() + 4
+
+
 def fit_height(view, rows: int) -> None:
     """As high as so many rows, the header, and a scroll bar below them."""
-    height = HEADER_PX + rows * ROW_PX + SCROLL_BAR_PX
+    height = (rows + 1) * row_height(view) + 6 + SCROLL_BAR_PX
     view.minimumHeight = view.maximumHeight = height

@@ -42,7 +42,7 @@ def test_the_chart_s_bars_are_the_shares_of_the_lung_thirds(panel):
     chart = panel.widget.logic.chartFor(segmentation)
     bars = read_table(chart.GetNthPlotSeriesNode(0).GetTableNode())
     thirds = [row for row in regions if row["Lung"] != "both" and row["Third"] != "all"]
-    assert [bar["Label"] for bar in bars][:2] == ["R upper", "R middle"]
+    assert [bar["Label"] for bar in bars][:2] == ["R up", "R mid"]
     np.testing.assert_allclose([bar["GGO"] for bar in bars], [row["GGO (% of lung)"] for row in thirds], atol=0.005)
     assert max(bar["High opacity"] for bar in bars) > 0
 

@@ -7,7 +7,10 @@ from itertools import combinations
 
 import pytest
 
+pytest_plugins = "covid_panel"
+
 WIDTH, HEIGHT = 380, 900  # pixels, of Slicer's module panel
+FIRST_SCREEN = 515  # of a window of 1280 x 800, whose Data Probe is open
 
 
 @pytest.fixture
@@ -74,6 +77,27 @@ def test_with_all_sections_open_a_panel_is_no_wider_than_slicer_s(shown, font, n
     panel = shown(name).panel
     assert panel.minimumSizeHint.width() <= WIDTH
     assert panel.width <= WIDTH
+
+
+def test_the_first_screen_of_a_result_needs_no_scrolling(panel, host):
+    import qt
+
+    area = qt.QScrollArea()
+    area.setWidgetResizable(True)
+    area.setWidget(panel.loaded.panel)
+    area.resize(WIDTH, FIRST_SCREEN)
+    area.show()
+    panel.apply("p001 CT chest 1.0 lung kernel")
+    host.process_events(0.1)
+    ui, top = panel.ui, panel.loaded.panel
+    needed = (
+        ui.inputVolumeSelector, ui.applyButton, ui.imageLabel, ui.headlineLabel, ui.comparisonTableView,
+        *panel.widget.resultsSection._checks, ui.lungWindowButton, ui.softTissueWindowButton, ui.show3DButton,
+    )  # fmt: skip
+    bottoms = {widget.objectName: widget.mapTo(top, qt.QPoint(0, widget.height)).y() for widget in needed}
+    assert [name for name, bottom in bottoms.items() if bottom > FIRST_SCREEN] == []
+    area.takeWidget()
+    area.deleteLater()
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -337,16 +337,15 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         self._table = qMRMLSegmentsTableView(self)
         self._table.selectionChanged.connect(self._on_row_clicked)
         self._effects = qt.QWidget(self)
-        grid = qt.QGridLayout(self._effects)
-        grid.setContentsMargins(0, 0, 0, 0)
+        self._grid = qt.QGridLayout(self._effects)
+        self._grid.setContentsMargins(0, 0, 0, 0)
         self._buttons = {}
-        for index, name in enumerate(EFFECTS):
+        for name in EFFECTS:
             button = qt.QToolButton(self._effects)
             button.text, button.toolTip, button.checkable = name, name, True
             button.setMinimumWidth(EFFECT_PX)  # a picture in Slicer: what it is called asks for no room
             button.setSizePolicy(qt.QSizePolicy.Expanding, qt.QSizePolicy.Fixed)
             button.connect("clicked()", lambda name=name: self._on_effect_clicked(name))
-            grid.addWidget(button, *divmod(index, self.effectColumnCount))
             self._buttons[name] = button
         self._undo_row = qt.QWidget(self)
         row = qt.QHBoxLayout(self._undo_row)
@@ -368,8 +367,14 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         self._show_3d.visible = self.show3DButtonVisible
         self._masking.visible = self.maskingSectionVisible
         self._effects.enabled = self._segmentation is not None and self._volume is not None
+        shown = [name for name in self._order if name in self._buttons]
+        if self.unorderedEffectsVisible:
+            shown += [name for name in EFFECTS if name not in shown]
         for name, button in self._buttons.items():
-            button.visible = not self._order or self.unorderedEffectsVisible or name in self._order
+            self._grid.removeWidget(button)
+            button.visible = name in shown
+        for index, name in enumerate(shown):
+            self._grid.addWidget(self._buttons[name], *divmod(index, self.effectColumnCount))
         modes = {value: name for name, value in vars(slicer.vtkMRMLSegmentationNode).items() if name.startswith("Edit")}
         mode = modes.get(self._editor.GetMaskMode(), "") if self._editor is not None else ""
         self._masking.text = f"Editable area: {mode.removeprefix('EditAllowed').lower() or 'everywhere'}"

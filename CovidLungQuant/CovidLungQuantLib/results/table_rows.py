@@ -19,6 +19,8 @@ BARS = {  # key of a region -> title, color
     "high_opacity_percent": ("High opacity", CONSOLIDATION.color),
 }
 
+SHORT = {"upper": "up", "middle": "mid", "lower": "low"}
+
 
 def comparison_table(rows: list[dict]) -> tuple[list[str], list[list[str]]]:
     """Header and cells as text. rows: LiveCounts.comparison."""
@@ -26,7 +28,8 @@ def comparison_table(rows: list[dict]) -> tuple[list[str], list[list[str]]]:
 
 
 def third_bars(measurements: dict) -> tuple[list[str], dict[str, list[float | None]]]:
-    """Labels of the six thirds (R upper ... L lower), and per title of BARS one value for each: % of that third."""
+    """Labels of the six thirds (R up ... L low: a panel's chart has 40 pixels for each), and per title of BARS one
+    value for each: % of that third."""
     zones = [row for row in measurements["regions"] if row["side"] != "both" and row["third"] != "all"]
-    labels = [f"{row['side'][0].upper()} {row['third']}" for row in zones]
+    labels = [f"{row['side'][0].upper()} {SHORT[row['third']]}" for row in zones]
     return labels, {title: [row[key] for row in zones] for key, (title, _) in BARS.items()}

@@ -27,5 +27,5 @@ def test_the_bars_are_the_six_thirds_from_right_upper_to_left_lower():
         for n, (side, third) in enumerate((s, t) for s in ("both", "right", "left") for t in ("all", "upper", "lower"))
     ]
     labels, series = third_bars({"regions": regions})
-    assert labels == ["R upper", "R lower", "L upper", "L lower"]
+    assert labels == ["R up", "R low", "L up", "L low"]
     assert series == {"GGO": [4, 5, 7, 8], "High opacity": [None] * 4}
