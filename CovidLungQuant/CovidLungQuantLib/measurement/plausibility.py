@@ -13,6 +13,8 @@ from .severity import missing_sides
 # Total lung capacity on CT is 4.1 +- 1.2 l (Cressoni et al. 2013); of the tallest men, sitting, below 10 l.
 LARGEST_LUNGS_ML = 10_000.0
 SMALLEST_ADULT_LUNGS_ML = 1_000.0
+# Of the larger lung. The left one, which gives room to the heart, holds 45 % of both in health: 0.8 of the right one.
+LEAST_SMALLER_LUNG = 0.6
 # Mean HU that a class can have, and the least volume (ml) of which a mean says anything. Ground glass is a mixture of
 # aerated lung and tissue. Consolidation is tissue with what air its bronchi hold, or enhanced by contrast. Fluid has 0
 # to 30 HU, blood up to 70; the rim of a thin effusion is mixed with lung.
@@ -35,6 +37,7 @@ def plausibility_notes(measurements: dict, coverage: Coverage) -> list[str]:
         *_coverage_notes(coverage),
         *_missing_lung_notes(sides, coverage),
         *(_volume_notes(sides["both"]) if not coverage.ends else []),
+        *(_unequal_notes(sides) if coverage.is_whole and not coverage.halved else []),
         *_density_notes(measurements["total"]),
     ]
 
@@ -78,6 +81,17 @@ def _volume_notes(lung_ml: float) -> list[str]:
             "the image may be wrong."
         ]
     return []
+
+
+def _unequal_notes(sides: dict[str, float]) -> list[str]:
+    """One lung much smaller than the other; where it is not there at all, that is said elsewhere."""
+    small, large = sorted(("right", "left"), key=lambda side: sides[side])
+    if missing_sides(np.array([sides["right"], sides["left"]])) or sides[small] >= LEAST_SMALLER_LUNG * sides[large]:
+        return []
+    return [
+        f"The {small} lung that was found has {sides[small]:.0f} ml, the {large} one {sides[large]:.0f} ml: look "
+        "whether lung without air (consolidated, collapsed) is missing in it, since then burden and score are too low."
+    ]
 
 
 def _density_notes(total: dict) -> list[str]:

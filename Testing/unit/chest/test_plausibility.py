@@ -61,6 +61,17 @@ def test_a_missing_lung_is_said(right, left, side):
     assert f"Of the {side} lung" in note and "not given" in note
 
 
+@pytest.mark.parametrize(("right", "left", "small"), [(1100.0, 2300.0, "right"), (2900.0, 1500.0, "left")])
+def test_a_lung_of_which_much_may_not_have_been_found_is_said(right, left, small):
+    (note,) = plausibility_notes(measured(right, left), Coverage())
+    assert note.startswith(f"The {small} lung that was found has") and "without air" in note
+
+
+@pytest.mark.parametrize("coverage", [Coverage(("left",), False), Coverage(halved="left")])
+def test_lungs_cut_by_the_field_of_view_may_be_unequal(coverage):
+    assert not any("without air" in note for note in plausibility_notes(measured(2900.0, 1500.0), coverage))
+
+
 def test_a_lung_outside_the_field_of_view_is_not_called_removed():
     (note,) = plausibility_notes(measured(0.0, 2000.0), Coverage(halved="right"))
     assert note.startswith("The right lung is not in the field of view")
