@@ -6,6 +6,7 @@ import argparse
 import time
 
 from .options import refuse_without_dicom
+from .series_options import choice_named
 
 
 def analyze_input(path: str, options: argparse.Namespace, progress, identify: bool | None = None):
@@ -23,4 +24,5 @@ def analyze_input(path: str, options: argparse.Namespace, progress, identify: bo
         path, options.series, options.group, CHEST_CT, options.identify if identify is None else identify
     )
     refuse_without_dicom(volume, options)
-    return analyze(volume, options.network, options.device, progress, header, time.perf_counter() - start)
+    with choice_named(volume):
+        return analyze(volume, options.network, options.device, progress, header, time.perf_counter() - start)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from .console import print_json
 
@@ -36,6 +38,21 @@ def listed(inputs: list[str], options: argparse.Namespace, task: str) -> bool:
             print(f"{path}:")
         print_listing(listing)
     return True
+
+
+@contextmanager
+def choice_named(volume) -> Iterator[None]:
+    """An UnusableInput raised within names the series (or group) that was chosen: another may be the right one."""
+    from LesionKitLib.run.errors import UnusableInput
+
+    try:
+        yield
+    except UnusableInput as error:
+        said = [note for note in volume.notes if note.startswith("Of ") and "takes another" in note]
+        if not said:
+            raise
+        chosen = "; ".join("o" + note[1:].rstrip(".") for note in said)
+        raise UnusableInput(f"{str(error).rstrip('.')} ({chosen}).") from error
 
 
 def print_listing(listing) -> None:

@@ -20,7 +20,7 @@ from ..options import (
     refuse_without_dicom,
 )
 from ..parser import add_command
-from ..series_options import add_input_options, listed
+from ..series_options import add_input_options, choice_named, listed
 
 
 def add_parser(tasks) -> None:
@@ -88,7 +88,8 @@ def segment_one(path: str, folder: Path, options: argparse.Namespace):
         volume, header = read_volume_and_header(path, *chosen)
         read_seconds = time.perf_counter() - start
         refuse_without_dicom(volume, options)
-        result = segment_stroke(volume, options.device, progress, header, read_seconds, options.tissues)
+        with choice_named(volume):
+            result = segment_stroke(volume, options.device, progress, header, read_seconds, options.tissues)
         names = write_outputs(result, folder, options.pdf, options.paper, options.dicom)
     return result, names
 

@@ -74,3 +74,10 @@ def test_series_and_group_that_are_not_there_are_refused_with_what_is(capsys, ex
     assert code == 3 and "There is no such series in the folder; it holds: CT series 3" in err
     code, _, err = run(capsys, *command, exam, "--output", tmp_path / "out", "--series", "3", "--group", "5")
     assert code == 3 and "There is no such group in the CT series 3; it holds: kernel B" in err
+
+
+@pytest.mark.parametrize(("command", "taken"), list(zip(COMMANDS, ("CT series 3", "MR series 8"), strict=True)))
+def test_a_refusal_names_the_series_that_was_chosen_as_another_may_be_the_right_one(capsys, exam, command, taken):
+    code, _, err = run(capsys, *command, exam, "--output", exam.parent / "out", "--quiet")
+    assert code == 3 and err.count("\n") == 1
+    assert f"of 2 series in the folder, {taken}" in err and "--series takes another" in err
