@@ -68,7 +68,7 @@ def run(
             thread.start()
         if away_s:
             wait_until(lambda: taken(folder) >= objects / 4, 600)
-            archive.stop()
+            archive.go_away()
             threading.Timer(away_s, archive.start).start()
         killed_at = [kill_midway(folder, service, objects * (n + 1) / (kills + 1)) for n in range(kills)]
         for thread in threads:

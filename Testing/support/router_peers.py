@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -88,9 +89,12 @@ class StoreScp:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.port, self._ae_title = folder, port, ae_title
         self._log_path = folder.with_suffix(".log")
-        self._child = None
+        self._child = self._reserved = None
 
     def start(self) -> None:
+        if self._reserved is not None:
+            self._reserved.close()
+            self._reserved = None
         options = ["-v", "-aet", self._ae_title, "-od", str(self.folder), "+xa", "--fork", str(self.port)]
         with open(self._log_path, "ab") as log:
             self._child = subprocess.Popen(["storescp", *options], stdout=log, stderr=log)
@@ -110,6 +114,14 @@ class StoreScp:
             self._child.terminate()
             self._child.wait()
             self._child = None
+
+    def go_away(self) -> None:
+        """Stop until the next start; meanwhile nobody listens on the port, and no other process can take it."""
+        self.stop()
+        self._reserved = socket.socket()
+        self._reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._reserved.bind(("127.0.0.1", self.port))  # bound without listening: connections are refused
+        self._reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)  # and nobody else may bind it
 
 
 class StowServer:
@@ -235,8 +247,6 @@ def send(port: int, paths: list[Path], calling: str = "CR1") -> subprocess.Compl
 
 
 def free_port() -> int:
-    import socket
-
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
