@@ -50,7 +50,9 @@ class Classifier:
             chances = probabilities(logits, self.decision.temperature)
             for row, distance in zip(chances, distances, strict=True):
                 xray = xrays[len(found)]
-                found.append(decide(row, float(distance), xray.header, self.decision, xray.colored))
+                found.append(
+                    decide(row, float(distance), xray.header, self.decision, xray.colored, max(xray.pixels.shape))
+                )
         return found
 
     def explain(self, xray: Xray, label: str | None = None) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ from .prediction import Prediction
 # DICOM modalities of projection X-rays, and those that say nothing about it (PS3.3 C.7.3.1.1.1)
 XRAY_MODALITIES = frozenset({"CR", "DX", "XA", "RG", "PX", "RF", "IO", "MG", "DR"})
 SILENT_MODALITIES = frozenset({"", "OT", "SC", "XC", "HC"})
+LEAST_SIDE = 100  # pixels of the longer side: detectors have a thousand and more, MR and NM slices 64 and 128
 COLORED = 0.05  # share of the pixels: side marks and a physician's arrows are less
 
 
@@ -35,25 +37,37 @@ def probabilities(logits: np.ndarray, temperature: float) -> np.ndarray:
 
 
 def decide(
-    chances: np.ndarray, distance: float, header: HeaderFacts, decision: Decision, colored: float = 0.0
+    chances: np.ndarray,
+    distance: float,
+    header: HeaderFacts,
+    decision: Decision,
+    colored: float = 0.0,
+    side: float = math.inf,
 ) -> Prediction:
-    """chances: (6,), of the classes and of "no X-ray of these"; colored: as of an Xray."""
+    """chances: (6,), of the classes and of "no X-ray of these"; colored: of an Xray; side: its longer one, pixels."""
     chances = np.asarray(chances, float)
     best = int(np.argmax(chances[: len(CLASSES)]))
     label, probability = CLASSES[best], float(chances[best])
-    reason = why_held(chances, distance, header, decision, colored)
+    reason = why_held(chances, distance, header, decision, colored, side)
     shares = {name: float(p) for name, p in zip(CLASSES, chances, strict=False)}
     return Prediction(UNKNOWN if reason else label, probability, shares, reason is not None, reason)
 
 
 def why_held(
-    chances: np.ndarray, distance: float, header: HeaderFacts, decision: Decision, colored: float = 0.0
+    chances: np.ndarray,
+    distance: float,
+    header: HeaderFacts,
+    decision: Decision,
+    colored: float = 0.0,
+    side: float = math.inf,
 ) -> str | None:
     """One sentence, or None where the answer stands."""
     best = int(np.argmax(chances[: len(CLASSES)]))
     modality = header.modality.upper()
     if modality not in XRAY_MODALITIES | SILENT_MODALITIES:
         return f"The header says {modality}, which is no plain X-ray."
+    if side < LEAST_SIDE:
+        return f"The picture has too few pixels for an X-ray: at most {side} in a row or column."
     if colored > COLORED:
         return "The picture is in color, as no X-ray is."
     if chances[len(CLASSES)] > chances[best]:

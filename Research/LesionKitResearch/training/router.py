@@ -33,7 +33,6 @@ SMOOTHING = 0.04  # of the labels
 HEAD_PLAN = TrainingPlan(steps=2000, learning_rate=3e-3, warmup=50, weight_decay=1e-3, check_every=200)
 HEAD_BATCH = 256  # feature vectors
 MR_EVERY, CT_EVERY = 3, 3  # neighboring slices are alike
-UNSTRETCHED = 0.5  # share of the views of squeezed X-rays that get a height that may be true
 OTHER_CONTRAST = 0.35  # share of the slices shown with another contrast
 
 
@@ -109,9 +108,7 @@ def draw_batch(pools: Pools, mixture: Mixture, size: int, rng: np.random.Generat
 
     for n, index in enumerate(rng.choice(len(pools.xrays), mixture.xrays, p=pools.weights)):
         item = pools.xrays[index]
-        gray = item.gray
-        if item.source in STRETCHED and rng.random() < UNSTRETCHED:
-            gray = random_aspect(gray, *STRETCHED[item.source], rng)
+        gray = random_aspect(item.gray, *STRETCHED[item.source], rng) if item.source in STRETCHED else item.gray
         views.append(random_view(gray, any_gray(), size, rng))
         allowed[n, list(item.allowed)] = 1
     for _ in range(mixture.none):

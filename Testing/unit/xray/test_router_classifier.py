@@ -263,6 +263,12 @@ def test_an_unknown_network_is_refused():
         NETWORKS.entry("vgg")
 
 
+def test_a_picture_of_few_pixels_is_held_whatever_the_network_says():
+    row = chances("adult_chest", 0.99)
+    assert "too few pixels" in decide(row, 0.1, HeaderFacts(), Decision(1, 0.6, 2), side=64).reason
+    assert not decide(row, 0.1, HeaderFacts(), Decision(1, 0.6, 2), side=128).held
+
+
 def test_a_picture_in_color_is_held_whatever_the_network_says():
     row = chances("spine", 0.99)
     assert "in color" in decide(row, 0.1, HeaderFacts(), Decision(1, 0.6, 2), colored=0.3).reason
