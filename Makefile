@@ -33,8 +33,10 @@ lint: $(VENV)/.test ## check style and formatting
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-bench: $(VENV)/.bench ## print the speed benchmarks
-	@for script in Testing/benchmarks/bench_*.py; do $(BIN)/python "$$script" $(ARGS) || exit 1; done
+bench: $(VENV)/.bench ## speed beside other segmenters, into docs/ (ARGS="--before FOLDER" adds an earlier version)
+	$(BIN)/python Testing/benchmarks/bench_covid.py --curves --output docs $(ARGS)
+	$(BIN)/python Testing/benchmarks/bench_router.py
+	$(BIN)/python Testing/benchmarks/bench_stroke.py
 
 # PYTHONS="python3.11 python3.12 python3.13" tries each of them
 PYTHONS ?= $(PYTHON)

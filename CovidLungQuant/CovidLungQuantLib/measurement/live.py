@@ -125,10 +125,11 @@ class LiveCounts:
             values = set()
             if old is not new:
                 for k, (before, after) in enumerate(zip(self._upright(old), self._upright(new), strict=True)):
+                    if is_alike(before, after):
+                        continue
                     differs = before != after
-                    if differs.any():
-                        slices.add(k)
-                        values |= {*np.unique(before[differs]).tolist(), *np.unique(after[differs]).tolist()}
+                    slices.add(k)
+                    values |= {*np.unique(before[differs]).tolist(), *np.unique(after[differs]).tolist()}
             found.append(frozenset(values - {0}))
         return sorted(slices), tuple(found)
 
@@ -264,6 +265,15 @@ def overwritten_lung(
 def _codes(lungs: np.ndarray, lesions: np.ndarray) -> np.ndarray:
     """lung * 4 + lesion, 0 to 11."""
     return lungs * np.uint8(4) + lesions
+
+
+def is_alike(before: np.ndarray, after: np.ndarray) -> bool:
+    """Whether two slices of labels (uint8, one shape) are equal; eight voxels at a time where memory allows it."""
+    forward = tuple(slice(None, None, -1 if step < 0 else 1) for step in before.strides)
+    before, after = before[forward], after[forward]
+    if before.flags.c_contiguous and after.flags.c_contiguous and before.nbytes % 8 == 0:
+        before, after = (labels.reshape(-1).view(np.uint64) for labels in (before, after))
+    return bool((before == after).all())
 
 
 def _unequal(shared: np.ndarray) -> frozenset[int]:

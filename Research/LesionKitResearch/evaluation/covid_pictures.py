@@ -28,7 +28,7 @@ def picture_segmenter(network, device: str = "auto") -> Callable[[np.ndarray], n
     from LesionKitLib.models.inference import choose_runtime
 
     runtime = choose_runtime(device)
-    networks = [net.to(runtime.device) for net in (network if isinstance(network, list) else [network])]
+    networks = [runtime.prepared(net) for net in (network if isinstance(network, list) else [network])]
 
     def segment(gray: np.ndarray) -> np.ndarray:
         with runtime.autocast():

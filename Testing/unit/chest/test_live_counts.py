@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from CovidLungQuantLib.labels import lungs_with_lesions
-from CovidLungQuantLib.measurement.live import LiveCounts, overwritten_lung
+from CovidLungQuantLib.measurement.live import LiveCounts, is_alike, overwritten_lung
 from CovidLungQuantLib.measurement.measurements import measure
 from LesionKitLib.imaging.volume import LPS_IN_RAS, Volume, affine
 
@@ -228,3 +228,22 @@ def test_lung_taken_from_under_a_lesion_that_was_rewritten_is_found():
     voxels, values = overwritten_lung((lungs, lesions), (carved, grown))
     carved[tuple(voxels.T)] = values
     np.testing.assert_array_equal(carved, lungs)
+
+
+@pytest.mark.parametrize("shape", [(8, 16), (7, 9)])
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+@pytest.mark.parametrize("signs", list(product([1, -1], repeat=2)))
+def test_a_single_changed_voxel_is_seen_in_any_axis_order_and_flip(shape, order, signs):
+    before = np.random.default_rng(0).integers(0, 4, shape, np.uint8)
+    turned = tuple(slice(None, None, sign) for sign in signs)
+    assert is_alike(before.transpose(order)[turned], before.copy().transpose(order)[turned])
+    for at in ((0, 0), (shape[0] - 1, shape[1] - 1), (3, 4)):
+        after = before.copy()
+        after[at] ^= 1
+        assert not is_alike(before.transpose(order)[turned], after.transpose(order)[turned])
+
+
+def test_views_whose_memory_runs_differently_are_compared_by_value():
+    labels = np.random.default_rng(0).integers(0, 4, (8, 16), np.uint8)
+    flipped_twice = labels[:, ::-1].copy()[:, ::-1]
+    assert is_alike(labels, flipped_twice) and not is_alike(labels, labels[:, ::-1])
