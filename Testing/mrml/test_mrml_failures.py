@@ -27,7 +27,7 @@ def broken(*_arguments, **_options):
 @pytest.mark.parametrize(
     "where, name",
     [
-        (segmentations, "keep_original"), (segmentations, "_style"), (tables, "split_unit"), (charts, "_bars"),
+        (segmentations, "store_original"), (segmentations, "_style"), (tables, "split_unit"), (charts, "_bars"),
         (charts, "write_table"),
     ],
 )  # fmt: skip
@@ -42,7 +42,7 @@ def test_a_first_result_that_cannot_be_written_leaves_nothing(chest, logic, scen
     assert logic.process(node).GetSegmentation().GetNumberOfSegments() == 5
 
 
-@pytest.mark.parametrize("where, name", [(segmentations, "keep_original"), (tables, "split_unit")])
+@pytest.mark.parametrize("where, name", [(segmentations, "store_original"), (tables, "split_unit")])
 def test_a_renewed_result_that_cannot_be_written_still_tells_of_its_changes(chest, logic, monkeypatch, where, name):
     node = chest.node()
     segmentation = logic.process(node)

@@ -73,7 +73,7 @@ class Original:
         return same and np.allclose(local_ijk_to_ras(volume_node), self.ijk_to_ras, atol=1e-4)
 
 
-def keep_original(segmentation, volume_node, layers: Sequence[tuple[np.ndarray, Sequence[OriginalSegment]]]) -> None:
+def store_original(segmentation, volume_node, layers: Sequence[tuple[np.ndarray, Sequence[OriginalSegment]]]) -> None:
     """Keep these label maps (uint8, the volume's shape) in the segmentation node; replaces what was kept before."""
     head = {"shape": volume_node.GetImageData().GetDimensions()[::-1], "layers": []}
     head["ijk_to_ras"] = local_ijk_to_ras(volume_node).tolist()
@@ -89,7 +89,7 @@ def keep_original(segmentation, volume_node, layers: Sequence[tuple[np.ndarray, 
 
 
 def read_original(segmentation) -> Original | None:
-    """What keep_original kept, or None where nothing is kept or it cannot be read."""
+    """What store_original stored, or None where nothing is kept or it cannot be read."""
     text = segmentation.GetAttribute(ORIGINAL_ATTRIBUTE)
     if not text:
         return None

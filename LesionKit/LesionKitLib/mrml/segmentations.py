@@ -28,7 +28,7 @@ from LesionKitLib.mrml.oriented_images import image_from_labels
 
 from .label_grids import LabelGrid, SegmentLabels, array_of, labels_on_grid
 from .nodes import filled
-from .originals import OriginalSegment, keep_original
+from .originals import OriginalSegment, store_original
 from .volumes import local_ijk_to_ras
 
 ALGORITHM_TYPE_TAG = "DICOM.SegmentAlgorithmType"
@@ -87,7 +87,7 @@ def _write_layers(segmentation, layers: Sequence[Layer], volume_node, algorithm:
     kept = [
         (layer.labels, _described(segmentation, ids, layer)) for layer, ids in zip(layers, segment_ids, strict=True)
     ]
-    keep_original(segmentation, volume_node, kept)
+    store_original(segmentation, volume_node, kept)
     segmentation.RemoveAttribute(EDITING_ATTRIBUTE)
 
 
