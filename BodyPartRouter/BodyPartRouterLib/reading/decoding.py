@@ -148,7 +148,10 @@ def _gray_values(stored: np.ndarray, data, compressed: bool) -> tuple[np.ndarray
     from pydicom.pixels.processing import apply_color_lut
 
     if data.get("PhotometricInterpretation") == "PALETTE COLOR":
-        stored = apply_color_lut(stored, data)
+        try:
+            stored = apply_color_lut(stored, data)
+        except Exception as error:  # absent or malformed tables
+            raise UnusableInput("The DICOM image's palette is absent or malformed.") from error
     if stored.ndim == 3:
         gray, notes = _gray(stored)
         return gray.astype(np.float32) / np.iinfo(stored.dtype).max, notes, colored_share(stored)

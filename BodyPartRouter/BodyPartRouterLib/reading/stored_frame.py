@@ -15,6 +15,7 @@ from .frame_size import refuse_other_size
 DAMAGED = "The image file is damaged or cut short (truncated); copy it again."
 # every other transfer syntax packs frames; pydicom does not know all of them
 _NATIVE = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", DEFLATED)
+UNDEFINED_LENGTH = b"\xff\xff\xff\xff"  # of an element whose value is a sequence of fragments
 _OPTIONS = {
     "rows": "Rows",
     "columns": "Columns",
@@ -82,6 +83,8 @@ def _native(stream: BinaryIO, file: DicomFile, syntax) -> np.ndarray:
     implicit, _little = data.original_encoding
     stream.seek(file.pixel_start)
     head = stream.read(8 if implicit else 12)
+    if head[-4:] == UNDEFINED_LENGTH:
+        raise UnusableInput("The DICOM image is compressed, but its header does not say how (TransferSyntaxUID).")
     pixels = stream.read(count)
     if len(pixels) != count:
         raise UnusableInput(DAMAGED)
@@ -97,7 +100,9 @@ def _encapsulated(stream: BinaryIO, file: DicomFile, syntax) -> np.ndarray:
     from pydicom.pixels import get_decoder
 
     data, skipped = file.data, 8 if file.data.original_encoding[0] else 12
-    stream.seek(file.pixel_start + skipped)
+    stream.seek(file.pixel_start)
+    if stream.read(skipped)[-4:] != UNDEFINED_LENGTH:
+        raise UnusableInput("The DICOM image's TransferSyntaxUID says that it is compressed, but it is not.")
     frame = next(generate_frames(stream, number_of_frames=int(data.get("NumberOfFrames") or 1)))
     refuse_other_size(frame, str(syntax), data)
     if codecs.decodes(str(syntax), data):

@@ -213,3 +213,26 @@ def test_an_attribute_that_makes_no_sense_is_named(tmp_path, change, sentence):
     for keyword, value in change.items():
         setattr(data, keyword, value)
     assert sentence in refusal(save(data, tmp_path / "x.dcm"))
+
+
+def test_a_transfer_syntax_that_contradicts_the_pixel_data_is_named(tmp_path):
+    packed = with_frame(tmp_path / "packed.dcm", extended(stored()), EXTENDED)
+    plain_name, name = b"1.2.840.10008.1.2.1\0\0\0", EXTENDED.encode()
+    packed.write_bytes(packed.read_bytes().replace(name, plain_name, 1))
+    assert "compressed, but its header does not say how" in refusal(packed)
+    plain = write_xray(tmp_path / "plain.dcm")
+    data = pydicom.dcmread(plain)
+    data.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"
+    whole = plain.read_bytes()
+    start = whole.index(b"1.2.840.10008.1.2.1\0")
+    # the element becomes two bytes longer, and so does the group
+    longer = whole[: start - 2] + b"\x16\0" + name + whole[start + 20 :]
+    at = longer.index(b"\x02\0\0\0UL\x04\0") + 8
+    group = int.from_bytes(longer[at : at + 4], "little") + 2
+    plain.write_bytes(longer[:at] + group.to_bytes(4, "little") + longer[at + 4 :])
+    assert "says that it is compressed, but it is not" in refusal(plain)
+
+
+def test_a_palette_that_is_absent_is_named(tmp_path):
+    data = dicom_image(np.rint(scene() * 255), DX_STORAGE, "DX", PhotometricInterpretation="PALETTE COLOR")
+    assert "palette is absent or malformed" in refusal(save(data, tmp_path / "x.dcm"))
