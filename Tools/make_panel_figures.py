@@ -1,4 +1,4 @@
-"""Draws the pictures of CovidLungQuant's panel in docs/figures/: ``python docs/make_panel_figures.py``.
+"""Draws the pictures of CovidLungQuant's panel in docs/figures/: ``python Tools/make_panel_figures.py``.
 
 The panel runs on the test host (Testing/slicer_host), so frames and buttons look a little different in 3D Slicer. The
 image is the chest phantom. In place of the network a stand-in answers with the phantom's known lesions, one of them a
@@ -97,7 +97,7 @@ def draw(host, panel, name: str) -> None:
     from PIL import Image
 
     path = FIGURES / f"panel_{name}.png"
-    host.screenshot(panel.panel, path, width=530)
+    host.screenshot(panel.panel, path, width=380)
     with Image.open(path) as picture:
         small = picture.convert("RGB").quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
     small.save(path, optimize=True)

@@ -1,4 +1,4 @@
-"""Draws the pictures of StrokeSynth's panel in docs/figures/: ``python docs/make_stroke_panel_figures.py``.
+"""Draws the pictures of StrokeSynth's panel in docs/figures/: ``python Tools/make_stroke_panel_figures.py``.
 
 The panel runs on the test host (Testing/slicer_host), so frames and buttons look a little different in 3D Slicer. The
 bundled networks draw a brain with a stroke and segment it: nobody's image is shown. The experiment is the one whose

@@ -53,6 +53,7 @@ class ResultPanelWidget(PanelWidget):
         """The user opens another module. A run goes on, and so do the numbers; only the editor lets go of the views."""
         self.editSection.leave()
 
-    def _onResult(self, segmentation):
+    def _onResult(self, segmentation, measurements):
         self._parameterNode.outputSegmentation = segmentation  # which shows it in every section
+        self.resultsSection.showMeasured(measurements)
         self.ui.resultsCollapsibleButton.collapsed = False

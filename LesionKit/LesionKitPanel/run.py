@@ -15,9 +15,9 @@ class RunSection:
     """Apply and what happens until there is a result.
 
     ui: with applyButton, progressBar, progressLabel, statusLabel, inputsCollapsibleButton and deviceFoundLabel.
-    on_result(segmentation): called when the result is in the scene. on_changed(): a run has begun or ended.
-    prepare(parameters): the analysis as a function of a Progress. stages: what a stage of the work is called for the
-    user. choose: the sentence that asks for an image.
+    on_result(segmentation, measurements): called when the result is in the scene. on_changed(): a run has begun or
+    ended. prepare(parameters): the analysis as a function of a Progress. stages: what a stage of the work is called for
+    the user. choose: the sentence that asks for an image.
     """
 
     def __init__(self, ui, logic, on_result, on_changed, prepare, stages: dict, choose: str):
@@ -84,7 +84,7 @@ class RunSection:
             segmentation = None
         segmentation = self.logic.showResult(result, volume, segmentation)
         self._auto_found = result.device
-        self._on_result(segmentation)
+        self._on_result(segmentation, result.measurements)
         text = _("{image}: done in {seconds} on {device}.").format(
             image=volume.GetName(), seconds=duration(result.seconds.get("total", 0.0)), device=result.device
         )

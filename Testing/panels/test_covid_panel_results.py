@@ -10,6 +10,16 @@ from scene_tables import read_table
 pytest_plugins = "covid_panel"
 
 
+def test_the_headline_is_there_before_the_voxels_are_counted_for_edits(panel, monkeypatch):
+    panel.add_ct()
+    section = panel.widget.resultsSection
+    monkeypatch.setattr(section, "_follow_edits", lambda: None)
+    panel.ui.applyButton.click()
+    panel.finish()
+    assert section._live is None
+    assert panel.ui.headlineLabel.text.startswith("Burden ") and "–" not in panel.ui.headlineLabel.text
+
+
 def test_before_a_result_the_sections_are_closed_and_say_why(panel):
     for section in (
         panel.ui.resultsCollapsibleButton,
