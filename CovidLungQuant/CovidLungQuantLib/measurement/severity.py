@@ -10,13 +10,15 @@ from LesionKitLib.imaging.measures import percent_or_none
 from .thirds import THIRDS
 
 INVOLVED = (GGO.value, CONSOLIDATION.value)  # effusion is not in the lung tissue
-GRADES = (1.0, 25.0, 50.0, 75.0)  # % of a zone from which it scores 1, 2, 3, 4
+# % of a zone from which it scores 1, 2, 3, 4. What rounds to 0 % is none: a few voxels of partial volume are always
+# called lesion, the more the larger the voxels are.
+GRADES = (0.5, 25.0, 50.0, 75.0)
 MAXIMUM = 24
 MISSING_SHARE = 0.03  # of both lungs' volume, below which one of them is not there
 
 
 def zone_score(involved_percent: float | None) -> int | None:
-    """0 below 1 %, 1 below 25 %, 2 below 50 %, 3 below 75 %, 4 from 75 %; None where there is no zone."""
+    """0 below 0.5 %, 1 below 25 %, 2 below 50 %, 3 below 75 %, 4 from 75 %; None where there is no zone."""
     if involved_percent is None:
         return None
     return sum(involved_percent >= grade for grade in GRADES)

@@ -43,7 +43,7 @@ DEFINITIONS = (
     "Lesions: components connected over faces, edges or corners, of at least 0.1 ml. Each is counted once, for the "
     "class that most of it is and the lung that most of it lies in, so that classes and lungs add up.",
     "Severity score: 0 to 4 for each of six zones by the part of the zone with ground-glass opacity or consolidation "
-    "(0 below 1 %, 1 below 25 %, 2 below 50 %, 3 below 75 %, 4 from 75 %), after Ooi et al., Radiology "
+    "(0 below 0.5 %, 1 below 25 %, 2 below 50 %, 3 below 75 %, 4 from 75 %), after Ooi et al., Radiology "
     "2004;230:836-844; with lung thirds as zones. It is computed from volumes, not estimated by eye.",
     "Zone of a lesion: peripheral when most of it, in its fullest axial slice, lies in the outer third of the lung "
     "below the chest wall; otherwise central. Extent: its longest diameter in an axial slice.",

@@ -194,8 +194,8 @@ def test_all_values_are_plain_python_numbers():
     [
         (None, None),
         (0.0, 0),
-        (0.99, 0),
-        (1.0, 1),
+        (0.499, 0),
+        (0.5, 1),
         (24.999, 1),
         (25.0, 2),
         (49.999, 2),
@@ -204,7 +204,7 @@ def test_all_values_are_plain_python_numbers():
         (100.0, 4),
     ],
 )
-def test_a_zone_scores_by_quarters_from_one_percent_on(percent, score):
+def test_a_zone_scores_by_quarters_from_what_rounds_to_one_percent_on(percent, score):
     assert zone_score(percent) == score
 
 
