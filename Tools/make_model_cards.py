@@ -8,6 +8,7 @@ from __future__ import annotations
 import textwrap
 from pathlib import Path
 
+from CovidLungQuantLib.classification.decision import accuracy_sentence
 from LesionKitCLI.installed_models import installed_models
 from LesionKitLib.models.registry import Model
 
@@ -40,6 +41,15 @@ def card_text(model: Model) -> str:
     if "decision_rule" in card:
         values = ", ".join(f"{key} {value:.3g}" for key, value in card["decision"].items() if value is not None)
         lines += ["", "## Decision", "", card["decision_rule"], "", f"Calibrated on patients held out: {values}."]
+    if "decision_evidence" in card:
+        lines += ["", accuracy_sentence([card])]
+        left_out = card["decision_evidence"].get("leave_one_source_out", {})
+        if left_out:
+            rows = [f"| {s} | {e['patients']} | {e['n']} | {_figure(e['auc'])} |" for s, e in left_out.items()]
+            lines += ["", "| source left out | patients | pictures | AUC |", "|---|---|---|---|", *rows]
+        lines += ["", f"Remark: {card['decision_evidence']['remark']}."]
+    if "head" in card["training"]:
+        lines += ["", f"Head: {card['training']['head']}."]
     lines += ["", "## Limits", "", *[f"- {limit}" for limit in card["limits"]], ""]
     return "\n".join(lines)
 

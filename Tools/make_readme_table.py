@@ -12,7 +12,7 @@ ROWS = (  # what is measured, model, metric's path in its card
     ("pneumonia on CT, Dice", "covid-convlstm", "infection", "dice"),
     ("ground glass on CT, Dice", "covid-convlstm", "ggo", "dice"),
     ("consolidation on CT, Dice", "covid-convlstm", "consolidation", "dice"),
-    ("COVID-19 or not, area under the ROC curve", "covid-multitask", "decision", "auc"),
+    ("COVID-19 or not, area under the ROC curve", "covid-jcs", "decision", "auc"),
     ("stroke on axial FLAIR, Dice", "stroke-unet", "soop_axial", "dice"),
     ("body part of X-rays, macro F1", "router-efficientnet-lite0", "macro", "f1"),
 )

@@ -126,10 +126,12 @@ def accuracy_sentence(cards: list[dict]) -> str:
     known = [card["decision_evidence"] for card in cards if "decision_evidence" in card]
     if not known or all((e["auc"]["low"] or 0) >= CONVINCING_AUC for e in known):
         return ""
-    parts = [f"{e['auc']['mean']:.2f} [{e['auc']['low']:.2f}, {e['auc']['high']:.2f}] ({e['network']})" for e in known]
+    parts = [
+        "{mean:.2f} [{low:.2f}, {high:.2f}] ({network}, {patients} patients)".format(**e["auc"], **e) for e in known
+    ]
     return (
-        f"On the {known[0]['patients']} patients of a hospital from which nothing was learned, the area under the ROC "
-        f"curve of this decision is {', '.join(parts)}; 0.5 is a guess, 1 is always right."
+        "On patients of a hospital from which nothing was learned, the area under the ROC curve of this decision is "
+        f"{', '.join(parts)}; 0.5 is a guess, 1 is always right."
     )
 
 

@@ -51,7 +51,7 @@ FINISH_PLAN = TrainingPlan(steps=200, seed=1, learning_rate=5e-4, warmup=20, ema
 FINISH = {"singles": 3, "masked": 3, "runs": 3, "ct20": 0.1, "medseg9": 0.1, "volumes": 0.3, "phantoms": 0.3}
 # A network that is trained already goes on with masks by radiologists, more slowly, and with more slices of sirm100.
 FINE_TUNE_PLAN = TrainingPlan(
-    steps=600, seed=2, learning_rate=3e-4, warmup=40, ema=0.99, save_every=50, check_every=150
+    steps=300, seed=2, learning_rate=3e-4, warmup=40, ema=0.99, save_every=50, check_every=150
 )
 FINE_TUNE = {"singles": 6, "ct20": 0.15, "medseg9": 0.1, "plethora": 0.25, "held_back": ("corona004", "radiop27")}
 RUNS = ("pseudo", "ct20", "medseg9", "plethora", "volumes", "phantoms")

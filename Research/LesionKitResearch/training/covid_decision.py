@@ -31,7 +31,7 @@ class HeadPlan:
     steps: int = 400
     seed: int = 0
     learning_rate: float = 3e-3
-    weight_decay: float = 0.1
+    weight_decay: float = 1.0
     views: int = 1
 
 

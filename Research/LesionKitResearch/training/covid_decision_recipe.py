@@ -14,6 +14,7 @@ from LesionKitResearch.evaluation.covid_classification import decision_document,
 
 from .covid_decision import (
     HEADS,
+    DecisionFeatures,
     HeadPlan,
     decision_features,
     fit_head,
@@ -39,18 +40,20 @@ def train_and_describe_head(
     plan: HeadPlan | None = None,
     device: str = "cpu",
     progress: Progress | None = None,
+    features: DecisionFeatures | None = None,
 ) -> Model:
     """Write ``output/covid-NAME``: the model ``start`` with a head that learned from every source of ``data/classify``.
 
-    name: "jcs" or "multitask". Nothing is chosen on validation pictures.
+    name: "jcs" or "multitask". features: of the training pictures, where they are computed already. Nothing is chosen
+    on validation pictures.
     """
     if not (data / "classify").is_dir():
         raise UnusableInput(f"'{data}' holds no folder classify.")
     plan, folder = plan or HeadPlan(), output / f"covid-{name}"
     network = NETWORKS.with_weights(name, start)
-    features = decision_features(
-        name, network, thinned(list(decision_pictures(data / "classify", "train"))), plan, device, progress
-    )
+    if features is None:
+        pictures = thinned(list(decision_pictures(data / "classify", "train")))
+        features = decision_features(name, network, pictures, plan, device, progress)
     left_out = leave_one_source_out(name, network, features, plan)
     head = fit_head(name, network, features, plan)
     tensors = {f"{HEADS[name]}.{key}": value for key, value in head.state_dict().items()}

@@ -31,21 +31,34 @@ SELECTION = (
 
 @dataclass(frozen=True)
 class FineTuning:
-    """What a training went on from (name, version, sha256), the share of the new weights in the mean of both, and the
-    infection Dice on patients held back, by share."""
+    """start: the model that a training went on from; share: of the new weights in the mean of both; scores: infection
+    Dice on the patients held back, by share."""
 
-    name: str
-    version: str
-    sha256: str
+    start: Model
     share: float
     scores: dict[float, float]
 
-    def training(self, mixture: Mixture) -> dict:
+    def card(self, card: dict, mixture: Mixture, plan: TrainingPlan) -> dict:
+        """The card of a training from ImageNet's weights, as that of one from ``start``."""
+        *data, last = card["training_data"]
+        known = {entry["name"] for entry in card["training_data"]}
+        before = [entry for entry in self.start.card["training_data"] if entry["name"] not in known]
+        held_back = f"; of the training patients of ct20 and medseg9 {', '.join(mixture.held_back)} were held back"
+        changed = {
+            "training_data": [*data, *before, last],
+            "split": card["split"] + held_back,
+            "training": card["training"] | self.training(mixture, plan),
+        }
+        return card | changed
+
+    def training(self, mixture: Mixture, plan: TrainingPlan) -> dict:
         """What replaces the entries of a training from ImageNet's weights on a model card."""
         dice = ", ".join(f"{share:g}: {value:.3f}" for share, value in self.scores.items())
         return {
-            "start": f"{self.name} {self.version}, sha256 {self.sha256}; it learned from sirm100, pseudo1600, volumes "
-            "and phantoms by the recipe of its version",
+            "command": f"lesionkit train {self.start.name} --data DIR --output DIR --start "
+            f"{self.start.name}-{self.start.version} --steps {plan.steps} --seed {plan.seed}",
+            "start": f"{self.start.name} {self.start.version}, sha256 {self.start.card['sha256']}, trained by the "
+            "recipe of its version",
             "selection": f"the weights are the mean of {self.share:g} parts of the last averaged ones and "
             f"{1 - self.share:g} parts of the starting ones: the smallest share that keeps {ENOUGH:.0%} of the gain in "
             f"infection Dice on training patients that were held back ({', '.join(mixture.held_back)}; Dice by share: "
@@ -104,7 +117,7 @@ def fine_tune_and_describe(
         return metrics_of(scores)["infection"]["dice"]["mean"]
 
     interpolation = interpolate(before, network, infection)
-    about = FineTuning(start.name, start.version, start.card["sha256"], interpolation.share, interpolation.scores)
+    about = FineTuning(start, interpolation.share, interpolation.scores)
     return write_model(interpolation.network, validation, plan, mixture, device, output / "covid-convlstm", about)
 
 
@@ -151,7 +164,7 @@ def write_model(
 
 def describe(plan: TrainingPlan, mixture: Mixture, metrics: dict, fine_tuning: FineTuning | None = None) -> dict:
     """The model card, less the sha256."""
-    return {
+    card = {
         "name": "covid-convlstm",
         "version": VERSION,
         "task": "lungs, ground-glass opacity, consolidation and pleural effusion on chest CT",
@@ -207,14 +220,12 @@ def describe(plan: TrainingPlan, mixture: Mixture, metrics: dict, fine_tuning: F
         "validation rows never trained on",
         "training": {
             "command": "lesionkit train covid-convlstm --data DIR --output DIR "
-            + (f"--start {fine_tuning.name}-{fine_tuning.version} " if fine_tuning else "")
             + f"--steps {plan.steps} --seed {plan.seed}",
             "steps": plan.steps,
             "slices_per_step": mixture.singles + mixture.masked + mixture.runs * mixture.length,
             "seed": plan.seed,
             "selection": SELECTION,
-        }
-        | (fine_tuning.training(mixture) if fine_tuning else {}),
+        },
         "metrics": metrics,
         "metrics_command": "lesionkit evaluate covid --data ct/sirm100 --split val",
         "metrics_data": "sirm100, 19 slices of 9 visual patient groups not trained on",
@@ -233,3 +244,4 @@ def describe(plan: TrainingPlan, mixture: Mixture, metrics: dict, fine_tuning: F
         ],
         "license": "Research and education only (terms of the training data)",
     }
+    return fine_tuning.card(card, mixture, plan) if fine_tuning else card

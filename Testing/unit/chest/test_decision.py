@@ -118,7 +118,7 @@ def card(mean: float, low: float, high: float) -> dict:
 
 def test_a_weak_decision_is_never_shown_without_its_accuracy_on_an_unseen_hospital():
     sentence = accuracy_sentence([card(0.66, 0.55, 0.76)])
-    assert "105 patients" in sentence and "0.66 [0.55, 0.76] (JCS)" in sentence
+    assert "0.66 [0.55, 0.76] (JCS, 105 patients)" in sentence
     decision = decide([(predictions([2.0] * 4), Calibration())], sentence)
     assert sentence in decision_texts(decision)[1]
 
