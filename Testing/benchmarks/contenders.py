@@ -38,10 +38,11 @@ def read_case(path: Path):
 def ours(network: str):
     def prepare(path: Path) -> tuple[Callable[[], object], float]:
         from CovidLungQuantLib.pipeline import analyze
+        from LesionKitLib.imaging.volume import Volume
 
         volume = read_case(path)
         middle = len(volume.array) // 2
-        analyze(volume.with_array(volume.array[middle - WARM // 2 :][:WARM]), network)
+        analyze(Volume(volume.array[middle - WARM // 2 :][:WARM], volume.ijk_to_ras), network)
         return lambda: analyze(volume, network).seconds, 1.0
 
     return prepare
