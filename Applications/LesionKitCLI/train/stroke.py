@@ -36,7 +36,9 @@ def run_segmentation(options: argparse.Namespace) -> None:
     with cancellable_progress() as progress:
         if options.start:
             start, plan = read_model(options.start), with_options(FINE_TUNE_PLAN, options)
-            model = fine_tune_and_describe(options.data, options.output, start, plan, device, progress)
+            model = fine_tune_and_describe(
+                options.data, options.output, start, plan, device, progress, options.as_it_is
+            )
         else:
             plan = with_options(PLAN, options)
             model = train_and_describe(options.data, options.output, plan, device, progress, options.as_it_is)

@@ -1,7 +1,8 @@
 """Which pixels of public slices are brain: all that differ from the background, or what brain extraction finds.
 
-Slices of whole heads are stacked to a volume for the bundled extraction, as the pipeline does with volumes. Their
-pixel size is not known; a usual field of view stands in for it.
+Slices whose place in the head is known are stacked to a volume for the bundled extraction, as the pipeline does with
+volumes; it keeps the border of brains whose skull was removed. Their pixel size is not known; a usual field of view
+stands in for it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from LesionKitLib.imaging.volume import Volume
 from LesionKitLib.run.errors import UnusableInput
 
 SPACING_MM = (0.9, 0.9, 5.0)  # assumed for whole heads: 230 mm in 256 pixels, slices of usual thickness
-ONE_VALUE = 0.4  # share of a slice's pixels of one value from which the head's surroundings were blanked
 
 
 def with_brain_masks(
@@ -23,8 +23,7 @@ def with_brain_masks(
     images: uint8 (n, h, w), axial, anterior up; ids: patient of each; numbers: each slice's place in the head, from the
     feet up, where it is known.
     """
-    counts = np.stack([np.bincount(image.ravel(), minlength=256) for image in images])
-    if numbers is not None and np.median(counts.max(1)) < ONE_VALUE * images[0].size:
+    if numbers is not None:
         return images, _extracted(images, ids, numbers)
     blank = images[:, [0, 0, -1, -1], [0, -1, 0, -1]].min(1)[:, None, None]
     return np.where(images > blank, images, 0), None

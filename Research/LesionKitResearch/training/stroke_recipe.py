@@ -84,11 +84,12 @@ def fine_tune_and_describe(
     plan: TrainingPlan = FINE_TUNE_PLAN,
     device: str = "cpu",
     progress: Progress | None = None,
+    as_it_is: bool = False,
 ) -> Model:
     """Go on from a model with the mixture FINE_TUNE, evaluate on the validation patients, write output/stroke-unet.
 
     data: the folder that holds soop, synthseg_labels, isles22_2d, flair_infarct and negatives. The curve's figures are
-    of training patients that are held back.
+    of training patients that are held back. as_it_is: see train_and_describe.
     """
     from LesionKitLib.models.inference import choose_runtime
     from LesionKitLib.models.registry import load_weights
@@ -100,12 +101,15 @@ def fine_tune_and_describe(
     def check(network) -> dict[str, float]:
         return {f"held back {name}": mean_dice(predict_slices(network, s, runtime), s) for name, s in left.items()}
 
-    network = StrokeUNet()
-    load_weights(start, network)
-    network = train_stroke_unet(sources, output, plan, FINE_TUNE, device, check, progress, start=network)
+    if as_it_is:
+        network, steps = averaged_network(output)
+    else:
+        network, steps = StrokeUNet(), plan.steps
+        load_weights(start, network)
+        network = train_stroke_unet(sources, output, plan, FINE_TUNE, device, check, progress, start=network)
     threshold = calibrate(network, list(left.values()), device)
     figures = validation_figures(network, [data / folder for folder in EVALUATED], device)
-    described = fine_tuned_card(plan, start, figures, threshold)
+    described = fine_tuned_card(plan, start, steps, figures, threshold)
     return save_model(network.cpu(), described, output / MODEL)
 
 
@@ -165,9 +169,10 @@ def card(plan: TrainingPlan, mixture: Mixture, steps: int, figures: dict, thresh
     }
 
 
-def fine_tuned_card(plan: TrainingPlan, start: Model, figures: dict, threshold: float) -> dict:
-    """The model card of a training that went on from a model, without the sha256."""
+def fine_tuned_card(plan: TrainingPlan, start: Model, steps: int, figures: dict, threshold: float) -> dict:
+    """The model card of a training that went on from a model, without the sha256. steps: that were taken."""
     about = _about(FINE_TUNE, figures)
+    stopped = "" if steps == plan.steps else f"stopped at step {steps} of {plan.steps}, before the rate had fallen; "
     return {
         **about,
         "version": FINE_TUNED_VERSION,
@@ -183,12 +188,12 @@ def fine_tuned_card(plan: TrainingPlan, start: Model, figures: dict, threshold: 
             "command": "lesionkit train stroke-unet --data DIR --output DIR --start MODEL "
             f"--steps {plan.steps} --seed {plan.seed}, MODEL being {start.name} {start.version} "
             f"(sha256 {start.card['sha256'][:12]}...)",
-            "steps": plan.steps,
+            "steps": steps,
             "slices_per_step": slices_per_step(FINE_TUNE),
             "seed": plan.seed,
-            "selection": f"the weights averaged up to the last step; the lesion threshold ({threshold:g}, moved to 0.5 "
-            f"by the bias) was chosen on one in {HELD_BACK_EVERY} of the training patients, held back from this "
-            "training; nothing was chosen on the validation patients",
+            "selection": f"{stopped}the weights averaged up to the last step; the lesion threshold ({threshold:g}, "
+            f"moved to 0.5 by the bias) was chosen on one in {HELD_BACK_EVERY} of the training patients, held back "
+            "from this training; nothing was chosen on the validation patients",
         },
         "limits": list(LIMITS),
     }

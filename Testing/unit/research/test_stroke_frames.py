@@ -7,10 +7,13 @@ import pytest
 from stroke_fixtures import BrightNetwork, head
 
 from LesionKitLib.models.inference import Runtime
+from LesionKitLib.models.registry import Model
 from LesionKitLib.run.errors import UnusableInput
 from LesionKitResearch.datasets.stroke import SliceSet, read_slices
 from LesionKitResearch.datasets.stroke_frames import FRAME, LARGEST, in_frame, is_standard, out_of_frame
 from LesionKitResearch.evaluation.stroke_slices import predict_slices
+from LesionKitResearch.training.stroke import FINE_TUNE_PLAN, Sources, split_held_back
+from LesionKitResearch.training.stroke_recipe import fine_tuned_card
 
 
 def stripped(size: int, offset: int = 0, background: int = 0, shape=(256, 256)) -> SliceSet:
@@ -79,3 +82,22 @@ def test_slices_in_which_no_brain_is_seen_have_no_brain_pixels(tmp_path, monkeyp
     noise = np.random.default_rng(0).integers(0, 250, (6, 64, 64)).astype(np.uint8)
     write_slices(tmp_path, noise, slice=np.arange(6))
     assert not read_slices(tmp_path, split="val").brains.any()
+
+
+def test_patients_held_back_for_the_curve_are_not_trained_on():
+    ids = np.array([f"p{n:02}" for n in range(25) for _ in range(2)])
+    images = np.full((50, 8, 8), 9, np.uint8)
+    slices = SliceSet("axial", images, images > 5, ids, np.full(50, "train"))
+    trained, left = split_held_back(Sources({"isles_dwi": slices, "negatives": slices}))
+    assert set(left) == {"isles_dwi"} and sorted(set(left["isles_dwi"].ids)) == ["p00", "p10", "p20"]
+    assert not set(left["isles_dwi"].ids) & set(trained.real["isles_dwi"].ids)
+    assert len(trained.real["isles_dwi"]) == 44 and len(trained.real["negatives"]) == 50
+
+
+def test_the_card_of_a_fine_tuning_names_its_start_its_data_and_where_it_stopped(tmp_path):
+    start = Model({"name": "stroke-unet", "version": "2.0.0", "sha256": "ab" * 32}, tmp_path)
+    card = fine_tuned_card(FINE_TUNE_PLAN, start, 80, {}, 0.3)
+    assert "stroke-unet 2.0.0" in card["training"]["command"] and card["training"]["steps"] == 80
+    assert f"step 80 of {FINE_TUNE_PLAN.steps}" in card["training"]["selection"]
+    assert any("ISLES" in part["name"] for part in card["training_data"])
+    assert not any("stroke-spade drew" in part["name"] for part in card["training_data"])
