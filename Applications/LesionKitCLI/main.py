@@ -15,13 +15,13 @@ from LesionKitLib import __version__
 from LesionKitLib.run.errors import Cancelled, MissingResource, UnusableInput
 from LesionKitLib.run.threads import prepare_libraries
 
-from . import batch, completion, covid, demo, evaluate, models, route, stroke, train
+from . import agreement, batch, completion, covid, demo, evaluate, models, route, stroke, train
 from .console import quiet_output, replace_unprintable
 from .extras import missing_package
 from .parser import Parser, add_common_options
 
 EXIT_DONE, EXIT_FAULT, EXIT_UNUSABLE, EXIT_MISSING, EXIT_CANCELLED = 0, 1, 3, 4, 130
-COMMANDS = (demo, covid, stroke, route, batch, evaluate, train, models, completion)
+COMMANDS = (demo, covid, stroke, route, batch, agreement, evaluate, train, models, completion)
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
