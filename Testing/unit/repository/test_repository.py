@@ -119,6 +119,15 @@ def test_pins_are_exact_and_cover_every_dependency():
     assert required_names(extras["bench"]) <= pinned_names("bench.txt")
 
 
+def test_make_lock_and_the_readme_name_every_extra_of_the_commands():
+    extras = read_pyproject()["project"]["optional-dependencies"]
+    commands = {extra for extra in extras if extra not in ("test", "slicer", "bench")}
+    locked = re.findall(r'pip install "\.\[([\w,]+)\]"', read("Makefile"))
+    assert len(locked) == 3 and all(commands <= set(names.split(",")) for names in locked)
+    (named,) = re.findall(r'pip install "\.\[([\w,]+)\]"', read("README.md"))
+    assert {extra for extra in commands if extras[extra]} == set(named.split(","))
+
+
 def test_a_missing_package_is_told_with_the_extra_that_holds_it():
     extras = read_pyproject()["project"]["optional-dependencies"]
     distributions = {"gdcm": "python-gdcm", "yaml": "PyYAML", "sklearn": "scikit-learn"}
