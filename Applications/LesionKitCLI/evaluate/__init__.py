@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ..parser import add_command
-from . import covid, phantom, router, stroke
+from . import correction, covid, phantom, router, stroke
 
-TASKS = (covid, phantom, stroke, router)
+TASKS = (covid, phantom, stroke, router, correction)
 
 
 def add_parser(commands) -> None:

@@ -1,0 +1,166 @@
+"""What strokes teach: a Gaussian process on the network's logits, learned anew from all strokes after each one.
+
+The prior mean is the network's own logit. Strokes are observations: at their voxels the class that was drawn should
+lead. Voxels of which the network is sure are observations, too: there it is taken to be right. The posterior mean
+(Rasmussen and Williams 2006, "Gaussian Processes for Machine Learning", eq. 2.25) carries what was learned to voxels
+that are alike in place, gray value, the network's probability and its features; its reach is limited by a geodesic
+distance, as MONet weights an online likelihood by its distance from the strokes (Asad et al. 2023, arXiv 2303.13696).
+No iteration: one small linear system, so the answer is quick and the same each time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from LesionKitLib.correction.evidence import Evidence
+from LesionKitLib.correction.influence import distance_from, speed_of
+
+UNMARKED = -1
+CHANGED_FROM = 0.05  # logits: where less was learned the voxel keeps its label
+LEAST_INFLUENCE = 0.02
+BLOCK = 2**15  # voxels whose kernel is held at once
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Chosen on training patients (docs/correction.md).
+
+    reach: mm of geodesic distance after which influence falls to 1/e. place: mm, scale of the kernel in space. feature:
+    scale of the kernel in features. noise: variance of an observation, in squared logits, relative to the kernel's 1.
+    lead: logits by which a drawn class leads. smooth: mm of the Gaussian that regularizes logits. edge_weight: slowness
+    at edges. anchors, sure_anchors: observations kept of the strokes and of the sure voxels. sure: probability.
+    """
+
+    reach: float = 5.0
+    reach_mm: tuple[float, float] = (4.0, 45.0)
+    place: float = 66.0
+    feature: float = 0.6
+    noise: float = 0.3
+    lead: float = 4.0
+    smooth: float = 1.6
+    edge_weight: float = 2.0
+    anchors: int = 150
+    sure_anchors: int = 200
+    sure: float = 0.95
+
+
+class OnlineLikelihood:
+    """Labels after strokes, for one image; see the module's docstring.
+
+    labels: the labels (*grid) to start from; default: the evidence's own. They stay where nothing was learned.
+    """
+
+    def __init__(self, evidence: Evidence, labels: np.ndarray | None = None, settings: Settings | None = None):
+        self.settings = settings or Settings()
+        self.evidence = evidence
+        self.labels = evidence.labels if labels is None else np.asarray(labels, np.uint8)
+        if self.labels.shape != evidence.shape:
+            raise ValueError("Labels and evidence lie on different grids.")
+        self._sigma = [self.settings.smooth / s for s in evidence.spacing]
+        self._prior = self._smoothed(evidence.log_prior)
+        self._speed = speed_of(evidence.features[:2] / self.settings.feature, self.settings.edge_weight)
+        self._points = self._coordinates()
+
+    def correct(self, strokes: np.ndarray) -> np.ndarray:
+        """Labels (*grid) uint8 after strokes (*grid, signed: the class drawn, UNMARKED elsewhere).
+
+        Strokes keep exactly what was drawn. Only regions that touch a stroke of their class change. Raises ValueError
+        for strokes on another grid or of a class that is not known.
+        """
+        strokes = np.asarray(strokes, np.int16)
+        if strokes.shape != self.labels.shape:
+            raise ValueError("Strokes lie on another grid than the image.")
+        if strokes.max(initial=UNMARKED) >= len(self._prior):
+            raise ValueError("A stroke names a class that is not known.")
+        drawn = strokes > UNMARKED
+        if not drawn.any():
+            return self.labels.copy()
+        learned = self._learned(strokes, drawn)
+        new = np.where(np.abs(learned).max(0) > CHANGED_FROM, (self._prior + learned).argmax(0), self.labels)
+        new[drawn] = strokes[drawn]
+        return np.where(_touching(new, strokes), new, self.labels).astype(np.uint8)
+
+    def _learned(self, strokes: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+        """Change of the logits (classes, *grid), 0 beyond the strokes' influence."""
+        s = self.settings
+        influence = self._influence(drawn).ravel()
+        near = np.flatnonzero(influence > LEAST_INFLUENCE)
+        anchors, wanted = self._observations(strokes.ravel(), near)
+        points = self._points[anchors]
+        weights = np.linalg.solve(
+            _kernel(points, points) + s.noise * np.eye(len(points), dtype=np.float32), wanted
+        ).astype(np.float32)
+        learned = np.zeros((len(self._prior), influence.size), np.float32)
+        for start in range(0, len(near), BLOCK):
+            part = near[start : start + BLOCK]
+            learned[:, part] = (_kernel(self._points[part], points) @ weights).T * influence[part]
+        return self._smoothed(learned.reshape(self._prior.shape))
+
+    def _influence(self, drawn: np.ndarray) -> np.ndarray:
+        """0..1 (*grid): how far each stroke reaches, in proportion to its brush."""
+        from scipy import ndimage
+
+        s, influence = self.settings, np.zeros(drawn.shape, np.float32)
+        radius = ndimage.distance_transform_edt(drawn, self.evidence.spacing)
+        regions, count = ndimage.label(drawn, np.ones((3,) * drawn.ndim))
+        for number in range(1, count + 1):
+            stroke = regions == number
+            reach = np.clip(s.reach * radius[stroke].max(), *s.reach_mm)
+            limit = float(-reach * np.log(LEAST_INFLUENCE))
+            distance = distance_from(stroke, self._speed, self.evidence.spacing, limit)
+            np.maximum(influence, np.exp(-distance / reach), out=influence)
+        return influence
+
+    def _observations(self, strokes: np.ndarray, near: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Indices of voxels (n), and the change of the logits (n, classes) that is right there."""
+        s, classes = self.settings, len(self._prior)
+        prior = self._prior.reshape(classes, -1)
+        drawn = _spread(np.flatnonzero(strokes > UNMARKED), s.anchors)
+        own = np.eye(classes, dtype=np.float32)[strokes[drawn]]
+        logits = (prior[:, drawn] - prior[:, drawn].mean(0)).T
+        wanted = s.lead * (own - 1 / classes) - logits
+        lead = (logits * own).sum(1) - np.where(own > 0, -np.inf, logits).max(1)
+        wanted[lead > s.lead] = 0  # the network knows it
+        probability = np.exp(prior[:, near].max(0))
+        sure = near[(probability > s.sure) & (strokes[near] == UNMARKED)]
+        sure = _spread(sure, s.sure_anchors)
+        return np.concatenate([drawn, sure]), np.concatenate([wanted, np.zeros((len(sure), classes), np.float32)])
+
+    def _coordinates(self) -> np.ndarray:
+        """(voxels, features + axes) float32, in units of the kernel's scales."""
+        features = self.evidence.features.reshape(len(self.evidence.features), -1) / self.settings.feature
+        places = np.indices(self.evidence.shape, np.float32).reshape(len(self.evidence.shape), -1)
+        places *= np.array(self.evidence.spacing, np.float32)[:, None] / self.settings.place
+        return np.ascontiguousarray(np.concatenate([features, places]).T, np.float32)
+
+    def _smoothed(self, logits: np.ndarray) -> np.ndarray:
+        from scipy import ndimage
+
+        return np.stack([ndimage.gaussian_filter(part, self._sigma) for part in logits])
+
+
+def _kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Squared-exponential kernel (n, m) of points (n, d) and (m, d)."""
+    squares = (a * a).sum(1)[:, None] + (b * b).sum(1)[None] - 2 * a @ b.T
+    return np.exp(-0.5 * np.maximum(squares, 0))
+
+
+def _spread(indices: np.ndarray, count: int) -> np.ndarray:
+    """At most ``count`` of the indices, evenly."""
+    return indices if len(indices) <= count else indices[np.linspace(0, len(indices) - 1, count).astype(int)]
+
+
+def _touching(labels: np.ndarray, strokes: np.ndarray) -> np.ndarray:
+    """Voxels (bool) of regions of one label that hold a stroke of that label."""
+    from scipy import ndimage
+
+    touching = np.zeros(labels.shape, bool)
+    for value in np.unique(strokes[strokes > UNMARKED]):
+        regions, count = ndimage.label(labels == value)
+        held = np.zeros(count + 1, bool)
+        held[regions[strokes == value]] = True
+        held[0] = False
+        touching |= held[regions]
+    return touching

@@ -1,0 +1,1 @@
+"""How much a correction method gains for each stroke, measured by a robot annotator."""
