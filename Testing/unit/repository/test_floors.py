@@ -33,7 +33,7 @@ class Import:
 
 # In each library the lower rooms first: a room imports itself and rooms before it, never those behind it.
 ROOMS = {
-    "LesionKitLib": ("run", "imaging", "io", "models", "report", "mrml"),
+    "LesionKitLib": ("run", "imaging", "correction", "io", "models", "report", "mrml"),
     "CovidLungQuantLib": (
         "labels", "networks", "segmentation", "classification", "phantoms", "measurement", "results", "followup",
         "pipeline",
@@ -41,7 +41,8 @@ ROOMS = {
     "StrokeSynthLib": ("labels", "networks", "segmentation", "measurement", "synthesis", "results", "pipeline"),
     "BodyPartRouterLib": ("labels", "networks", "reading", "classification", "routing", "results", "service"),
     "LesionKitResearch": (
-        "datasets", "augmentation", "networks", "losses", "calibration", "evaluation", "training", "experiments",
+        "datasets", "augmentation", "networks", "losses", "calibration", "evaluation", "correction", "training",
+        "experiments",
     ),
 }  # fmt: skip
 FOLDERS = (*modules(), "Applications", "Research")
@@ -75,7 +76,12 @@ def floors() -> list[Floor]:
             files_below("LesionKit/LesionKitLib/mrml"),
             frozenset(MODULE_LIBS | DESKTOP | above_slicer),
         ),
-        Floor("LesionKitResearch", files_below("Research"), frozenset(DESKTOP | MRML | {"LesionKitCLI"})),
+        # 3D Slicer's grow-cut is a peer that corrections are compared with
+        Floor(
+            "LesionKitResearch",
+            tuple(name for name in files_below("Research") if not name.endswith("/slicer_grow_cut.py")),
+            frozenset(DESKTOP | MRML | {"LesionKitCLI"}),
+        ),
         Floor("LesionKitCLI", files_below("Applications/LesionKitCLI"), frozenset(DESKTOP | MRML)),
         Floor("LesionKitCohort", files_below("Applications/LesionKitCohort"), frozenset(DESKTOP | MRML)),
         Floor(

@@ -130,7 +130,7 @@ def test_make_lock_and_the_readme_name_every_extra_of_the_commands():
 
 def test_a_missing_package_is_told_with_the_extra_that_holds_it():
     extras = read_pyproject()["project"]["optional-dependencies"]
-    distributions = {"gdcm": "python-gdcm", "yaml": "PyYAML", "sklearn": "scikit-learn"}
+    distributions = {"gdcm": "python-gdcm", "yaml": "PyYAML", "sklearn": "scikit-learn", "skimage": "scikit-image"}
     for name, extra in EXTRAS.items():
         assert required_names([distributions.get(name, name)]) <= required_names(extras[extra]), name
 
