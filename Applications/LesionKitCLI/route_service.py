@@ -34,7 +34,7 @@ def run_service_command(command: str, images: list[str], options: argparse.Names
 
 def ask_to_reload(rules) -> int:
     """Rules that are wrong are refused before this. The service looks for the request every second."""
-    from BodyPartRouterLib.service.places import RELOAD
+    from BodyPartRouterLib.service.service_folders import RELOAD
     from LesionKitLib.run.errors import UnusableInput
 
     try:
@@ -135,8 +135,8 @@ def serve(rules, classifier, port: int, read_rules=None) -> int:
     """Run the service on the main thread; its port is the first line on stdout. SIGHUP, or
     ``lesionkit route reload``: read the rules again.
     """
-    from BodyPartRouterLib.service.places import RELOAD
     from BodyPartRouterLib.service.service import Service
+    from BodyPartRouterLib.service.service_folders import RELOAD
 
     logging.getLogger("BodyPartRouterLib").setLevel(logging.INFO)
     ended, signals, reload = threading.Event(), [], threading.Event()

@@ -7,7 +7,6 @@ paper's network took 0.0295 s per image (Pham 2021, hardware not ours).
 from __future__ import annotations
 
 import argparse
-import resource
 import sys
 import tempfile
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
+from peak_memory import peak_mb
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
@@ -71,7 +71,7 @@ def main() -> None:
         print(f"  {network:20} prepare {prepare_s:.4f}   network {net_s:.4f} (published {PUBLISHED})", end="")
         print(f", of the processors {busy_s:.4f}", end="")
         print(f"   both, as used {whole_s:.4f}   [{about}]")
-    print(f"  peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
+    print(f"  peak memory {peak_mb():.0f} MB")
 
 
 if __name__ == "__main__":

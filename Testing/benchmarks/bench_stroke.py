@@ -11,12 +11,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
 
 import numpy as np
+from peak_memory import peak_mb
 
 AIMS_S = {"segment": 5.0, "synthesize": 10.0}
 SEED = 3
@@ -51,7 +51,7 @@ def timed(work) -> dict:
     start, cpu_start = time.perf_counter(), time.process_time()
     work()
     seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = peak_mb()
     runtime = choose_runtime()
     about = {"device": runtime.description, "precision": runtime.precision}
     return {"seconds": seconds, "cpu_seconds": cpu_seconds, "peak_mb": peak, **about}

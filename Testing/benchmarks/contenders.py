@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import math
-import resource
 import sys
 import tempfile
 import time
@@ -20,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from peak_memory import peak_mb
 
 SLICES, PATCHES = 4, 1  # that a peer runs on
 WARM = 20  # slices of ours before the timed run
@@ -154,7 +154,7 @@ def main() -> None:
     wall, processor = time.perf_counter(), time.process_time()
     stages = work()
     wall, processor = time.perf_counter() - wall, time.process_time() - processor
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = peak_mb()
     found = {"wall_s": wall * scale, "cpu_s": processor * scale, "peak_mb": peak, "scaled_by": scale}
     if isinstance(stages, dict):
         found["stages"] = stages

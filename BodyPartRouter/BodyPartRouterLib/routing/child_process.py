@@ -21,7 +21,7 @@ TIMEOUT_S = 120.0  # for one request
 MEMORY_BYTES = 6 << 30  # of address space; the largest image that is read takes less than half
 # name -> module and function(request) -> (JSON document, bytes)
 OPERATIONS = {
-    "read": ("BodyPartRouterLib.routing.reader_process", "answer_read"),
+    "read": ("BodyPartRouterLib.routing.reader_process", "serve_reader"),
     "copy": ("BodyPartRouterLib.routing.object_copy", "answer_copy"),
 }
 _LENGTH = struct.Struct("<I")

@@ -8,11 +8,11 @@ from pathlib import Path
 from LesionKitLib.io.digest import file_digest
 
 from .dicom_object import read_object
+from .file_to_send import FileToSend
 from .folder_files import put_file
 from .journal import DeliveryTask
 from .naming import file_name
 from .object_copy import CannotCopy
-from .outgoing import Outgoing
 from .retry_policy import DONE, IMPOSSIBLE, LATER, REFUSED, DeliveryResult
 
 
@@ -23,12 +23,12 @@ class FolderSender:
         self._secret_path = secret_path
 
     def __call__(self, tasks: Sequence[DeliveryTask]) -> Iterable[DeliveryResult]:
-        with Outgoing(self._secret_path) as outgoing:
+        with FileToSend(self._secret_path) as outgoing:
             for task in tasks:
                 yield _send(task, outgoing)
 
 
-def _send(task: DeliveryTask, outgoing: Outgoing) -> DeliveryResult:
+def _send(task: DeliveryTask, outgoing: FileToSend) -> DeliveryResult:
     image = task.image
     try:
         path, uid, digest = outgoing.file_of(task), image.uid, image.digest

@@ -68,7 +68,7 @@ def _to_reading(document: dict, data: bytes) -> Reading:
     return Reading(values, Xray(pixels, header, notes=notes, spacing=tuple(spacing) if spacing else None, **entries))
 
 
-def answer_read(request: dict) -> tuple[dict, bytes]:
+def serve_reader(request: dict) -> tuple[dict, bytes]:
     """In the child: the file as a JSON document, and its pixels."""
     try:
         reading = read_file(Path(request["path"]), frozenset(request["keywords"]))

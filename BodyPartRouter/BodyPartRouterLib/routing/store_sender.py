@@ -23,9 +23,9 @@ from .dicom_object import (
     read_object,
     write_as_file,
 )
+from .file_to_send import FileToSend
 from .journal import DeliveryTask
 from .object_copy import CannotCopy, write_copy
-from .outgoing import Outgoing
 from .retry_policy import DONE, IMPOSSIBLE, REFUSED, UNCLEAR, DeliveryResult, DestinationUnavailable
 from .rules import Destination
 from .tls import client_context
@@ -56,11 +56,11 @@ class StoreSender:
         from pynetdicom import _config
 
         _config.STORE_SEND_CHUNKED_DATASET = True  # from the file as it lies there
-        with Outgoing(self._secret_path) as outgoing:
+        with FileToSend(self._secret_path) as outgoing:
             found = [_object(task, outgoing) for task in tasks]
             yield from self._send_all(found, outgoing)
 
-    def _send_all(self, found, outgoing: Outgoing) -> Iterator[DeliveryResult]:
+    def _send_all(self, found, outgoing: FileToSend) -> Iterator[DeliveryResult]:
         contexts, link, asking = _contexts(found), None, _Questions(self)
         try:
             for one in found:
@@ -116,7 +116,7 @@ class _Questions:
             self._link.release()
 
 
-def _object(task: DeliveryTask, outgoing: Outgoing) -> DicomObject | DeliveryResult:
+def _object(task: DeliveryTask, outgoing: FileToSend) -> DicomObject | DeliveryResult:
     try:
         return read_object(outgoing.file_of(task))
     except CannotCopy as error:
@@ -138,7 +138,7 @@ def _contexts(found: Sequence[DicomObject | DeliveryResult]) -> list[tuple[str, 
     return list(contexts)
 
 
-def _store(link, found: DicomObject, outgoing: Outgoing) -> DeliveryResult:
+def _store(link, found: DicomObject, outgoing: FileToSend) -> DeliveryResult:
     taken = {(context.abstract_syntax, context.transfer_syntax[0]) for context in link.accepted_contexts}
     choices = [
         syntax
@@ -160,7 +160,7 @@ def _store(link, found: DicomObject, outgoing: Outgoing) -> DeliveryResult:
     return result
 
 
-def _in_syntax(found: DicomObject, syntax: str, outgoing: Outgoing) -> Path:
+def _in_syntax(found: DicomObject, syntax: str, outgoing: FileToSend) -> Path:
     """The file itself where its bytes can go out as they are, else a copy."""
     path = found.path
     if not found.is_file or (found.size - found.offset) % 2:

@@ -13,9 +13,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from .dicom_object import DicomObject, NoDicomObject, file_head, read_object
+from .file_to_send import FileToSend
 from .journal import DeliveryTask
 from .object_copy import CannotCopy
-from .outgoing import Outgoing
 from .retry_policy import DONE, IMPOSSIBLE, REFUSED, UNCLEAR, DeliveryResult, DestinationUnavailable
 from .rules import Destination
 from .verification import found_by_qido, verified
@@ -43,7 +43,7 @@ class StowSender:
         """Raises DestinationUnavailable when the server cannot be reached."""
         import requests
 
-        with requests.Session() as session, Outgoing(self._secret_path) as outgoing:
+        with requests.Session() as session, FileToSend(self._secret_path) as outgoing:
             session.trust_env = False  # no proxy, no .netrc: what is sent where stands in the rules
             _use_tls(session, self._settings.get("tls", {}), self._base)
             session.headers.update({"Accept": JSON, **self._authorization()})
@@ -61,7 +61,7 @@ class StowSender:
             return {"Authorization": f"{scheme} {secret if scheme == 'Bearer' else _base64(secret)}"}
         return {}
 
-    def _send(self, session, task: DeliveryTask, outgoing: Outgoing) -> DeliveryResult:
+    def _send(self, session, task: DeliveryTask, outgoing: FileToSend) -> DeliveryResult:
         import requests
 
         try:

@@ -17,7 +17,7 @@ from BodyPartRouterLib.routing.rules import Sender
 from LesionKitLib.io.digest import file_digest
 from LesionKitLib.run.errors import UnusableInput
 
-from .places import INBOX, JOURNAL
+from .service_folders import INBOX, JOURNAL
 
 MEGABYTE = 1_000_000
 

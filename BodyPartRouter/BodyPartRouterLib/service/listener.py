@@ -12,7 +12,7 @@ from BodyPartRouterLib.routing.settings import ServiceSettings
 from BodyPartRouterLib.routing.tls import server_context
 from LesionKitLib.run.errors import UnusableInput
 
-from .front_door import FrontDoor
+from .association_admission import AssociationAdmission
 from .receiver import SUCCESS, Receiver
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Listener:
         self._entity = self._server = None
         tls = server_context(settings.tls, settings.base) if settings.tls else None
         titles = (settings.ae_title.strip(), *settings.more_ae_titles)
-        self._door = FrontDoor(titles, self._is_full, tls, metrics.rejected)
+        self._door = AssociationAdmission(titles, self._is_full, tls, metrics.rejected)
 
     def start(self, port: int) -> int:
         """Listen; returns the port (a free one for 0). Raises UnusableInput when the port cannot be had."""
@@ -107,7 +107,7 @@ class Listener:
         )
 
 
-def _server_class(door: FrontDoor):
+def _server_class(door: AssociationAdmission):
     """pynetdicom's server behind our door: it sees a connection when its association request is here."""
     from pynetdicom.transport import ThreadedAssociationServer
 

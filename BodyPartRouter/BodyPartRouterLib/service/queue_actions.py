@@ -19,8 +19,8 @@ from BodyPartRouterLib.routing.plan import Plan, plan_of
 from BodyPartRouterLib.routing.rules import HOLD, Action, Rules
 from LesionKitLib.run.errors import UnusableInput
 
-from .places import CORRECTIONS, JOURNAL, in_service
-from .places import HELD as HELD_FOLDER
+from .service_folders import CORRECTIONS, JOURNAL, in_service
+from .service_folders import HELD as HELD_FOLDER
 
 SHORTEST_ID = 6
 _STORES = {"dicom": "store", "stow": "stow"}

@@ -16,9 +16,9 @@ from BodyPartRouterLib.routing.plan import Plan, make_plan
 from BodyPartRouterLib.routing.reader_process import STOPPED
 from BodyPartRouterLib.routing.rules import Rules
 
+from .completed_groups import CompletedGroups
 from .inbox import Inbox
-from .places import in_service
-from .quiet_groups import QuietGroups
+from .service_folders import in_service
 
 if TYPE_CHECKING:
     from BodyPartRouterLib.classification.classifier import Classifier
@@ -39,7 +39,7 @@ class Sorter:
     ):
         self._inbox, self._rules, self._classifier, self._metrics = inbox, rules, classifier, metrics
         self._reader = reader
-        self.groups = QuietGroups(inbox.journal, rules.service.quiet_s)
+        self.groups = CompletedGroups(inbox.journal, rules.service.quiet_s)
 
     def use(self, rules: Rules) -> None:
         """These rules from the next image on."""

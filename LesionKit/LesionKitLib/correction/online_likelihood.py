@@ -97,7 +97,11 @@ class OnlineLikelihood:
         for start in range(0, len(near), BLOCK):
             part = near[start : start + BLOCK]
             learned[:, part] = (_kernel(self._points[part], points) @ weights).T * influence[part]
-        return self._smoothed(learned.reshape(self._prior.shape))
+        learned = learned.reshape(self._prior.shape)
+        box = tuple(slice(int(at.min()), int(at.max()) + 1) for at in np.unravel_index(near, drawn.shape))
+        box = (slice(None), *self._widened(box, 4 * s.smooth))
+        learned[box] = self._smoothed(learned[box])
+        return learned
 
     def _influence(self, drawn: np.ndarray) -> np.ndarray:
         """0..1 (*grid): how far each stroke reaches, in proportion to its brush."""
@@ -105,14 +109,22 @@ class OnlineLikelihood:
 
         s, influence = self.settings, np.zeros(drawn.shape, np.float32)
         radius = ndimage.distance_transform_edt(drawn, self.evidence.spacing)
-        regions, count = ndimage.label(drawn, np.ones((3,) * drawn.ndim))
-        for number in range(1, count + 1):
-            stroke = regions == number
-            reach = np.clip(s.reach * radius[stroke].max(), *s.reach_mm)
+        regions, _ = ndimage.label(drawn, np.ones((3,) * drawn.ndim))
+        for number, place in enumerate(ndimage.find_objects(regions), 1):
+            stroke = regions[place] == number
+            reach = np.clip(s.reach * radius[place][stroke].max(), *s.reach_mm)
             limit = float(-reach * np.log(LEAST_INFLUENCE))
-            distance = distance_from(stroke, self._speed, self.evidence.spacing, limit)
-            np.maximum(influence, np.exp(-distance / reach), out=influence)
+            box = self._widened(place, limit)
+            distance = distance_from(regions[box] == number, self._speed[box], self.evidence.spacing, limit)
+            influence[box] = np.maximum(influence[box], np.exp(-distance / reach))
         return influence
+
+    def _widened(self, place: tuple[slice, ...], margin: float) -> tuple[slice, ...]:
+        """The part of the grid within ``margin`` mm of a place."""
+        steps = [int(margin / spacing) + 1 for spacing in self.evidence.spacing]
+        return tuple(
+            slice(max(0, part.start - step), part.stop + step) for part, step in zip(place, steps, strict=True)
+        )
 
     def _observations(self, strokes: np.ndarray, near: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Indices of voxels (n), and the change of the logits (n, classes) that is right there."""

@@ -10,7 +10,7 @@ from BodyPartRouterLib.routing.journal import Image, Journal
 from BodyPartRouterLib.routing.plan import Delivery, Plan
 from BodyPartRouterLib.routing.rules import Hours, Sender, Subject
 from BodyPartRouterLib.routing.rules_file import load_rules
-from BodyPartRouterLib.service.quiet_groups import QuietGroups
+from BodyPartRouterLib.service.completed_groups import CompletedGroups
 from LesionKitLib.run.errors import UnusableInput
 
 
@@ -85,7 +85,7 @@ def test_an_image_that_only_continuing_rules_touch_is_not_held(tmp_path):
 def test_deliveries_wait_until_no_image_of_their_study_has_come_for_a_while():
     now = [0.0]
     journal = Journal(monotonic=lambda: now[0])
-    groups = QuietGroups(journal, 60, lambda: now[0])
+    groups = CompletedGroups(journal, 60, lambda: now[0])
     for n, at in enumerate((0, 40, 80)):
         now[0] = at
         groups.note({"StudyInstanceUID": ("1.2",)})
@@ -106,7 +106,7 @@ def test_after_a_start_a_group_waits_its_full_time():
     image = Image("a", "", "a", Path("x"), 0.0)
     journal.add(image)
     journal.classify(image, Plan("r", (Delivery("dicom", "a", "", "series:1"),)), "spine", 0.9)
-    groups = QuietGroups(journal, 60, lambda: now[0])
+    groups = CompletedGroups(journal, 60, lambda: now[0])
     assert groups.release_quiet() == 0
     now[0] += 60
     assert groups.release_quiet() == 1

@@ -15,7 +15,7 @@ from router_peers import DCMTK, StorePeer, StoreScp, echo, free_port, wait_until
 from router_running import RunningService
 
 from BodyPartRouterLib.routing.dicom_object import identity_in
-from BodyPartRouterLib.service import front_door
+from BodyPartRouterLib.service import association_admission
 
 pytestmark = pytest.mark.skipif(not DCMTK, reason="dcmtk is not installed")
 
@@ -116,7 +116,7 @@ def test_silent_and_trickling_connections_do_not_shut_others_out(run, sent):
 
 def test_of_many_waiting_connections_the_one_that_waited_longest_is_sent_away(run):
     running = run()
-    links = connected(running.service.port, front_door.MOST_WAITING_FROM_ONE + 1)
+    links = connected(running.service.port, association_admission.MOST_WAITING_FROM_ONE + 1)
     links[0].settimeout(60)
     assert links[0].recv(1) == b""
     for link in links:
@@ -124,7 +124,7 @@ def test_of_many_waiting_connections_the_one_that_waited_longest_is_sent_away(ru
 
 
 def test_a_connection_that_does_not_ask_in_time_is_closed(run, monkeypatch):
-    monkeypatch.setattr(front_door, "ARTIM_S", 0.3)
+    monkeypatch.setattr(association_admission, "ARTIM_S", 0.3)
     (link,) = connected(run().service.port, 1, b"\x01\x00")
     link.settimeout(60)
     assert link.recv(1) == b""
@@ -139,7 +139,7 @@ def test_a_connection_that_speaks_no_dicom_is_closed(run):
 def test_a_pdu_that_trickles_within_an_association_ends_it(run, monkeypatch):
     from pynetdicom import AE
 
-    monkeypatch.setattr(front_door, "PDU_S", 0.5)
+    monkeypatch.setattr(association_admission, "PDU_S", 0.5)
     running = run(more="max_associations: 1")
     entity = AE("CR1")
     entity.add_requested_context("1.2.840.10008.1.1")

@@ -1,4 +1,4 @@
-"""The door of the DICOM service: who may hold a connection, and for how long, before and after it asks to associate.
+"""Admission of associations to the DICOM service: who may hold a connection, and for how long.
 
 A connection gets a thread of pynetdicom's, and counts as an association, only when its whole association request is
 here: within the ARTIM time (PS3.8 9.1.4) from the connection's start, TLS handshake included. Those who are silent or
@@ -88,7 +88,7 @@ class _Waiting:
     since: float
 
 
-class FrontDoor:
+class AssociationAdmission:
     """called_titles: AE titles that callers may ask for. is_full(address): whether that one has all its associations.
 
     on_reject(why): called for each that is sent away.

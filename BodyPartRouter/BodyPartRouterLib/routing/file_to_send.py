@@ -14,13 +14,13 @@ from .journal import DeliveryTask
 from .object_copy import CannotCopy, write_copy
 
 
-class Outgoing:
+class FileToSend:
     """For the time of one batch: a folder for copies, and the child process that makes them."""
 
     def __init__(self, secret_path: Path):
         self._secret_path = secret_path
 
-    def __enter__(self) -> Outgoing:
+    def __enter__(self) -> FileToSend:
         self._temporary = tempfile.TemporaryDirectory(prefix="lesionkit-")
         self.folder, self.child = Path(self._temporary.name), ChildProcess()
         return self

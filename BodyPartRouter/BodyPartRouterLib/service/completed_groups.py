@@ -9,7 +9,7 @@ from BodyPartRouterLib.routing.journal import Journal
 from BodyPartRouterLib.routing.rules import GROUP_KEYWORDS
 
 
-class QuietGroups:
+class CompletedGroups:
     """Releases the deliveries of groups. After a start each waits its full time again: nobody knows what was missed."""
 
     def __init__(self, journal: Journal, quiet_s: float, monotonic=time.monotonic):
