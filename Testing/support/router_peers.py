@@ -120,8 +120,16 @@ class StoreScp:
         self.stop()
         self._reserved = socket.socket()
         self._reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._reserved.bind(("127.0.0.1", self.port))  # bound without listening: connections are refused
+        wait_until(self._reserve)  # storescp's children have its socket until their associations end
         self._reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)  # and nobody else may bind it
+
+    def _reserve(self) -> bool:
+        """Bound without listening: connections are refused."""
+        try:
+            self._reserved.bind(("127.0.0.1", self.port))
+        except OSError:
+            return False
+        return True
 
 
 class StowServer:

@@ -24,7 +24,7 @@ def case(missed: bool = True) -> Case:
     truth = np.where(square, np.where(columns < 40, 1, 2), 0).astype(np.uint8)
     gray = np.array([50, 130, 200])[truth] + np.random.default_rng(0).normal(0, 4, SHAPE)
     found = np.where(missed & (truth == 2), 0, truth)
-    prior = np.where(np.eye(3)[found].transpose(2, 0, 1) > 0, 0.8, 0.1)
+    prior = np.where(np.eye(3)[found].transpose(2, 0, 1) > 0, 0.96, 0.02)
     evidence = evidence_of(gray.astype(np.float32), prior, spacing=(1.0, 1.0))
     return Case("made", "one", "p", Picture(gray.astype(np.float32), evidence, evidence.labels, 1.0), truth, TYPED)
 
