@@ -13,7 +13,7 @@ ROWS = (  # what is measured, model, metric's path in its card
     ("ground glass on CT, Dice", "covid-convlstm", "ggo", "dice"),
     ("consolidation on CT, Dice", "covid-convlstm", "consolidation", "dice"),
     ("COVID-19 or not, area under the ROC curve", "covid-jcs", "decision", "auc"),
-    ("stroke on axial FLAIR, Dice", "stroke-unet", "soop_axial", "dice"),
+    ("stroke on axial FLAIR, Dice", "stroke-unet", "soop_flair_axial", "dice"),
     ("body part of X-rays, macro F1", "router-efficientnet-lite0", "macro", "f1"),
 )
 
