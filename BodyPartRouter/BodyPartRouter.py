@@ -199,8 +199,8 @@ class BodyPartRouterLogic(ScriptedLoadableModuleLogic):
 
     def rulesFor(self, rulesPath: str, folder: str, move: bool = False):
         """Of a rules file (relative folders below ``folder`` if given), or a folder for each class below ``folder``."""
-        from BodyPartRouterLib.routing.rules import folder_rules, into_folder
-        from BodyPartRouterLib.routing.rules_file import load_rules
+        from BodyPartRouterLib.routing.configuration.rules import folder_rules, into_folder
+        from BodyPartRouterLib.routing.configuration.rules_file import load_rules
 
         if not rulesPath:
             if not folder:

@@ -223,7 +223,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.models:
         os.environ["LESIONKIT_MODELS"] = os.pathsep.join(str(path) for path in options.models)
-    from LesionKitCLI.installed_models import installed_models
+    from LesionKitCLI.shared.installed_models import installed_models
 
     there = {model.name for model in installed_models()}
     table = json.loads(TABLE.read_text("utf-8")) if options.only and TABLE.exists() else {}

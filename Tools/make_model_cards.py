@@ -9,7 +9,7 @@ import textwrap
 from pathlib import Path
 
 from CovidLungQuantLib.classification.decision import accuracy_sentence
-from LesionKitCLI.installed_models import installed_models
+from LesionKitCLI.shared.installed_models import installed_models
 from LesionKitLib.models.registry import Model
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "models"

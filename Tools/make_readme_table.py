@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from LesionKitCLI.installed_models import installed_models
+from LesionKitCLI.shared.installed_models import installed_models
 
 PAGE = Path(__file__).resolve().parents[1] / "README.md"
 ROWS = (  # what is measured, model, metric's path in its card

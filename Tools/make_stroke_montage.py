@@ -35,7 +35,7 @@ def main() -> None:
 
 def draw_translators(soop: Path) -> None:
     """Rows: slices; columns: labels, real, one for each translator. One pixel is 1 mm; all grays in one window."""
-    from LesionKitCLI.installed_models import installed_models
+    from LesionKitCLI.shared.installed_models import installed_models
     from LesionKitResearch.datasets.stroke import PLANES
     from LesionKitResearch.datasets.stroke_image_pairs import public_priors
     from LesionKitResearch.evaluation.stroke_translators import translate_pairs

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from LesionKitCLI.installed_models import installed_models
+from LesionKitCLI.shared.installed_models import installed_models
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "stroke-synthesis.md"
 TRANSLATORS = {"pix2pix": "Pix2Pix", "spade": "SPADE", "cyclegan": "CycleGAN"}

@@ -14,8 +14,8 @@ import shlex
 import sys
 from pathlib import Path
 
-from LesionKitCLI.installed_models import installed_models
 from LesionKitCLI.main import main as lesionkit
+from LesionKitCLI.shared.installed_models import installed_models
 
 MASKS, DECISIONS = "evaluate covid --data ct/sirm100 --split val", "evaluate covid-class --data ct/classify --split val"
 COMMANDS = {  # a model's name -> what measures it

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .console import print_json
-from .options import add_json_option
-from .parser import add_command
+from LesionKitCLI.shared.console import print_json
+from LesionKitCLI.shared.options import add_json_option
+from LesionKitCLI.shared.parser import add_command
 
 
 def add_parser(commands) -> None:

@@ -5,9 +5,16 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .console import cancellable_progress, print_json
-from .options import add_device_option, add_json_option, add_output_option, check_device, positive, whole_number
-from .parser import add_command
+from LesionKitCLI.shared.console import cancellable_progress, print_json
+from LesionKitCLI.shared.options import (
+    add_device_option,
+    add_json_option,
+    add_output_option,
+    check_device,
+    positive,
+    whole_number,
+)
+from LesionKitCLI.shared.parser import add_command
 
 NAMES = ("covid", "stroke", "route")
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from .console import cancellable_progress, print_json
-from .covid_input import analyze_input
-from .options import (
+from LesionKitCLI.shared.console import cancellable_progress, print_json
+from LesionKitCLI.shared.options import (
     add_device_option,
     add_dicom_option,
     add_identify_option,
@@ -15,8 +14,10 @@ from .options import (
     check_device,
     check_report_options,
 )
-from .parser import add_command
-from .series_options import add_input_options, listed
+from LesionKitCLI.shared.parser import add_command
+from LesionKitCLI.shared.series_options import add_input_options, listed
+
+from .covid_input import analyze_input
 
 
 def add_parser(commands) -> None:
@@ -56,7 +57,7 @@ def add_network_options(parser: argparse.ArgumentParser, default: str = "convlst
 def run(options: argparse.Namespace) -> None:
     from CovidLungQuantLib.networks.registry import NETWORKS, members
     from LesionKitLib.io.atomic import refuse_unwritable
-    from LesionKitLib.io.dicom_choice import CHEST_CT
+    from LesionKitLib.io.dicom.choice import CHEST_CT
 
     if listed(options.inputs, options, CHEST_CT):
         return

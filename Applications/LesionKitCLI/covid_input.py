@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import time
 
-from .options import refuse_without_dicom
-from .series_options import choice_named
+from LesionKitCLI.shared.options import refuse_without_dicom
+from LesionKitCLI.shared.series_options import choice_named
 
 
 def analyze_input(path: str, options: argparse.Namespace, progress, identify: bool | None = None):
@@ -15,7 +15,7 @@ def analyze_input(path: str, options: argparse.Namespace, progress, identify: bo
     identify: whether the volume's source holds the patient's name and ID; None as the options say.
     """
     from CovidLungQuantLib.pipeline import analyze
-    from LesionKitLib.io.dicom_choice import CHEST_CT
+    from LesionKitLib.io.dicom.choice import CHEST_CT
     from LesionKitLib.io.images import read_volume_and_header
 
     start = time.perf_counter()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .console import cancellable_progress
+from LesionKitCLI.shared.console import cancellable_progress
+from LesionKitCLI.shared.parser import add_command
+
 from .covid import print_result
-from .parser import add_command
 
 SAMPLE = "sample-ct.nii.gz"
 SAMPLE_SEED = 19

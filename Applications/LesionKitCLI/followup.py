@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from .console import cancellable_progress, print_json
+from LesionKitCLI.shared.console import cancellable_progress, print_json
+
 from .covid_input import analyze_input
 
 

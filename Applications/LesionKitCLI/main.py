@@ -11,14 +11,15 @@ import os
 import sys
 from contextlib import nullcontext, suppress
 
+from LesionKitCLI.shared.console import quiet_output, replace_unprintable
+from LesionKitCLI.shared.extras import missing_package
+from LesionKitCLI.shared.parser import Parser, add_common_options
 from LesionKitLib import __version__
 from LesionKitLib.run.errors import Cancelled, MissingResource, UnusableInput
 from LesionKitLib.run.threads import prepare_libraries
 
-from . import agreement, batch, completion, covid, demo, evaluate, models, route, stroke, train
-from .console import quiet_output, replace_unprintable
-from .extras import missing_package
-from .parser import Parser, add_common_options
+from . import agreement, batch, covid, demo, evaluate, models, route, stroke, train
+from .shared import completion
 
 EXIT_DONE, EXIT_FAULT, EXIT_UNUSABLE, EXIT_MISSING, EXIT_CANCELLED = 0, 1, 3, 4, 130
 COMMANDS = (demo, covid, stroke, route, batch, agreement, evaluate, train, models, completion)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from .console import print_json
-from .installed_models import installed_models
-from .options import add_json_option
-from .parser import add_command
+from LesionKitCLI.shared.console import print_json
+from LesionKitCLI.shared.installed_models import installed_models
+from LesionKitCLI.shared.options import add_json_option
+from LesionKitCLI.shared.parser import add_command
 
 
 def add_parser(commands) -> None:

@@ -6,9 +6,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from .console import cancellable_progress, print_json
-from .options import add_device_option, add_json_option, whole_number
-from .parser import add_command
+from LesionKitCLI.shared.console import cancellable_progress, print_json
+from LesionKitCLI.shared.options import add_device_option, add_json_option, whole_number
+from LesionKitCLI.shared.parser import add_command
+
 from .route_service import SERVICE_COMMANDS, run_service_command
 
 
@@ -70,7 +71,7 @@ def run(options: argparse.Namespace) -> int | None:
     from BodyPartRouterLib.reading.thumbnail import thumbnail
     from BodyPartRouterLib.results.report import report_of
     from BodyPartRouterLib.routing.find_files import find_files
-    from BodyPartRouterLib.routing.journal import Journal
+    from BodyPartRouterLib.routing.journal.journal import Journal
     from BodyPartRouterLib.routing.printable import printable
     from BodyPartRouterLib.routing.reader_process import ReaderProcess
     from BodyPartRouterLib.routing.route_files import carry_out, plan_files
@@ -113,8 +114,8 @@ def run(options: argparse.Namespace) -> int | None:
 
 def chosen_rules(options: argparse.Namespace):
     """The rules file's, with relative folders below --copy or --move if given; without one a folder for each class."""
-    from BodyPartRouterLib.routing.rules import folder_rules, into_folder
-    from BodyPartRouterLib.routing.rules_file import load_rules
+    from BodyPartRouterLib.routing.configuration.rules import folder_rules, into_folder
+    from BodyPartRouterLib.routing.configuration.rules_file import load_rules
 
     folder = options.copy or options.move
     if options.rules is None:

@@ -9,7 +9,7 @@ import sys
 import threading
 from datetime import datetime
 
-from .console import print_json
+from LesionKitCLI.shared.console import print_json
 
 SERVICE_COMMANDS = ("serve", "status", "release", "resend", "correct", "reload")
 SERVE, STATUS, RELEASE, RESEND, CORRECT, RELOAD_RULES = SERVICE_COMMANDS
@@ -17,7 +17,7 @@ SERVE, STATUS, RELEASE, RESEND, CORRECT, RELOAD_RULES = SERVICE_COMMANDS
 
 def run_service_command(command: str, images: list[str], options: argparse.Namespace) -> int:
     """images: what stands behind the command."""
-    from BodyPartRouterLib.routing.rules_file import load_rules
+    from BodyPartRouterLib.routing.configuration.rules_file import load_rules
     from LesionKitLib.run.errors import UnusableInput
 
     if options.rules is None or (command == SERVE and options.port is None and not options.status):
@@ -48,7 +48,7 @@ def ask_to_reload(rules) -> int:
 def run_service(rules, options: argparse.Namespace) -> int:
     """Until SIGTERM (exit code 0) or Ctrl-C (130)."""
     from BodyPartRouterLib.classification.classifier import load_classifier
-    from BodyPartRouterLib.routing.rules_file import load_rules
+    from BodyPartRouterLib.routing.configuration.rules_file import load_rules
 
     ports = {"metrics_port": options.metrics_port, "page_port": options.page_port}
     classifier = load_classifier(options.network, options.device)

@@ -55,7 +55,7 @@ def _of_input(text: str, single_files: bool) -> Iterable[Study]:
 
 
 def _of_folder(folder: Path) -> list[Study]:
-    from LesionKitLib.io.dicom_header import is_dicom
+    from LesionKitLib.io.dicom.header import is_dicom
 
     entries = [entry for entry in sorted(folder.iterdir()) if not _hidden(entry)]
     if any(entry.is_file() and is_dicom(entry) for entry in entries):

@@ -41,7 +41,7 @@ def _load_covid(settings: Settings) -> None:
 
 
 def _read_covid(path: str, settings: Settings):
-    from LesionKitLib.io.dicom_choice import CHEST_CT
+    from LesionKitLib.io.dicom.choice import CHEST_CT
 
     return _read(path, settings, CHEST_CT)
 
@@ -80,7 +80,7 @@ def _load_stroke(settings: Settings) -> None:
 
 
 def _read_stroke(path: str, settings: Settings):
-    from LesionKitLib.io.dicom_choice import BRAIN_MR
+    from LesionKitLib.io.dicom.choice import BRAIN_MR
 
     return _read(path, settings, BRAIN_MR)
 

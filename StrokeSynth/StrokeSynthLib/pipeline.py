@@ -13,9 +13,10 @@ from LesionKitLib.run.progress import Progress
 from StrokeSynthLib.measurement.measurements import measure
 from StrokeSynthLib.networks.registry import NETWORKS, SEGMENTATION, load_network
 from StrokeSynthLib.results.result import StrokeResult
-from StrokeSynthLib.segmentation import brain_extraction
 from StrokeSynthLib.segmentation.input_check import check_brain_mr
 from StrokeSynthLib.segmentation.segment import segment
+
+from .segmentation import brain_extraction
 
 MODEL = NETWORKS[SEGMENTATION].model
 log = logging.getLogger(__name__)

@@ -63,7 +63,7 @@ def in_process(task: str) -> dict:
 
 
 def installed_translators() -> list[str]:
-    from LesionKitCLI.installed_models import installed_models
+    from LesionKitCLI.shared.installed_models import installed_models
     from StrokeSynthLib.networks.registry import TRANSLATORS
 
     names = {model.name for model in installed_models()}

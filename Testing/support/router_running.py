@@ -8,7 +8,7 @@ from pathlib import Path
 from router_fixtures import BrightnessClassifier, write_xray
 from router_peers import send, wait_until
 
-from BodyPartRouterLib.routing.rules_file import load_rules
+from BodyPartRouterLib.routing.configuration.rules_file import load_rules
 from BodyPartRouterLib.service.service import Service
 
 RULES = """

@@ -22,7 +22,7 @@ sys.path[:0] = [
 def main() -> int:
     from router_fixtures import BrightnessClassifier
 
-    from BodyPartRouterLib.routing.rules_file import load_rules
+    from BodyPartRouterLib.routing.configuration.rules_file import load_rules
     from LesionKitCLI.route_service import serve
 
     class SlowClassifier(BrightnessClassifier):

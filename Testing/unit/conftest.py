@@ -19,8 +19,8 @@ def random_model(tmp_path_factory):
     from CovidLungQuantLib.networks.multitask import MultiTaskNet
     from LesionKitResearch.training.covid import PLAN, Mixture
     from LesionKitResearch.training.covid_multi_output import PLANS, MultiOutputMixture
-    from LesionKitResearch.training.covid_multi_output_recipe import describe_multi_output
-    from LesionKitResearch.training.covid_recipe import describe
+    from LesionKitResearch.training.recipes.covid_multi_output_recipe import describe_multi_output
+    from LesionKitResearch.training.recipes.covid_recipe import describe
 
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("models")

@@ -6,10 +6,10 @@ import argparse
 from functools import partial
 from pathlib import Path
 
-from ..console import cancellable_progress, print_evaluation
-from ..covid import add_network_options
-from ..options import SPLITS, add_data_options, add_json_option, check_folders
-from ..parser import add_command
+from LesionKitCLI.covid import add_network_options
+from LesionKitCLI.shared.console import cancellable_progress, print_evaluation
+from LesionKitCLI.shared.options import SPLITS, add_data_options, add_json_option, check_folders
+from LesionKitCLI.shared.parser import add_command
 
 
 def add_tasks(tasks) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from ..console import cancellable_progress, print_json
-from ..covid import add_network_options
-from ..options import add_json_option, add_seed_option, positive
-from ..parser import add_command
+from LesionKitCLI.covid import add_network_options
+from LesionKitCLI.shared.console import cancellable_progress, print_json
+from LesionKitCLI.shared.options import add_json_option, add_seed_option, positive
+from LesionKitCLI.shared.parser import add_command
 
 
 def add_tasks(tasks) -> None:

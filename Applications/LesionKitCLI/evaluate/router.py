@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..console import cancellable_progress, figure, print_json, print_metrics
-from ..options import add_data_options, add_device_option, add_json_option, check_folders
-from ..parser import add_command
+from LesionKitCLI.shared.console import cancellable_progress, figure, print_json, print_metrics
+from LesionKitCLI.shared.options import add_data_options, add_device_option, add_json_option, check_folders
+from LesionKitCLI.shared.parser import add_command
 
 
 def add_tasks(tasks) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from ..console import cancellable_progress, print_evaluation, print_json
-from ..options import add_data_options, add_device_option, add_json_option, check_folders, positive
-from ..parser import add_command
+from LesionKitCLI.shared.console import cancellable_progress, print_evaluation, print_json
+from LesionKitCLI.shared.options import add_data_options, add_device_option, add_json_option, check_folders, positive
+from LesionKitCLI.shared.parser import add_command
 
 
 def add_tasks(tasks) -> None:

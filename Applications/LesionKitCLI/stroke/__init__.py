@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..parser import add_command
+from LesionKitCLI.shared.parser import add_command
+
 from . import database, experiment, segment, synthesize
 
 SUBCOMMANDS = (segment, synthesize, database, experiment)

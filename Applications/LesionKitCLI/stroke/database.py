@@ -6,9 +6,10 @@ import argparse
 import functools
 from pathlib import Path
 
-from ..console import cancellable_progress, print_json
-from ..options import add_json_option, add_output_option, check_device, positive
-from ..parser import add_command
+from LesionKitCLI.shared.console import cancellable_progress, print_json
+from LesionKitCLI.shared.options import add_json_option, add_output_option, check_device, positive
+from LesionKitCLI.shared.parser import add_command
+
 from .synthesize import add_choices
 
 

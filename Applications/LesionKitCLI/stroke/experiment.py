@@ -5,9 +5,15 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 
-from ..console import cancellable_progress, print_json
-from ..options import add_data_options, add_device_option, add_json_option, add_output_option, positive
-from ..parser import add_command
+from LesionKitCLI.shared.console import cancellable_progress, print_json
+from LesionKitCLI.shared.options import (
+    add_data_options,
+    add_device_option,
+    add_json_option,
+    add_output_option,
+    positive,
+)
+from LesionKitCLI.shared.parser import add_command
 
 
 def add_parser(tasks) -> None:

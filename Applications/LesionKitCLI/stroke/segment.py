@@ -6,9 +6,9 @@ import argparse
 import time
 from pathlib import Path
 
-from ..console import cancellable_progress, print_json
-from ..inputs import each_input, output_folders
-from ..options import (
+from LesionKitCLI.shared.console import cancellable_progress, print_json
+from LesionKitCLI.shared.inputs import each_input, output_folders
+from LesionKitCLI.shared.options import (
     add_device_option,
     add_dicom_option,
     add_identify_option,
@@ -19,8 +19,8 @@ from ..options import (
     check_report_options,
     refuse_without_dicom,
 )
-from ..parser import add_command
-from ..series_options import add_input_options, choice_named, listed
+from LesionKitCLI.shared.parser import add_command
+from LesionKitCLI.shared.series_options import add_input_options, choice_named, listed
 
 
 def add_parser(tasks) -> None:
@@ -50,7 +50,7 @@ def add_parser(tasks) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from LesionKitLib.io.dicom_choice import BRAIN_MR
+    from LesionKitLib.io.dicom.choice import BRAIN_MR
     from StrokeSynthLib.networks.registry import NETWORKS, SEGMENTATION
 
     if listed(options.inputs, options, BRAIN_MR):
@@ -76,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
 
 def segment_one(path: str, folder: Path, options: argparse.Namespace):
     """Read, segment, measure and write one image; returns the StrokeResult and the written names."""
-    from LesionKitLib.io.dicom_choice import BRAIN_MR
+    from LesionKitLib.io.dicom.choice import BRAIN_MR
     from LesionKitLib.io.images import read_volume_and_header
     from StrokeSynthLib.pipeline import segment_stroke
     from StrokeSynthLib.results.files import write_outputs

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from ..console import cancellable_progress, print_json
-from ..options import (
+from LesionKitCLI.shared.console import cancellable_progress, print_json
+from LesionKitCLI.shared.options import (
     add_device_option,
     add_json_option,
     add_output_option,
@@ -14,7 +14,8 @@ from ..options import (
     check_device,
     check_report_options,
 )
-from ..parser import add_command
+from LesionKitCLI.shared.parser import add_command
+
 from .segment import component_count
 
 

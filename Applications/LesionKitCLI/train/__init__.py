@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..options import add_device_option, add_seed_option, check_folders, positive
-from ..parser import add_command
+from LesionKitCLI.shared.options import add_device_option, add_seed_option, check_folders, positive
+from LesionKitCLI.shared.parser import add_command
+
 from . import covid, router, stroke
 
 RUNNERS = {name: module.run for module in (covid, stroke, router) for name in module.NAMES}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..console import cancellable_progress, figure
+from LesionKitCLI.shared.console import cancellable_progress, figure
+
 from .plan_options import with_options
 
 NAMES = ("covid-convlstm", "covid-jcs", "covid-multitask")
@@ -55,10 +56,10 @@ def _train(name: str, data: Path, output: Path, plan, device: str, progress, **o
     own: further arguments of recipe.train_and_describe, for the ConvLSTM network.
     """
     if name == "covid-convlstm":
-        from LesionKitResearch.training.covid_recipe import train_and_describe
+        from LesionKitResearch.training.recipes.covid_recipe import train_and_describe
 
         return train_and_describe(data, output, plan, device, progress, **own)
-    from LesionKitResearch.training.covid_multi_output_recipe import train_and_describe_multi_output
+    from LesionKitResearch.training.recipes.covid_multi_output_recipe import train_and_describe_multi_output
 
     return train_and_describe_multi_output(name.removeprefix("covid-"), data, output, plan, device, progress)
 
@@ -70,12 +71,12 @@ def _go_on(options: argparse.Namespace, device: str, progress):
     start = read_model(options.start)
     if options.name == "covid-convlstm":
         from LesionKitResearch.training.covid import FINE_TUNE_PLAN
-        from LesionKitResearch.training.covid_recipe import fine_tune_and_describe
+        from LesionKitResearch.training.recipes.covid_recipe import fine_tune_and_describe
 
         plan = with_options(FINE_TUNE_PLAN, options)
         return fine_tune_and_describe(options.data, options.output, start, plan, device, progress)
     from LesionKitResearch.training.covid_decision import HeadPlan
-    from LesionKitResearch.training.covid_decision_recipe import train_and_describe_head
+    from LesionKitResearch.training.recipes.covid_decision_recipe import train_and_describe_head
 
     plan = HeadPlan(options.steps or HeadPlan.steps, options.seed)
     short = options.name.removeprefix("covid-")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from ..console import cancellable_progress, figure
+from LesionKitCLI.shared.console import cancellable_progress, figure
+
 from .plan_options import with_options
 
 NAMES = ("router", "router-light", "router-mobilenet", "router-resnet18")
@@ -13,8 +14,8 @@ NAMES = ("router", "router-light", "router-mobilenet", "router-resnet18")
 def run(options: argparse.Namespace) -> None:
     from LesionKitLib.models.inference import choose_runtime
     from LesionKitLib.run.errors import UnusableInput
-    from LesionKitResearch.training.router_recipe import NAMES as NETWORKS
-    from LesionKitResearch.training.router_recipe import PLANS, train_and_describe
+    from LesionKitResearch.training.recipes.router_recipe import NAMES as NETWORKS
+    from LesionKitResearch.training.recipes.router_recipe import PLANS, train_and_describe
 
     if not (options.data / "index.csv").is_file():
         raise UnusableInput(f"'{options.data}' holds no index.csv.")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 
-from ..console import cancellable_progress, figure
+from LesionKitCLI.shared.console import cancellable_progress, figure
+
 from .plan_options import with_options
 
 SYNTHESIS = ("stroke-mask-gan", "stroke-pix2pix", "stroke-spade", "stroke-cyclegan")
@@ -26,8 +27,8 @@ def run_segmentation(options: argparse.Namespace) -> None:
     from LesionKitLib.models.inference import choose_runtime
     from LesionKitLib.models.registry import read_model
     from LesionKitLib.run.errors import UnusableInput
+    from LesionKitResearch.training.recipes.stroke_recipe import EVALUATED, fine_tune_and_describe, train_and_describe
     from LesionKitResearch.training.stroke import FINE_TUNE_PLAN, PLAN
-    from LesionKitResearch.training.stroke_recipe import EVALUATED, fine_tune_and_describe, train_and_describe
 
     for folder in EVALUATED if options.start else ("soop",):
         if not (options.data / folder).is_dir():
@@ -52,7 +53,7 @@ def run_extraction(options: argparse.Namespace) -> None:
     from LesionKitLib.models.inference import choose_runtime
     from LesionKitLib.run.errors import UnusableInput
     from LesionKitResearch.training.brain_extraction import PLAN
-    from LesionKitResearch.training.brain_extraction_recipe import train_and_describe
+    from LesionKitResearch.training.recipes.brain_extraction_recipe import train_and_describe
 
     if not (options.data / "synthseg_labels").is_dir():
         raise UnusableInput(f"'{options.data}' holds no folder synthseg_labels.")
@@ -70,7 +71,7 @@ def run_synthesis(options: argparse.Namespace) -> None:
     from LesionKitLib.models.inference import choose_runtime
     from LesionKitLib.run.errors import UnusableInput
     from LesionKitResearch.training import stroke_masks, stroke_translators
-    from LesionKitResearch.training.stroke_synthesis_recipes import train_mask_model, train_translator_model
+    from LesionKitResearch.training.recipes.stroke_synthesis_recipes import train_mask_model, train_translator_model
 
     if not (options.data / "soop").is_dir():
         raise UnusableInput(f"'{options.data}' holds no folder soop.")

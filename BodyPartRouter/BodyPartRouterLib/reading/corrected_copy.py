@@ -42,7 +42,7 @@ def write_corrected_copy(path: str | os.PathLike, destination: str | os.PathLike
 def _read(path: Path):
     import pydicom
 
-    from LesionKitLib.io.dicom_header import is_dicom
+    from LesionKitLib.io.dicom.header import is_dicom
 
     if not is_dicom(path):
         raise UnusableInput("Only a DICOM file can get a corrected copy.")

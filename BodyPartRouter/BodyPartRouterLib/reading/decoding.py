@@ -12,9 +12,9 @@ from typing import BinaryIO
 
 import numpy as np
 
-from LesionKitLib.io.dicom_file import NO_PIXELS, DicomFile
-from LesionKitLib.io.dicom_header import NOT_IMAGES
-from LesionKitLib.io.dicom_values import text
+from LesionKitLib.io.dicom.file import NO_PIXELS, DicomFile
+from LesionKitLib.io.dicom.header import NOT_IMAGES
+from LesionKitLib.io.dicom.values import text
 from LesionKitLib.run.errors import UnusableInput
 
 from .header_facts import header_facts

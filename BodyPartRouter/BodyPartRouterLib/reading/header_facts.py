@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from LesionKitLib.io.dicom_values import age_in_years
-from LesionKitLib.io.dicom_values import first_text as text
+from LesionKitLib.io.dicom.values import age_in_years
+from LesionKitLib.io.dicom.values import first_text as text
 
 from .xray import HeaderFacts
 

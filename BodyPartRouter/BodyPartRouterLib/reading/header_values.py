@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from LesionKitLib.io.dicom_values import age_in_years
+from LesionKitLib.io.dicom.values import age_in_years
 
 LONGEST = 1024  # characters of a value that are looked at
 NOT_TEXT = {"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "UN"}

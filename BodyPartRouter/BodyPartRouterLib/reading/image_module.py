@@ -5,7 +5,7 @@ Faulty headers over whole pixels are common enough: an absent PhotometricInterpr
 
 from __future__ import annotations
 
-from LesionKitLib.io.dicom_values import integer, text
+from LesionKitLib.io.dicom.values import integer, text
 from LesionKitLib.run.errors import UnusableInput
 
 GRAY = ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR")

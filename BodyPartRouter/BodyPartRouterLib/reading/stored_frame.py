@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from LesionKitLib.io.dicom_file import DEFLATED, DicomFile
+from LesionKitLib.io.dicom.file import DEFLATED, DicomFile
 from LesionKitLib.run.errors import UnusableInput
 
 from . import codecs

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from LesionKitLib.io.dicom_file import DicomFile, TooMuchToInflate, begins_like_dicom, read_dicom_stream
+from LesionKitLib.io.dicom.file import DicomFile, TooMuchToInflate, begins_like_dicom, read_dicom_stream
 from LesionKitLib.run.errors import UnusableInput
 
 from .decoding import DAMAGED, decode_dicom, decode_picture

@@ -22,7 +22,7 @@ MEMORY_BYTES = 6 << 30  # of address space; the largest image that is read takes
 # name -> module and function(request) -> (JSON document, bytes)
 OPERATIONS = {
     "read": ("BodyPartRouterLib.routing.reader_process", "serve_reader"),
-    "copy": ("BodyPartRouterLib.routing.object_copy", "answer_copy"),
+    "copy": ("BodyPartRouterLib.routing.delivery.object_copy", "answer_copy"),
 }
 _LENGTH = struct.Struct("<I")
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from LesionKitLib.io.dicom_file import DEFLATED, read_dicom_stream, read_meta
+from LesionKitLib.io.dicom.file import DEFLATED, read_dicom_stream, read_meta
 
 MAGIC_AT = 128
 INSTANCE_TAG = 0x00080018  # of SOPInstanceUID

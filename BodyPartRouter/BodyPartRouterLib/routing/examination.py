@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from BodyPartRouterLib.labels import UNKNOWN
 from BodyPartRouterLib.reading.header_values import Values
+from BodyPartRouterLib.routing.configuration.rules import Sender, Subject
 from LesionKitLib.run.errors import Cancelled, MissingResource
 
 from .file_reading import Reader, Reading, read_file
-from .rules import Sender, Subject
 
 if TYPE_CHECKING:
     from BodyPartRouterLib.classification.classifier import Classifier

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from BodyPartRouterLib.labels import UNKNOWN
+from BodyPartRouterLib.routing.configuration.rules import GROUP_KEYWORDS, HOLD, Action, Rules
 
 from .examination import Examined
 from .naming import fill_folder
 from .printable import printable
-from .rules import GROUP_KEYWORDS, HOLD, Action, Rules
 
 FOLDER, DICOM, STOW, OPEN = "folder", "dicom", "stow", "open"
 _KINDS = {"copy": FOLDER, "move": FOLDER, "store": DICOM, "stow": STOW, "open": OPEN}

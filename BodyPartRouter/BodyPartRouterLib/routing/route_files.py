@@ -9,21 +9,21 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from BodyPartRouterLib.routing.configuration.rules import Rules
+from BodyPartRouterLib.routing.delivery.delivery_worker import DeliverySender, DeliveryWorker, remove_source
+from BodyPartRouterLib.routing.delivery.folder_sender import FolderSender
+from BodyPartRouterLib.routing.delivery.retry_policy import DONE, DeliveryResult, RetryPolicy
+from BodyPartRouterLib.routing.delivery.store_sender import StoreSender
+from BodyPartRouterLib.routing.delivery.stow_sender import StowSender
+from BodyPartRouterLib.routing.journal.journal import DELIVERED, Image, Journal
 from LesionKitLib.io.digest import file_digest
 from LesionKitLib.run.progress import Progress
 
-from .delivery_worker import DeliverySender, DeliveryWorker, remove_source
 from .examination import Examined, examine
 from .file_reading import Reader, read_file
 from .folder_files import holds
-from .folder_sender import FolderSender
-from .journal import DELIVERED, Image, Journal
 from .naming import file_name
 from .plan import DICOM, FOLDER, OPEN, STOW, Delivery, Plan, make_plan, shown_destination, to_record
-from .retry_policy import DONE, DeliveryResult, RetryPolicy
-from .rules import Rules
-from .store_sender import StoreSender
-from .stow_sender import StowSender
 
 # somebody waits at the command line
 COMMAND_RETRY_POLICY = RetryPolicy(first_s=1.0, longest_s=10.0, attempts=3, endless=False)

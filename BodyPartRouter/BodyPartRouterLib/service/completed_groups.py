@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 from BodyPartRouterLib.reading.header_values import Values
-from BodyPartRouterLib.routing.journal import Journal
-from BodyPartRouterLib.routing.rules import GROUP_KEYWORDS
+from BodyPartRouterLib.routing.configuration.rules import GROUP_KEYWORDS
+from BodyPartRouterLib.routing.journal.journal import Journal
 
 
 class CompletedGroups:

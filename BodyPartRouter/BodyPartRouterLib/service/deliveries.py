@@ -7,12 +7,12 @@ import threading
 import time
 from collections.abc import Callable
 
-from BodyPartRouterLib.routing.delivery_worker import DeliveryWorker
-from BodyPartRouterLib.routing.journal import Journal
+from BodyPartRouterLib.routing.configuration.rules import Rules
+from BodyPartRouterLib.routing.delivery.delivery_worker import DeliveryWorker
+from BodyPartRouterLib.routing.delivery.retry_policy import RetryPolicy
+from BodyPartRouterLib.routing.journal.journal import Journal
 from BodyPartRouterLib.routing.plan import FOLDER
-from BodyPartRouterLib.routing.retry_policy import RetryPolicy
 from BodyPartRouterLib.routing.route_files import sender_of
-from BodyPartRouterLib.routing.rules import Rules
 
 IDLE_S = 0.5  # how long a worker without work sleeps, unless it is woken
 log = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 
-from BodyPartRouterLib.routing.tls import server_context
+from BodyPartRouterLib.routing.delivery.tls import server_context
 from LesionKitLib.run.errors import UnusableInput
 
 

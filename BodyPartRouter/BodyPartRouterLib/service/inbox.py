@@ -11,9 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from BodyPartRouterLib.reading.xray_file import read_values
+from BodyPartRouterLib.routing.configuration.rules import Sender
 from BodyPartRouterLib.routing.folder_files import remove_parts, write_new
-from BodyPartRouterLib.routing.journal import DELIVERED, HELD, Image, Journal
-from BodyPartRouterLib.routing.rules import Sender
+from BodyPartRouterLib.routing.journal.journal import DELIVERED, HELD, Image, Journal
 from LesionKitLib.io.digest import file_digest
 from LesionKitLib.run.errors import UnusableInput
 

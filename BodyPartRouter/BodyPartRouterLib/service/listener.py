@@ -7,9 +7,9 @@ import socketserver
 import threading
 from typing import TYPE_CHECKING
 
-from BodyPartRouterLib.routing.rules import Sender
-from BodyPartRouterLib.routing.settings import ServiceSettings
-from BodyPartRouterLib.routing.tls import server_context
+from BodyPartRouterLib.routing.configuration.rules import Sender
+from BodyPartRouterLib.routing.configuration.settings import ServiceSettings
+from BodyPartRouterLib.routing.delivery.tls import server_context
 from LesionKitLib.run.errors import UnusableInput
 
 from .association_admission import AssociationAdmission

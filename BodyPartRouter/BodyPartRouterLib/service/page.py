@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Protocol
 
 from BodyPartRouterLib.labels import CLASSES
+from BodyPartRouterLib.routing.configuration.rules import Rules
+from BodyPartRouterLib.routing.configuration.settings import ServiceSettings
 from BodyPartRouterLib.routing.reader_process import ReaderProcess
-from BodyPartRouterLib.routing.rules import Rules
-from BodyPartRouterLib.routing.settings import ServiceSettings
 from LesionKitLib.run.errors import UnusableInput
 
 from .http_endpoint import HttpEndpoint, serve_on_thread

@@ -12,11 +12,11 @@ from pathlib import Path
 from BodyPartRouterLib.classification.prediction import Prediction
 from BodyPartRouterLib.labels import CLASSES, UNKNOWN
 from BodyPartRouterLib.reading.xray_file import read_values
+from BodyPartRouterLib.routing.configuration.rules import HOLD, Action, Rules
 from BodyPartRouterLib.routing.corrections import write_correction
 from BodyPartRouterLib.routing.examination import Examined
-from BodyPartRouterLib.routing.journal import FAILED, HELD, Image, Journal
+from BodyPartRouterLib.routing.journal.journal import FAILED, HELD, Image, Journal
 from BodyPartRouterLib.routing.plan import Plan, plan_of
-from BodyPartRouterLib.routing.rules import HOLD, Action, Rules
 from LesionKitLib.run.errors import UnusableInput
 
 from .service_folders import CORRECTIONS, JOURNAL, in_service

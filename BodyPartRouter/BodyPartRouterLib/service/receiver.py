@@ -11,8 +11,8 @@ import sqlite3
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from BodyPartRouterLib.routing.configuration.rules import Sender
 from BodyPartRouterLib.routing.dicom_object import file_head, identity_in
-from BodyPartRouterLib.routing.rules import Sender
 
 from .inbox import Inbox
 

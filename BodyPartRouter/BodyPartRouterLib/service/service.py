@@ -10,11 +10,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from BodyPartRouterLib.reading.header_values import keep_header_text_out_of_the_log
-from BodyPartRouterLib.routing.journal import DeliveryTask
+from BodyPartRouterLib.routing.configuration.rules import Rules
+from BodyPartRouterLib.routing.delivery.retry_policy import DONE, DeliveryResult
+from BodyPartRouterLib.routing.journal.journal import DeliveryTask
 from BodyPartRouterLib.routing.plan import FOLDER
 from BodyPartRouterLib.routing.reader_process import ReaderProcess
-from BodyPartRouterLib.routing.retry_policy import DONE, DeliveryResult
-from BodyPartRouterLib.routing.rules import Rules
 from LesionKitLib.run.errors import UnusableInput
 
 from .deliveries import Deliveries

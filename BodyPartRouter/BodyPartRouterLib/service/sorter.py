@@ -9,12 +9,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from BodyPartRouterLib.labels import UNKNOWN
+from BodyPartRouterLib.routing.configuration.rules import Rules
 from BodyPartRouterLib.routing.examination import Examined, examine
 from BodyPartRouterLib.routing.file_reading import Reader, read_file
-from BodyPartRouterLib.routing.journal import Image
+from BodyPartRouterLib.routing.journal.journal import Image
 from BodyPartRouterLib.routing.plan import Plan, make_plan
 from BodyPartRouterLib.routing.reader_process import STOPPED
-from BodyPartRouterLib.routing.rules import Rules
 
 from .completed_groups import CompletedGroups
 from .inbox import Inbox

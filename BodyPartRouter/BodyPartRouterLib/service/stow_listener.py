@@ -15,9 +15,9 @@ from collections import Counter
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from BodyPartRouterLib.routing.configuration.rules import Sender
+from BodyPartRouterLib.routing.configuration.settings import ServiceSettings
 from BodyPartRouterLib.routing.dicom_object import NoDicomObject, split_file
-from BodyPartRouterLib.routing.rules import Sender
-from BodyPartRouterLib.routing.settings import ServiceSettings
 from LesionKitLib.run.errors import UnusableInput
 
 from .http_endpoint import HttpEndpoint, serve_on_thread

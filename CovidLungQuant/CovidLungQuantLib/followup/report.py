@@ -9,18 +9,7 @@ from CovidLungQuantLib.results import figures
 from CovidLungQuantLib.results.report import position, slice_of
 from CovidLungQuantLib.results.result import CovidResult
 from LesionKitLib.report.chart import Bar, Drawing, stacked_bars
-from LesionKitLib.report.document import (
-    Chart,
-    Facts,
-    Notes,
-    Pictures,
-    Report,
-    Row,
-    Section,
-    Table,
-    Tile,
-    Tiles,
-)
+from LesionKitLib.report.document import Chart, Facts, Notes, Pictures, Report, Row, Section, Table, Tile, Tiles
 from LesionKitLib.report.pictures import AXIAL
 from LesionKitLib.report.text import NONE, number
 

@@ -8,13 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from CovidLungQuantLib.labels import CONSOLIDATION, EFFUSION, GGO, LEFT_LUNG, LESIONS, RIGHT_LUNG
-from LesionKitLib.imaging.measures import (
-    MIN_LESION_ML,
-    CodeSums,
-    bounding_box,
-    mean_or_none,
-    percent_or_none,
-)
+from LesionKitLib.imaging.measures import MIN_LESION_ML, CodeSums, bounding_box, mean_or_none, percent_or_none
 from LesionKitLib.imaging.measures import components as connected_components
 from LesionKitLib.imaging.volume import Volume, reorient_to_lps
 from LesionKitLib.run.errors import UnusableInput

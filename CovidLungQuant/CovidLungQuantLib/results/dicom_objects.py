@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from CovidLungQuantLib.labels import LESIONS
-from LesionKitLib.io.dicom_codes import (
+from LesionKitLib.io.dicom_objects.codes import (
     ATTENUATION,
     BURDEN,
     CT_SEVERITY,
@@ -18,7 +18,7 @@ from LesionKitLib.io.dicom_codes import (
     PROBABILITY_OF_COVID,
     VOLUME,
 )
-from LesionKitLib.io.dicom_sr import Figure
+from LesionKitLib.io.dicom_objects.sr import Figure
 from LesionKitLib.io.seg_nrrd import SegmentRecord
 from LesionKitLib.report.dicom_objects import Findings
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from LesionKitLib.imaging.value_range import value_range
 from LesionKitLib.imaging.volume import Volume
-from LesionKitLib.io.dicom_header import Header
+from LesionKitLib.io.dicom.header import Header
 from LesionKitLib.run.errors import UnusableInput
 
 MIN_SLICES = 8

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from LesionKitLib.correction.evidence import Evidence
-from LesionKitLib.correction.influence import distance_from, speed_of
+from .evidence import Evidence
+from .influence import distance_from, speed_of
 
 UNMARKED = -1
 CHANGED_FROM = 0.05  # logits: where less was learned the voxel keeps its label

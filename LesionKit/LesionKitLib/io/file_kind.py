@@ -6,7 +6,8 @@ import re
 import struct
 from pathlib import Path
 
-from .dicom_header import is_dicom
+from LesionKitLib.io.dicom.header import is_dicom
+
 from .unpacking import GZIP, first_bytes
 
 READABLE = (".nii", ".nii.gz", ".hdr", ".img", ".hdr.gz", ".img.gz", ".nrrd", ".nhdr", ".mha", ".mhd")

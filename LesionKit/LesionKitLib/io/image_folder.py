@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from LesionKitLib.io.dicom.header import is_dicom
 from LesionKitLib.run.errors import UnusableInput
 
-from .dicom_header import is_dicom
 from .file_kind import ending_of, header_beside, is_readable_name, kind_by_name
 
 _SHOWN = 5  # names in a sentence

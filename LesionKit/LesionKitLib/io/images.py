@@ -16,13 +16,13 @@ import numpy as np
 from LesionKitLib.imaging.number_types import label_array
 from LesionKitLib.imaging.source import ImageSource
 from LesionKitLib.imaging.volume import Volume, to_sitk
+from LesionKitLib.io.dicom.choice import ANY
+from LesionKitLib.io.dicom.header import Header
+from LesionKitLib.io.dicom.listing import SeriesInfo, list_series
+from LesionKitLib.io.dicom.series import read_dicom
 from LesionKitLib.run.errors import UnusableInput
 
 from .atomic import atomic_file, shown
-from .dicom_choice import ANY
-from .dicom_header import Header
-from .dicom_listing import SeriesInfo, list_series
-from .dicom_series import read_dicom
 from .digest import files_digest
 from .file_kind import DICOM, METAIMAGE, NIFTI, NRRD, ending_of, kind_of, sentence_for_unknown
 from .image_folder import image_in

@@ -68,7 +68,7 @@ class Runtime:
         network = network.to(self.device, memory_format=torch.channels_last)
         if self.device != "cpu":
             return network
-        from .encoders.fused import fused
+        from LesionKitLib.models.encoders.fused import fused
 
         return fused(network, self.precision)
 

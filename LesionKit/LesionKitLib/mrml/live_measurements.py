@@ -21,12 +21,12 @@ import numpy as np
 import slicer
 import vtk
 
-from LesionKitLib.mrml.oriented_images import image_from_labels
-from LesionKitLib.mrml.segmentations import SegmentClass, read_labels, segments_of
 from LesionKitLib.run.background import TimerFactory, user_sentence
 
 from .editing import EditRecord, set_types
+from .oriented_images import image_from_labels
 from .originals import ORIGINAL_ATTRIBUTE, read_original
+from .segmentations import SegmentClass, read_labels, segments_of
 from .volumes import local_ijk_to_ras
 
 DEBOUNCE_MS = 40

@@ -7,7 +7,8 @@ import slicer
 from vtk.util.numpy_support import numpy_to_vtk
 
 from LesionKitLib.imaging.measures import bounding_box
-from LesionKitLib.mrml.volumes import matrix_from_array
+
+from .volumes import matrix_from_array
 
 MARGIN = 1  # background voxels around the labels, without which Slicer's resampling adds a layer on half-voxel ties
 

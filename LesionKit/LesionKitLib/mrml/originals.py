@@ -147,7 +147,7 @@ def _bring_back(content, segment: OriginalSegment) -> None:
 
 def _image(original: Original, layer: OriginalLayer, value: int):
     """vtkOrientedImageData of one segment, 0 and 1."""
-    from LesionKitLib.mrml.oriented_images import image_from_labels
+    from .oriented_images import image_from_labels
 
     return image_from_labels(layer.labels == value, original.ijk_to_ras, layer.first)
 

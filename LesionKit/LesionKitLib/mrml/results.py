@@ -27,8 +27,8 @@ class ResultLogic:
         """The LesionKitLib Volume of a node, with what is known of where it came from."""
         from dataclasses import replace
 
-        from LesionKitLib.mrml.sources import source_of
-        from LesionKitLib.mrml.volumes import volume_from_node
+        from .sources import source_of
+        from .volumes import volume_from_node
 
         return replace(volume_from_node(inputVolume), source=source_of(inputVolume))
 

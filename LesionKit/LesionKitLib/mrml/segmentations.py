@@ -24,10 +24,10 @@ import vtk
 
 from LesionKitLib.imaging.measures import bounding_box
 from LesionKitLib.imaging.segment_class import SegmentClass
-from LesionKitLib.mrml.oriented_images import image_from_labels
 
 from .label_grids import LabelGrid, SegmentLabels, array_of, labels_on_grid
 from .nodes import filled
+from .oriented_images import image_from_labels
 from .originals import OriginalSegment, store_original
 from .volumes import local_ijk_to_ras
 

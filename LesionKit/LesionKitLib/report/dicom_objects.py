@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from LesionKitLib.imaging.volume import Volume
-from LesionKitLib.io.dicom_sr import Figure
+from LesionKitLib.io.dicom_objects.sr import Figure
 from LesionKitLib.io.seg_nrrd import SegmentRecord
 
 from .document import Report
@@ -43,10 +43,10 @@ def dicom_writers(
     report: to be enclosed as PDF, None for none. The objects carry the patient and study of the source's own headers,
     whatever the report shows. Raises UnusableInput where the volume does not come from DICOM files that are there.
     """
-    from LesionKitLib.io.dicom_pdf import encapsulated_pdf
-    from LesionKitLib.io.dicom_seg import segmentation_object
-    from LesionKitLib.io.dicom_source import source_headers
-    from LesionKitLib.io.dicom_sr import measurement_report
+    from LesionKitLib.io.dicom.source import source_headers
+    from LesionKitLib.io.dicom_objects.pdf import encapsulated_pdf
+    from LesionKitLib.io.dicom_objects.seg import segmentation_object
+    from LesionKitLib.io.dicom_objects.sr import measurement_report
 
     headers, maker = source_headers(volume), _maker(findings, provenance)
     seg = segmentation_object(findings.layers, findings.records, volume, headers, maker)
@@ -59,7 +59,7 @@ def dicom_writers(
 
 
 def _maker(findings: Findings, provenance: Provenance):
-    from LesionKitLib.io.dicom_seg import Maker
+    from LesionKitLib.io.dicom_objects.seg import Maker
 
     digest = hashlib.sha256(repr((provenance, findings.records, findings.figures, findings.overall)).encode())
     for layer in findings.layers:

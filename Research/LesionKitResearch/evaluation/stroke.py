@@ -12,8 +12,9 @@ from LesionKitLib.imaging.metrics import correlation, with_interval
 from LesionKitLib.run.errors import UnusableInput
 from LesionKitLib.run.progress import Progress
 from LesionKitResearch.datasets.stroke import MIN_LESION_PIXELS, PLANES, SEQUENCES, SliceSet, read_slices
-from LesionKitResearch.evaluation.stroke_slices import predict_slices
 from StrokeSynthLib.segmentation.slice_prediction import LESION_FROM
+
+from .stroke_slices import predict_slices
 
 
 @dataclass(frozen=True)

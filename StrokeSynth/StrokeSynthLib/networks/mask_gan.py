@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from StrokeSynthLib.networks.shapes import CELLS
+from .shapes import CELLS
 
 LATENT = 128
 CONDITIONS = 7  # center (3, mm), logarithms of the sides (3, mm) and of the volume (ml)

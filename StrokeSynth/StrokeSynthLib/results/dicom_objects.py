@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from LesionKitLib.io.dicom_codes import (
+from LesionKitLib.io.dicom_objects.codes import (
     CUBIC_CENTIMETER,
     LESION_COUNT,
     NO_UNITS,
@@ -10,7 +10,7 @@ from LesionKitLib.io.dicom_codes import (
     PERCENT_OF_BRAIN,
     VOLUME,
 )
-from LesionKitLib.io.dicom_sr import Figure
+from LesionKitLib.io.dicom_objects.sr import Figure
 from LesionKitLib.io.seg_nrrd import SegmentRecord
 from LesionKitLib.report.dicom_objects import Findings
 from StrokeSynthLib.labels import BRAIN, LESION

@@ -9,8 +9,8 @@ import numpy as np
 
 from LesionKitLib.imaging.value_range import value_range
 from LesionKitLib.imaging.volume import Volume
-from LesionKitLib.io.dicom_header import Header
-from LesionKitLib.io.dicom_traits import map_name_of_file, names_an_image
+from LesionKitLib.io.dicom.header import Header
+from LesionKitLib.io.dicom.traits import map_name_of_file, names_an_image
 from LesionKitLib.run.errors import UnusableInput
 
 MIN_SLICES = 8

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from LesionKitCLI import console, covid, main, models
-from LesionKitCLI.inputs import each_input, output_folders
+from LesionKitCLI import covid, main, models
 from LesionKitCLI.main import build_parser
+from LesionKitCLI.shared import console
+from LesionKitCLI.shared.inputs import each_input, output_folders
 from LesionKitLib import __version__
 from LesionKitLib.run.errors import Cancelled, MissingResource, UnusableInput
 

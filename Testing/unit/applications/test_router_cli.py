@@ -138,7 +138,7 @@ def test_ctrl_c_is_exit_code_130_and_leaves_no_half_file(classifier, images, tmp
 
 def test_a_destination_that_is_away_is_told_and_the_images_stay(classifier, images, tmp_path, monkeypatch, capsys):
     from BodyPartRouterLib.routing import route_files as run
-    from BodyPartRouterLib.routing.retry_policy import RetryPolicy
+    from BodyPartRouterLib.routing.delivery.retry_policy import RetryPolicy
 
     monkeypatch.setattr(run, "COMMAND_RETRY_POLICY", RetryPolicy(0.01, 0.02, 2, endless=False))
     rules = tmp_path / "rules.yaml"
@@ -160,7 +160,7 @@ def test_a_journal_keeps_a_second_run_from_sending_again(classifier, images, tmp
 
 
 def test_the_status_of_a_service_lists_what_needs_a_person(tmp_path, capsys):
-    from BodyPartRouterLib.routing.journal import Image, Journal
+    from BodyPartRouterLib.routing.journal.journal import Image, Journal
     from BodyPartRouterLib.routing.plan import Delivery, Plan
 
     rules = tmp_path / "rules.yaml"

@@ -238,7 +238,7 @@ def test_impossible_parameters_are_refused_with_a_sentence():
 def test_the_sampler_is_stored_and_read_as_it_was(tmp_path):
     from LesionKitLib.models.registry import load_weights, save_model
     from LesionKitResearch.training.adversarial_loop import GanPlan
-    from LesionKitResearch.training.stroke_synthesis_recipes import mask_card
+    from LesionKitResearch.training.recipes.stroke_synthesis_recipes import mask_card
     from StrokeSynthLib.networks.mask_gan import LesionSampler
 
     prior = fit_lesion_prior(np.random.default_rng(1).normal(2, 1, (200, 7)), 0.4)

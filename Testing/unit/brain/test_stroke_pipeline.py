@@ -12,7 +12,7 @@ from stroke_fixtures import BrightNetwork, brain, head
 from LesionKitLib.imaging.metrics import dice
 from LesionKitLib.imaging.source import ImageSource
 from LesionKitLib.imaging.volume import Volume, affine
-from LesionKitLib.io.dicom_header import Header
+from LesionKitLib.io.dicom.header import Header
 from LesionKitLib.report.html import report_html
 from LesionKitLib.run.errors import Cancelled, UnusableInput
 from LesionKitLib.run.progress import Progress

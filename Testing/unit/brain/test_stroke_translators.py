@@ -179,8 +179,9 @@ def test_an_unpaired_batch_mixes_patients_and_a_paired_one_does_not():
 @pytest.mark.parametrize("name", TRANSLATORS)
 def test_a_short_training_leaves_a_model_folder_with_its_card(name, tmp_path, monkeypatch, narrow_opponents):
     from LesionKitLib.models.registry import verify
-    from LesionKitResearch.training import stroke_synthesis_recipes, stroke_translators
+    from LesionKitResearch.training import stroke_translators
     from LesionKitResearch.training.adversarial_loop import GanPlan
+    from LesionKitResearch.training.recipes import stroke_synthesis_recipes
 
     build_small = stroke_translators.build_generator
     for module in (stroke_translators, stroke_synthesis_recipes):

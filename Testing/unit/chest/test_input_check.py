@@ -9,7 +9,7 @@ from dicom_fixtures import DX_STORAGE, dicom_image, save, slice_hu, write_locali
 
 from CovidLungQuantLib.segmentation.input_check import check_chest_ct
 from LesionKitLib.imaging.volume import Volume, affine, to_sitk
-from LesionKitLib.io.dicom_header import Header
+from LesionKitLib.io.dicom.header import Header
 from LesionKitLib.io.images import read_volume, read_volume_and_header
 from LesionKitLib.run.errors import UnusableInput
 

@@ -20,7 +20,7 @@ from LesionKitLib.imaging.volume import LPS_IN_RAS, Volume, affine, obliquity_de
 from LesionKitLib.models.inference import Runtime
 from LesionKitLib.run.errors import Cancelled, MissingResource, UnusableInput
 from LesionKitLib.run.progress import Progress
-from LesionKitResearch.training.covid_recipe import VERSION
+from LesionKitResearch.training.recipes.covid_recipe import VERSION
 
 CHEST = block_chest()
 pytestmark = pytest.mark.usefixtures("threshold_network")

@@ -14,7 +14,7 @@ from CovidLungQuantLib.pipeline import analyze
 from CovidLungQuantLib.results.files import HEATMAP, write_outputs
 from LesionKitLib.io.images import read_volume
 from LesionKitLib.models.registry import find_model
-from LesionKitResearch.training.covid_recipe import VERSION
+from LesionKitResearch.training.recipes.covid_recipe import VERSION
 
 CHEST = block_chest()
 

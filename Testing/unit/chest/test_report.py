@@ -176,7 +176,7 @@ def test_measurements_without_a_score_give_a_report_without_one():
 
 
 def test_every_bundled_card_of_a_chest_network_fits_the_report():
-    from LesionKitCLI.installed_models import installed_models
+    from LesionKitCLI.shared.installed_models import installed_models
 
     cards = [model.card for model in installed_models() if model.name.startswith("covid-")]
     assert len(cards) == 3

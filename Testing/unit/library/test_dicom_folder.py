@@ -22,8 +22,8 @@ from dicom_fixtures import (
 from pydicom.fileset import FileSet
 from pydicom.uid import generate_uid
 
-from LesionKitLib.io.dicom_choice import BRAIN_MR, CHEST_CT
-from LesionKitLib.io.dicom_listing import list_folder
+from LesionKitLib.io.dicom.choice import BRAIN_MR, CHEST_CT
+from LesionKitLib.io.dicom.listing import list_folder
 from LesionKitLib.io.images import read_volume, read_volume_and_header
 from LesionKitLib.run.errors import UnusableInput
 

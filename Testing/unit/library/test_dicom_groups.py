@@ -14,7 +14,7 @@ from dicom_fixtures import (
 )
 from pydicom.uid import generate_uid
 
-from LesionKitLib.io.dicom_choice import BRAIN_MR, CHEST_CT
+from LesionKitLib.io.dicom.choice import BRAIN_MR, CHEST_CT
 from LesionKitLib.io.images import read_volume_and_header
 from LesionKitLib.run.errors import UnusableInput
 

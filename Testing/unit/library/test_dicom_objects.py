@@ -14,15 +14,11 @@ import pydicom
 import pytest
 from dicom_fixtures import PATIENT, write_enhanced_ct, write_series
 
-from LesionKitLib.imaging.segment_class import (
-    ANATOMICAL_STRUCTURE,
-    MORPHOLOGICALLY_ABNORMAL_STRUCTURE,
-    SegmentClass,
-)
+from LesionKitLib.imaging.segment_class import ANATOMICAL_STRUCTURE, MORPHOLOGICALLY_ABNORMAL_STRUCTURE, SegmentClass
 from LesionKitLib.imaging.source import ImageSource
 from LesionKitLib.imaging.volume import LPS_IN_RAS
-from LesionKitLib.io.dicom_codes import ATTENUATION, BURDEN, CUBIC_CENTIMETER, HOUNSFIELD, MEAN, PERCENT, VOLUME
-from LesionKitLib.io.dicom_sr import Figure
+from LesionKitLib.io.dicom_objects.codes import ATTENUATION, BURDEN, CUBIC_CENTIMETER, HOUNSFIELD, MEAN, PERCENT, VOLUME
+from LesionKitLib.io.dicom_objects.sr import Figure
 from LesionKitLib.io.images import read_volume
 from LesionKitLib.io.seg_nrrd import SegmentRecord, algorithm_tags
 from LesionKitLib.report.dicom_objects import DOCUMENT, FIGURES, SEGMENTS, Findings, dicom_writers

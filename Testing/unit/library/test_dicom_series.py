@@ -21,9 +21,9 @@ from dicom_fixtures import (
 from pydicom.dataset import Dataset
 from pydicom.uid import RLELossless
 
-from LesionKitLib.io.dicom_contrast import kernel_class
-from LesionKitLib.io.dicom_header import Header
-from LesionKitLib.io.dicom_listing import list_series
+from LesionKitLib.io.dicom.contrast import kernel_class
+from LesionKitLib.io.dicom.header import Header
+from LesionKitLib.io.dicom.listing import list_series
 from LesionKitLib.io.images import read_volume, read_volume_and_header
 from LesionKitLib.run.errors import UnusableInput
 

@@ -10,7 +10,7 @@ import pickle
 import pytest
 import torch
 
-from LesionKitCLI.installed_models import LIBRARIES
+from LesionKitCLI.shared.installed_models import LIBRARIES
 from LesionKitLib.io.digest import file_digest
 from LesionKitLib.models import registry
 from LesionKitLib.models.network_registry import NetworkEntry, NetworkRegistry

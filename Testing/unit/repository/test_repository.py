@@ -13,8 +13,8 @@ from make_model_cards import license_text
 from module_lists import ROOT, library_resources, listed, modules, packages, resource_files, script_files
 
 import LesionKitLib
-from LesionKitCLI.extras import EXTRAS
-from LesionKitCLI.installed_models import installed_models
+from LesionKitCLI.shared.extras import EXTRAS
+from LesionKitCLI.shared.installed_models import installed_models
 
 MEGABYTE = 1_000_000
 ONE_MODEL_MB, ALL_MODELS_MB = 10, 40

@@ -11,7 +11,7 @@ from stroke_fixtures import synthseg_folder
 from LesionKitResearch.augmentation.heads import FIELD, random_head
 from LesionKitResearch.evaluation.brain_extraction import extraction_scores
 from LesionKitResearch.training.brain_extraction import PLAN, read_anatomies, train_brain_extraction
-from LesionKitResearch.training.brain_extraction_recipe import card
+from LesionKitResearch.training.recipes.brain_extraction_recipe import card
 
 
 @pytest.fixture(scope="module")

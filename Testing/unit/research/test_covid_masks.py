@@ -8,12 +8,7 @@ from data_fixtures import LUNG, ct20_folder, medseg9_folder, plethora_folder, si
 
 from CovidLungQuantLib.segmentation.frames import LUNGS_IN_FRAME, ROOM
 from LesionKitResearch.datasets.covid import ANY_LESION, UNKNOWN
-from LesionKitResearch.datasets.covid_masks import (
-    effusion_sequences,
-    masked_sequences,
-    masked_series,
-    masked_slices,
-)
+from LesionKitResearch.datasets.covid_masks import effusion_sequences, masked_sequences, masked_series, masked_slices
 from LesionKitResearch.training.covid import Mixture, covid_sources, draw_views
 
 

@@ -126,7 +126,8 @@ def few_steps(monkeypatch, tmp_path):
 
     from BodyPartRouterLib.networks import registry
     from LesionKitLib.models import registry as models
-    from LesionKitResearch.training import router, router_recipe
+    from LesionKitResearch.training import router
+    from LesionKitResearch.training.recipes import router_recipe
 
     small = replace(registry.NETWORKS["light"], size=48, pretrained=False, initialized_from=None)
     monkeypatch.setitem(registry.NETWORKS, "light", small)

@@ -12,8 +12,8 @@ from LesionKitLib.run.errors import UnusableInput
 from LesionKitResearch.datasets.stroke import SliceSet, read_slices
 from LesionKitResearch.datasets.stroke_frames import FRAME, LARGEST, in_frame, is_standard, out_of_frame
 from LesionKitResearch.evaluation.stroke_slices import predict_slices
+from LesionKitResearch.training.recipes.stroke_recipe import fine_tuned_card
 from LesionKitResearch.training.stroke import FINE_TUNE_PLAN, Sources, split_held_back
-from LesionKitResearch.training.stroke_recipe import fine_tuned_card
 
 
 def stripped(size: int, offset: int = 0, background: int = 0, shape=(256, 256)) -> SliceSet:

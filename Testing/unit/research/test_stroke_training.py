@@ -28,8 +28,9 @@ from LesionKitResearch.experiments.stroke_synthetic_data import (
     run_experiment,
     run_folder,
 )
-from LesionKitResearch.training import stroke, stroke_recipe
+from LesionKitResearch.training import stroke
 from LesionKitResearch.training.loop import TrainingPlan
+from LesionKitResearch.training.recipes import stroke_recipe
 from LesionKitResearch.training.stroke import Mixture, draw_batch, read_sources, train_stroke_unet
 from StrokeSynthLib.labels import LESION, SKULL_FIRST, WHITE, semantic_from_labels
 from StrokeSynthLib.segmentation.slice_prediction import mirrored_probabilities

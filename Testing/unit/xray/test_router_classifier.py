@@ -284,8 +284,8 @@ def router_models(tmp_path_factory):
     import torch
 
     from LesionKitLib.models.registry import save_model
+    from LesionKitResearch.training.recipes.router_recipe import PLANS, Trained, describe
     from LesionKitResearch.training.router import Mixture
-    from LesionKitResearch.training.router_recipe import PLANS, Trained, describe
 
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("models")

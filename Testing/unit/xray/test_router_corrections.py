@@ -7,10 +7,10 @@ from dicom_fixtures import PATIENT
 from router_fixtures import BrightnessClassifier, write_xray
 
 from BodyPartRouterLib.reading.xray import Xray
+from BodyPartRouterLib.routing.configuration.rules import folder_rules
 from BodyPartRouterLib.routing.corrections import corrected, read_corrections, write_correction
 from BodyPartRouterLib.routing.examination import examine, examine_pixels, with_threshold
 from BodyPartRouterLib.routing.route_files import plan_one
-from BodyPartRouterLib.routing.rules import folder_rules
 from LesionKitLib.run.errors import UnusableInput
 
 

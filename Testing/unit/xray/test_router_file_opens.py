@@ -13,7 +13,7 @@ from BodyPartRouterLib.reading.xray_file import XrayFile, read_values, read_xray
 from BodyPartRouterLib.routing.dicom_object import read_object
 from BodyPartRouterLib.routing.examination import examine
 from BodyPartRouterLib.routing.file_reading import read_file
-from LesionKitLib.io.dicom_header import scan_files
+from LesionKitLib.io.dicom.header import scan_files
 from LesionKitLib.run.errors import UnusableInput
 
 KEYWORDS = frozenset({"Modality", "SOPInstanceUID"})

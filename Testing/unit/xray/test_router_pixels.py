@@ -381,13 +381,13 @@ def test_an_rle_frame_longer_than_its_pixels_can_be_is_refused(tmp_path):
 def test_a_deflated_file_is_read_and_one_that_unfolds_without_end_is_refused(tmp_path, monkeypatch):
     from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-    from LesionKitLib.io import dicom_file
+    from LesionKitLib.io.dicom import file
 
     data = dicom_image(np.rint(scene() * 4095), "1.2.840.10008.5.1.4.1.1.1.1", "DX", BitsStored=12, HighBit=11)
     data.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
     path = save(data, tmp_path / "x.dcm")
     assert alike(read_xray(path).pixels) > 0.999
-    monkeypatch.setattr(dicom_file, "MAX_INFLATED", 4000)
+    monkeypatch.setattr(file, "MAX_INFLATED", 4000)
     assert "unfolds" in refusal(path)
 
 

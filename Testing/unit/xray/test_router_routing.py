@@ -13,15 +13,12 @@ from router_fixtures import BrightnessClassifier, write_xray, xray_dataset
 
 from BodyPartRouterLib.reading.xray import Xray
 from BodyPartRouterLib.reading.xray_file import read_values
-from BodyPartRouterLib.routing import delivery_worker as workers
 from BodyPartRouterLib.routing import folder_files
-from BodyPartRouterLib.routing.delivery_worker import DeliveryWorker
-from BodyPartRouterLib.routing.examination import examine
-from BodyPartRouterLib.routing.find_files import find_files
-from BodyPartRouterLib.routing.folder_files import put_file
-from BodyPartRouterLib.routing.journal import CLASSIFIED, DELIVERED, DELIVERING, FAILED, INBOX, Image, Journal
-from BodyPartRouterLib.routing.plan import FOLDER, Delivery, Plan, table_row
-from BodyPartRouterLib.routing.retry_policy import (
+from BodyPartRouterLib.routing.configuration.rules import folder_rules
+from BodyPartRouterLib.routing.configuration.rules_file import load_rules
+from BodyPartRouterLib.routing.delivery import delivery_worker as workers
+from BodyPartRouterLib.routing.delivery.delivery_worker import DeliveryWorker
+from BodyPartRouterLib.routing.delivery.retry_policy import (
     DONE,
     LATER,
     REFUSED,
@@ -29,9 +26,12 @@ from BodyPartRouterLib.routing.retry_policy import (
     DestinationUnavailable,
     RetryPolicy,
 )
+from BodyPartRouterLib.routing.examination import examine
+from BodyPartRouterLib.routing.find_files import find_files
+from BodyPartRouterLib.routing.folder_files import put_file
+from BodyPartRouterLib.routing.journal.journal import CLASSIFIED, DELIVERED, DELIVERING, FAILED, INBOX, Image, Journal
+from BodyPartRouterLib.routing.plan import FOLDER, Delivery, Plan, table_row
 from BodyPartRouterLib.routing.route_files import carry_out, plan_files
-from BodyPartRouterLib.routing.rules import folder_rules
-from BodyPartRouterLib.routing.rules_file import load_rules
 from LesionKitLib.io.digest import file_digest
 from LesionKitLib.run.errors import Cancelled, UnusableInput
 from LesionKitLib.run.progress import Progress
@@ -96,13 +96,13 @@ def test_header_values_of_a_file_without_the_dicm_mark_are_read(tmp_path):
 def test_header_values_are_not_read_from_a_data_set_that_unfolds_without_end(tmp_path, monkeypatch):
     from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-    from LesionKitLib.io import dicom_file
+    from LesionKitLib.io.dicom import file
 
     bomb = xray_dataset()
     bomb.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
     bomb.save_as(tmp_path / "bomb.dcm", enforce_file_format=True)
     assert read_values(tmp_path / "bomb.dcm", ["Modality"]) == {"Modality": ("DX",)}
-    monkeypatch.setattr(dicom_file, "MAX_INFLATED", 500)
+    monkeypatch.setattr(file, "MAX_INFLATED", 500)
     assert read_values(tmp_path / "bomb.dcm", ["Modality"]) == {}
 
 

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 from router_fixtures import BrightnessClassifier, write_xray
 
-from BodyPartRouterLib.routing import delivery_worker
+from BodyPartRouterLib.routing.configuration.rules import folder_rules
+from BodyPartRouterLib.routing.configuration.rules_file import load_rules
+from BodyPartRouterLib.routing.delivery import delivery_worker
 from BodyPartRouterLib.routing.examination import examine
-from BodyPartRouterLib.routing.journal import DELIVERED, HELD, INBOX, Image, Journal
-from BodyPartRouterLib.routing.journal_tables import VERSION
+from BodyPartRouterLib.routing.journal.journal import DELIVERED, HELD, INBOX, Image, Journal
+from BodyPartRouterLib.routing.journal.tables import VERSION
 from BodyPartRouterLib.routing.plan import FOLDER, Delivery, Plan
 from BodyPartRouterLib.routing.reader_process import STOPPED, TOO_SLOW, ReaderProcess
 from BodyPartRouterLib.routing.route_files import carry_out, plan_files
-from BodyPartRouterLib.routing.rules import folder_rules
-from BodyPartRouterLib.routing.rules_file import load_rules
 
 # runs first in every Python process: what happens when the child opens a file whose name begins with "bad"
 FAULT = """
@@ -225,7 +225,7 @@ def test_a_journal_with_another_target_folder_fills_that(tmp_path, journal):
 
 def test_a_destination_of_the_same_name_at_another_address_is_another_plan(tmp_path, journal, monkeypatch):
     from BodyPartRouterLib.routing import route_files
-    from BodyPartRouterLib.routing.retry_policy import DONE, DeliveryResult
+    from BodyPartRouterLib.routing.delivery.retry_policy import DONE, DeliveryResult
 
     sent = []
 

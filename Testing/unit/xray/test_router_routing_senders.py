@@ -12,11 +12,9 @@ import pytest
 from router_fixtures import write_xray, xray_dataset
 from router_peers import StorePeer, StowServer, free_port
 
-from BodyPartRouterLib.routing.delivery_worker import DeliveryWorker
-from BodyPartRouterLib.routing.dicom_object import NoDicomObject, file_head, read_object
-from BodyPartRouterLib.routing.journal import DELIVERED, DELIVERING, FAILED, Image, Journal
-from BodyPartRouterLib.routing.plan import Delivery, Plan
-from BodyPartRouterLib.routing.retry_policy import (
+from BodyPartRouterLib.routing.configuration.rules import Destination
+from BodyPartRouterLib.routing.delivery.delivery_worker import DeliveryWorker
+from BodyPartRouterLib.routing.delivery.retry_policy import (
     DONE,
     IMPOSSIBLE,
     REFUSED,
@@ -25,9 +23,11 @@ from BodyPartRouterLib.routing.retry_policy import (
     DestinationUnavailable,
     RetryPolicy,
 )
-from BodyPartRouterLib.routing.rules import Destination
-from BodyPartRouterLib.routing.store_sender import StoreSender, judge_status
-from BodyPartRouterLib.routing.stow_sender import StowSender, judge_answer
+from BodyPartRouterLib.routing.delivery.store_sender import StoreSender, judge_status
+from BodyPartRouterLib.routing.delivery.stow_sender import StowSender, judge_answer
+from BodyPartRouterLib.routing.dicom_object import NoDicomObject, file_head, read_object
+from BodyPartRouterLib.routing.journal.journal import DELIVERED, DELIVERING, FAILED, Image, Journal
+from BodyPartRouterLib.routing.plan import Delivery, Plan
 
 IMPLICIT, EXPLICIT, DEFLATED = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"
 RLE, JPEG_XL = "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.110"
@@ -431,7 +431,7 @@ def finding_peer(peer, has, status=0x0000):
 
 @pytest.fixture
 def no_waiting(monkeypatch):
-    from BodyPartRouterLib.routing import verification
+    from BodyPartRouterLib.routing.delivery import verification
 
     monkeypatch.setattr(verification, "WAITS_S", (0.0, 0.0))
 
@@ -487,7 +487,7 @@ def test_a_stow_server_is_asked_by_qido(tmp_path, server, no_waiting, answer, st
 
 
 def test_a_destination_is_delivered_to_at_its_hours_only(tmp_path):
-    from BodyPartRouterLib.routing.rules import Hours
+    from BodyPartRouterLib.routing.configuration.rules import Hours
 
     minute, made = [12 * 60], []
 

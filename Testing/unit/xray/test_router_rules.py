@@ -8,8 +8,8 @@ import pytest
 
 from BodyPartRouterLib.reading.header_values import check_keyword, number
 from BodyPartRouterLib.routing import naming
-from BodyPartRouterLib.routing.rules import Subject, folder_rules, into_folder
-from BodyPartRouterLib.routing.rules_file import load_rules
+from BodyPartRouterLib.routing.configuration.rules import Subject, folder_rules, into_folder
+from BodyPartRouterLib.routing.configuration.rules_file import load_rules
 from LesionKitLib.run.errors import UnusableInput
 
 ROOT = Path(__file__).parents[3]
@@ -166,7 +166,7 @@ def test_the_rules_in_the_documentation_are_valid(tmp_path):
 
 
 def test_the_documentation_names_every_setting_of_the_service():
-    from BodyPartRouterLib.routing.schema import RULES_SCHEMA
+    from BodyPartRouterLib.routing.configuration.schema import RULES_SCHEMA
 
     text = (ROOT / "docs" / "router-rules.md").read_text("utf-8")
     assert [name for name in RULES_SCHEMA["properties"]["service"]["properties"] if f"`{name}`" not in text] == []

@@ -9,9 +9,9 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from router_fixtures import BrightnessClassifier, write_xray
 
-from BodyPartRouterLib.routing.header_change import replaced_uid
+from BodyPartRouterLib.routing.configuration.rules_file import load_rules
+from BodyPartRouterLib.routing.delivery.header_change import replaced_uid
 from BodyPartRouterLib.routing.route_files import carry_out, plan_files
-from BodyPartRouterLib.routing.rules_file import load_rules
 
 pytest.importorskip("dicomanonymizer")
 

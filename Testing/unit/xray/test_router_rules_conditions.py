@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from BodyPartRouterLib.routing.journal import Image, Journal
+from BodyPartRouterLib.routing.configuration.rules import Hours, Sender, Subject
+from BodyPartRouterLib.routing.configuration.rules_file import load_rules
+from BodyPartRouterLib.routing.journal.journal import Image, Journal
 from BodyPartRouterLib.routing.plan import Delivery, Plan
-from BodyPartRouterLib.routing.rules import Hours, Sender, Subject
-from BodyPartRouterLib.routing.rules_file import load_rules
 from BodyPartRouterLib.service.completed_groups import CompletedGroups
 from LesionKitLib.run.errors import UnusableInput
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from BodyPartRouterLib.routing.rules_file import load_rules
+from BodyPartRouterLib.routing.configuration.rules_file import load_rules
 from LesionKitLib.run.errors import UnusableInput
 
 

@@ -12,8 +12,8 @@ from router_fixtures import BrightnessClassifier, write_xray
 from router_peers import DCMTK, ServiceProcess, StoreScp, StowServer, echo, free_port, send, wait_until
 from router_running import RULES, RunningService, uid_of
 
-from BodyPartRouterLib.routing.rules import Sender
-from BodyPartRouterLib.routing.rules_file import load_rules
+from BodyPartRouterLib.routing.configuration.rules import Sender
+from BodyPartRouterLib.routing.configuration.rules_file import load_rules
 from BodyPartRouterLib.service.inbox import Inbox
 from BodyPartRouterLib.service.service import Service
 from LesionKitLib.run.errors import UnusableInput

@@ -11,8 +11,8 @@ from router_fixtures import write_xray
 from router_peers import DCMTK, ServiceProcess, StoreScp, free_port, send, wait_until
 from router_running import RunningService
 
+from BodyPartRouterLib.routing.configuration.rules_file import load_rules
 from BodyPartRouterLib.routing.corrections import read_corrections
-from BodyPartRouterLib.routing.rules_file import load_rules
 from BodyPartRouterLib.service.queue_actions import QueueActions, open_journal
 from LesionKitCLI.main import main
 from LesionKitLib.run.errors import UnusableInput

@@ -11,9 +11,9 @@ from router_fixtures import write_xray, xray_dataset
 from router_peers import free_port
 from router_running import RunningService, uid_of
 
+from BodyPartRouterLib.routing.configuration.rules import Destination
+from BodyPartRouterLib.routing.delivery.stow_sender import multipart
 from BodyPartRouterLib.routing.dicom_object import file_head, read_object
-from BodyPartRouterLib.routing.rules import Destination
-from BodyPartRouterLib.routing.stow_sender import multipart
 from BodyPartRouterLib.service.multipart import boundary_of, read_parts
 from LesionKitLib.run.errors import UnusableInput
 
@@ -146,7 +146,7 @@ def test_two_services_pass_images_on(run, tmp_path):
     """Our sender to our listener, over the network."""
     from test_router_routing_senders import tasks_for
 
-    from BodyPartRouterLib.routing.stow_sender import StowSender
+    from BodyPartRouterLib.routing.delivery.stow_sender import StowSender
 
     running = run()
     settings = {"url": f"http://127.0.0.1:{running.service.stow_port}/dicom-web"}

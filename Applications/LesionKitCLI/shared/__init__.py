@@ -1,0 +1,1 @@
+"""What commands share: options, the parser, the console, inputs."""

@@ -1,0 +1,1 @@
+"""The rules file: its schema, its settings and the rules themselves."""

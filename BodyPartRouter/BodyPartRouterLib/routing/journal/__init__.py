@@ -1,0 +1,1 @@
+"""What the journal remembers of images and deliveries, so that a restart goes on where it was."""

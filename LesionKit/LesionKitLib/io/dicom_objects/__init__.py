@@ -1,0 +1,1 @@
+"""DICOM objects that leave: segmentations, measurements, encapsulated reports, and their codes."""
