@@ -1,7 +1,7 @@
 """Images from files to Volume, and label maps back to files: the way in for every format.
 
 NIfTI and Analyze are read through nibabel, NRRD with pynrrd's headers, MetaImage through SimpleITK, DICOM by
-dicom_series. What a file is, is told by its content, not by its name.
+dicom.series. What a file is, is told by its content, not by its name.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def read_volume_and_header(
     path: a NIfTI, Analyze, NRRD or MetaImage file, a folder with one of them, a DICOM folder or DICOMDIR, or one DICOM
     file, which stands for its series. series: which series of a DICOM folder (SeriesInstanceUID, number, or 1-based
     index); group: which of the series' groups of images; task: "chest_ct", "brain_mr" or "any", by whose rules both are
-    chosen without them; identify: whether Volume.source names the patient; see dicom_series.read_dicom.
+    chosen without them; identify: whether Volume.source names the patient; see dicom.series.read_dicom.
     Values: rescaled (HU for CT); uint8 stays, else int16 where it holds every value exactly, else int32 (whole numbers)
     or float32. Volume.source names the file; Volume.notes say what the file leaves unsaid. Memory: about twice the
     array.

@@ -1,7 +1,7 @@
 """Which images belong together: frames by series, and in a series the groups that can each be one volume.
 
 A series may hold several images of one place: b-values, echoes, kernels, phases, repeats. They are told apart by what
-their headers say (dicom_traits), and where that is not enough by any element that differs; images that nothing tells
+their headers say (dicom.traits), and where that is not enough by any element that differs; images that nothing tells
 apart are duplicates only where their pixels are equal.
 """
 

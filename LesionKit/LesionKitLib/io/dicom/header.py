@@ -87,7 +87,7 @@ class Frame:
     rescale: Rescale
     padding: tuple[float, float] | None  # lowest and highest padding value in the modality's units
     patient: str  # a digest: only to tell patients apart
-    traits: Mapping[str, object] = field(default_factory=dict, compare=False)  # see dicom_traits
+    traits: Mapping[str, object] = field(default_factory=dict, compare=False)  # see dicom.traits
     time: tuple[str, ...] = ()  # when it was taken, sortable
     defect: str = ""  # why its pixels cannot be used
 

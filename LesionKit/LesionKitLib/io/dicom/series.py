@@ -1,7 +1,7 @@
 """DICOM series to Volume: the folder is looked through, a series and a group of its images chosen, the volume built.
 
-Which images belong together: dicom_grouping. Which are taken: dicom_choice. Where slices lie: slice_stack. Their
-pixels: dicom_pixels.
+Which images belong together: dicom.grouping. Which are taken: dicom.choice. Where slices lie: slice_stack. Their
+pixels: dicom.pixels.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ def read_dicom(
 
     path: a folder (its files and those of all folders below it; names and order do not matter), a DICOMDIR, which
     stands for its folder, or one file, which stands for the images that belong to it in the same folder.
-    series: a SeriesInstanceUID, a series number, or the 1-based place in dicom_listing.list_series(). group: of a
+    series: a SeriesInstanceUID, a series number, or the 1-based place in dicom.listing.list_series(). group: of a
     series that holds several images of one place (b-values, kernels, phases) the place in its list, or its label.
-    Without them the rules of dicom_choice for the task ("chest_ct", "brain_mr", "any") choose. identify: fill in the
+    Without them the rules of dicom.choice for the task ("chest_ct", "brain_mr", "any") choose. identify: fill in the
     patient's name and ID in Volume.source. What was chosen, filled in and left out is named in Volume.notes.
     Raises UnusableInput.
     """

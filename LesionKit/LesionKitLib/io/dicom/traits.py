@@ -18,7 +18,7 @@ SEPARATE = (
 )  # fmt: skip
 OVERLAPPING = ("study", "acquisition", "time_point", "phase", "thickness", "description", "image_type")
 
-# Elements that are read for all this, beside those of dicom_header
+# Elements that are read for all this, beside those of dicom.header
 TRAIT_TAGS = [
     "SequenceName", "ScanningSequence", "ImageComments", "ProtocolName", "Manufacturer", "StudyDescription",
     "DiffusionBValue", "DiffusionDirectionality", "EchoTime", "EffectiveEchoTime", "InversionTime", "InversionTimes",

@@ -61,7 +61,7 @@ def segmentation_object(
     """A highdicom Segmentation of all segments, empty ones too.
 
     layers: label maps [k, j, i] on the volume's grid; records: which value of which layer is which segment; headers:
-    see dicom_source.source_headers. Frames refer to the images at their places; those of filled-in slices to none.
+    see dicom.source.source_headers. Frames refer to the images at their places; those of filled-in slices to none.
     """
     import highdicom as hd
 
