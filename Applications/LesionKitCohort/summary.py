@@ -17,6 +17,11 @@ OUTLIERS = 6
 FAR = 3.5  # robust standard deviations from the median (Iglewicz and Hoaglin 1993)
 THUMBNAIL = 420  # pixels
 COLOR = (52, 120, 246)
+TITLES = {  # column of the table -> its name on the page
+    "burden_percent": "burden (% of the lungs)",
+    "lesion_ml": "stroke lesion (ml)",
+    "probability": "probability of the class",
+}
 
 
 def summary_of(records: Sequence[dict], per_hour: float | None, main: str, studies: Path) -> Report:
@@ -28,6 +33,7 @@ def summary_of(records: Sequence[dict], per_hour: float | None, main: str, studi
     rows = [record["row"] for record in records]
     failed = [row for row in rows if row["status"] == FAILED]
     values = {row["study"]: row[main] for row in rows if isinstance(row.get(main), int | float)}
+    title = TITLES.get(main, main)
     speed = "-" if per_hour is None else f"{per_hour:.0f}"
     tiles = Tiles((
         Tile(str(len(rows)), "studies"),
@@ -37,11 +43,13 @@ def summary_of(records: Sequence[dict], per_hour: float | None, main: str, studi
     ))  # fmt: skip
     details = [Section("Seconds per study", (_stage_table(records),))]
     if values:
-        details.insert(0, Section(f"Distribution of {main}", (Chart(histogram(list(values.values()), main), main),)))
+        details.insert(
+            0, Section(f"Distribution of {title}", (Chart(histogram(list(values.values()), title), title),))
+        )
     far = outliers(values)
     if far:
         details.append(
-            Section(f"Studies whose {main} stands out", (_outlier_table(far, values, main), *_pictures(far, studies)))
+            Section(f"Studies whose {title} stands out", (_outlier_table(far, values, title), *_pictures(far, studies)))
         )
     if failed:
         details.append(Section("Failed studies", (_failure_table(failed),), together=False))
@@ -50,7 +58,7 @@ def summary_of(records: Sequence[dict], per_hour: float | None, main: str, studi
     text = "; ".join(f"{cause}: {count}" for cause, count in sorted(causes.items())) or "none"
     return Report(
         "Batch",
-        "LesionKitCohort",
+        "batch",
         facts,
         (Section("Result", (tiles, Text(f"Failures by cause: {text}."))),),
         tuple(details),
@@ -80,8 +88,8 @@ def outliers(values: dict[str, float]) -> list[str]:
     return sorted(far, key=lambda name: -abs(values[name] - middle))[:OUTLIERS]
 
 
-def _outlier_table(far: Sequence[str], values: dict[str, float], main: str) -> Table:
-    return Table(("Study", main), tuple(Row((name, f"{values[name]:.4g}")) for name in far))
+def _outlier_table(far: Sequence[str], values: dict[str, float], title: str) -> Table:
+    return Table(("Study", title), tuple(Row((name, f"{values[name]:.4g}")) for name in far))
 
 
 def _pictures(far: Sequence[str], studies: Path) -> tuple[Pictures, ...]:

@@ -21,7 +21,7 @@ from LesionKitCLI.main import main
 from LesionKitCohort.batch import PARQUET, ROWS, SUMMARY, TABLE, run_batch
 from LesionKitCohort.pool import Limits
 from LesionKitCohort.studies import Study, studies_of
-from LesionKitCohort.summary import histogram, outliers
+from LesionKitCohort.summary import histogram, outliers, summary_of
 from LesionKitCohort.tasks import Settings
 from LesionKitLib.io.images import write_volume
 from LesionKitLib.run.errors import MissingResource, UnusableInput
@@ -221,3 +221,12 @@ def test_the_command_gives_each_x_ray_its_class_and_what_is_no_image_its_reason(
     assert (text["study"], text["status"], text["cause"]) == ("text.dcm", "failed", "unusable")
     assert xray["status"] == "ok" and 0 < float(xray["probability"]) <= 1 and xray["class"]
     assert "1 failed" in capsys.readouterr().out
+
+
+def test_the_page_of_a_batch_names_what_is_shown_in_words(tmp_path):
+
+    from LesionKitLib.report.html import report_html
+
+    rows = [{"study": str(n), "status": "ok", "burden_percent": float(n)} for n in range(4)]
+    page = report_html(summary_of([{"row": row, "seconds": {}} for row in rows], 60.0, "burden_percent", tmp_path))
+    assert "Distribution of burden (% of the lungs)" in page and "burden_percent" not in page
