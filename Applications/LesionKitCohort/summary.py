@@ -43,9 +43,7 @@ def summary_of(records: Sequence[dict], per_hour: float | None, main: str, studi
     ))  # fmt: skip
     details = [Section("Seconds per study", (_stage_table(records),))]
     if values:
-        details.insert(
-            0, Section(f"Distribution of {title}", (Chart(histogram(list(values.values()), title), title),))
-        )
+        details.insert(0, Section(f"Distribution of {title}", (Chart(histogram(list(values.values()), title), title),)))
     far = outliers(values)
     if far:
         details.append(
