@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import queue
 import signal
@@ -28,6 +29,7 @@ def work(connection, task_name: str, settings: Settings, folder: str, memory_byt
     Results go to folder/<the study's file name>. memory_bytes: of address space beside what the loaded networks take.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the parent, which ends its workers
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     task = task_of(task_name)
     try:
         task.load(settings)
@@ -37,6 +39,14 @@ def work(connection, task_name: str, settings: Settings, folder: str, memory_byt
     _limit_memory(memory_bytes)
     connection.send((READY,))
     Stages(connection, task, settings, Path(folder)).run()
+
+
+def _end_with_parent() -> None:
+    """Nobody else ends a worker whose study is endless when the parent was killed."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 class Stages:
