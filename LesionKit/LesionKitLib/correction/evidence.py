@@ -42,18 +42,20 @@ def evidence_of(
     inside: np.ndarray | None = None,
     spacing: tuple[float, ...] | None = None,
     classes: int = 2,
+    smooth: float | tuple[float, ...] = SMOOTH_GRAY,
 ) -> Evidence:
     """Evidence from an image and what a network gave for it.
 
     gray (*grid): HU or gray values. probabilities (classes, *grid): sum 1; None: no network's result.
     network_features (m, *grid): a network's last features, reduced to their main components. inside (*grid) bool: the
-    organ, from which the spread of values is taken; None: everywhere. Raises ValueError for grids that differ.
+    organ, from which the spread of values is taken; None: everywhere. smooth: of gray values, voxels.
+    Raises ValueError for grids that differ.
     """
     arrays = [a.shape[1:] for a in (probabilities, network_features) if a is not None]
     if any(shape != gray.shape for shape in arrays) or (inside is not None and inside.shape != gray.shape):
         raise ValueError("Image, probabilities and features lie on different grids.")
     organ = inside if inside is not None and inside.any() else np.ones(gray.shape, bool)
-    features = [_smooth_gray(gray, organ)]
+    features = [_smooth_gray(gray, organ, smooth)]
     if probabilities is None:
         log_prior = np.full((classes, *gray.shape), -np.log(classes), np.float32)
     else:
@@ -74,10 +76,10 @@ def log_odds_of_any(log_prior: np.ndarray) -> np.ndarray:
     return np.clip(log_prior[0] - np.logaddexp.reduce(log_prior[1:], 0), -MAX_LOG_ODDS, MAX_LOG_ODDS)
 
 
-def _smooth_gray(gray: np.ndarray, organ: np.ndarray) -> np.ndarray:
+def _smooth_gray(gray: np.ndarray, organ: np.ndarray, sigma) -> np.ndarray:
     from scipy import ndimage
 
-    smooth = ndimage.gaussian_filter(gray.astype(np.float32), SMOOTH_GRAY)
+    smooth = ndimage.gaussian_filter(gray.astype(np.float32), sigma)
     return (smooth - smooth[organ].mean()) / (smooth[organ].std() + 1e-3)
 
 

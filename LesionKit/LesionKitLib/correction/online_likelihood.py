@@ -15,11 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from .evidence import Evidence
-from .influence import distance_from, speed_of
+from .influence import LEAST_INFLUENCE, brush_radius, distance_from, limit_of, reach_of, speed_of
 
 UNMARKED = -1
 CHANGED_FROM = 0.05  # logits: where less was learned the voxel keeps its label
-LEAST_INFLUENCE = 0.02
+BEYOND = 0.02  # speed of a stroke's influence through voxels that may not change
 BLOCK = 2**15  # voxels whose kernel is held at once
 
 
@@ -30,8 +30,8 @@ class Settings:
     reach: geodesic distance after which influence falls to 1/e, in radii of the stroke: who takes a wide brush means a
     large region; reach_mm: its limits. place: mm, scale of the kernel in space. feature: its scale in features. noise:
     variance of an observation, relative to the kernel's 1. lead: logits by which a drawn class leads. smooth: mm of the
-    Gaussian that regularizes logits. edge_weight: slowness at edges. anchors, sure_anchors: observations kept of the
-    strokes and of the sure voxels. sure: probability.
+    Gaussian that regularizes logits. edge_weight: see speed_of. anchors, sure_anchors: observations kept of the strokes
+    and of the sure voxels. sure: probability.
     """
 
     reach: float = 5.0
@@ -41,28 +41,49 @@ class Settings:
     noise: float = 0.3
     lead: float = 4.0
     smooth: float = 1.6
-    edge_weight: float = 2.0
+    edge_weight: float = 1.3
     anchors: int = 150
     sure_anchors: int = 200
     sure: float = 0.95
+
+
+@dataclass(frozen=True)
+class Answer:
+    """labels (*grid) uint8 and the scores (classes, *grid) that they come from; changes (*grid) bool: where they hold,
+    that is where a region touches a stroke of its class; elsewhere the labels before stay."""
+
+    labels: np.ndarray
+    scores: np.ndarray
+    changes: np.ndarray
 
 
 class OnlineLikelihood:
     """Labels after strokes, for one image; see the module's docstring.
 
     labels: the labels (*grid) to start from; default: the evidence's own. They stay where nothing was learned.
+    allowed (*grid) bool: voxels that may change; None: all. Strokes hardly reach through the others.
     """
 
-    def __init__(self, evidence: Evidence, labels: np.ndarray | None = None, settings: Settings | None = None):
+    def __init__(
+        self,
+        evidence: Evidence,
+        labels: np.ndarray | None = None,
+        settings: Settings | None = None,
+        allowed: np.ndarray | None = None,
+    ):
         self.settings = settings or Settings()
         self.evidence = evidence
+        self._allowed = allowed
         self.labels = evidence.labels if labels is None else np.asarray(labels, np.uint8)
         if self.labels.shape != evidence.shape:
             raise ValueError("Labels and evidence lie on different grids.")
         self._sigma = [self.settings.smooth / s for s in evidence.spacing]
         self._prior = self._smoothed(evidence.log_prior)
-        self._speed = speed_of(evidence.features[:2] / self.settings.feature, self.settings.edge_weight)
-        self._points = self._coordinates()
+        self._speed = speed_of(
+            evidence.features[:2] / self.settings.feature, self.settings.edge_weight, evidence.spacing
+        )
+        if allowed is not None:
+            self._speed = np.where(allowed, self._speed, np.float32(BEYOND))
 
     def correct(self, strokes: np.ndarray) -> np.ndarray:
         """Labels (*grid) uint8 after strokes (*grid, signed: the class drawn, UNMARKED elsewhere).
@@ -75,28 +96,38 @@ class OnlineLikelihood:
             raise ValueError("Strokes lie on another grid than the image.")
         if strokes.max(initial=UNMARKED) >= len(self._prior):
             raise ValueError("A stroke names a class that is not known.")
+        answer = self.answer(strokes)
+        return np.where(answer.changes, answer.labels, self.labels).astype(np.uint8)
+
+    def answer(self, strokes: np.ndarray) -> Answer:
+        """As correct, with the scores that labels come from, so that they can be brought to a finer grid."""
         drawn = strokes > UNMARKED
         if not drawn.any():
-            return self.labels.copy()
+            return Answer(self.labels, self._prior, drawn)
         learned = self._learned(strokes, drawn)
-        new = np.where(np.abs(learned).max(0) > CHANGED_FROM, (self._prior + learned).argmax(0), self.labels)
+        scores = self._prior + learned
+        taught = np.abs(learned).max(0) > CHANGED_FROM
+        new = np.where(taught, scores.argmax(0), self.labels)
         new[drawn] = strokes[drawn]
-        return np.where(_touching(new, strokes), new, self.labels).astype(np.uint8)
+        return Answer(new.astype(np.uint8), scores, _touching(new, strokes))
 
     def _learned(self, strokes: np.ndarray, drawn: np.ndarray) -> np.ndarray:
         """Change of the logits (classes, *grid), 0 beyond the strokes' influence."""
         s = self.settings
-        influence = self._influence(drawn).ravel()
+        influence = self._influence(drawn)
+        if self._allowed is not None:
+            influence[~(self._allowed | drawn)] = 0
+        influence = influence.ravel()
         near = np.flatnonzero(influence > LEAST_INFLUENCE)
         anchors, wanted = self._observations(strokes.ravel(), near)
-        points = self._points[anchors]
+        points = self._points_at(anchors)
         weights = np.linalg.solve(
             _kernel(points, points) + s.noise * np.eye(len(points), dtype=np.float32), wanted
         ).astype(np.float32)
         learned = np.zeros((len(self._prior), influence.size), np.float32)
         for start in range(0, len(near), BLOCK):
             part = near[start : start + BLOCK]
-            learned[:, part] = (_kernel(self._points[part], points) @ weights).T * influence[part]
+            learned[:, part] = (_kernel(self._points_at(part), points) @ weights).T * influence[part]
         learned = learned.reshape(self._prior.shape)
         box = tuple(slice(int(at.min()), int(at.max()) + 1) for at in np.unravel_index(near, drawn.shape))
         box = (slice(None), *self._widened(box, 4 * s.smooth))
@@ -108,12 +139,11 @@ class OnlineLikelihood:
         from scipy import ndimage
 
         s, influence = self.settings, np.zeros(drawn.shape, np.float32)
-        radius = ndimage.distance_transform_edt(drawn, self.evidence.spacing)
         regions, _ = ndimage.label(drawn, np.ones((3,) * drawn.ndim))
         for number, place in enumerate(ndimage.find_objects(regions), 1):
-            stroke = regions[place] == number
-            reach = np.clip(s.reach * radius[place][stroke].max(), *s.reach_mm)
-            limit = float(-reach * np.log(LEAST_INFLUENCE))
+            radius = brush_radius(regions[place] == number, self.evidence.spacing)
+            reach = reach_of(radius, s.reach, s.reach_mm)
+            limit = limit_of(reach)
             box = self._widened(place, limit)
             distance = distance_from(regions[box] == number, self._speed[box], self.evidence.spacing, limit)
             influence[box] = np.maximum(influence[box], np.exp(-distance / reach))
@@ -141,10 +171,10 @@ class OnlineLikelihood:
         sure = _spread(sure, s.sure_anchors)
         return np.concatenate([drawn, sure]), np.concatenate([wanted, np.zeros((len(sure), classes), np.float32)])
 
-    def _coordinates(self) -> np.ndarray:
-        """(voxels, features + axes) float32, in units of the kernel's scales."""
-        features = self.evidence.features.reshape(len(self.evidence.features), -1) / self.settings.feature
-        places = np.indices(self.evidence.shape, np.float32).reshape(len(self.evidence.shape), -1)
+    def _points_at(self, voxels: np.ndarray) -> np.ndarray:
+        """(n, features + axes) float32 of voxels (n, flat indices), in units of the kernel's scales."""
+        features = self.evidence.features.reshape(len(self.evidence.features), -1)[:, voxels] / self.settings.feature
+        places = np.array(np.unravel_index(voxels, self.evidence.shape), np.float32)
         places *= np.array(self.evidence.spacing, np.float32)[:, None] / self.settings.place
         return np.ascontiguousarray(np.concatenate([features, places]).T, np.float32)
 

@@ -15,7 +15,7 @@ from LesionKitLib.correction.online_likelihood import UNMARKED
 
 KERNEL, FILTERS, HIDDEN = 9, 16, (32, 16)
 STEPS, RATE = 60, 0.01
-REACH_MM, EDGE_WEIGHT, SMOOTH_MM = 45.0, 2.0, 1.6
+REACH_MM, EDGE_WEIGHT, SMOOTH_MM = 45.0, 1.3, 1.6
 LEAST_INFLUENCE = 0.02
 MAX_SCRIBBLE = 600  # voxels of one class
 
@@ -26,7 +26,7 @@ class OnlineNetwork:
     def __init__(self, gray: np.ndarray, evidence: Evidence, labels: np.ndarray, spacing: float):
         self.spacing, self.prior, self.labels = spacing, evidence.log_prior, labels
         self.gray = ((gray - gray.mean()) / (gray.std() + 1e-3)).astype(np.float32)
-        self.speed = speed_of(evidence.features[:1], EDGE_WEIGHT)
+        self.speed = speed_of(evidence.features[:1], EDGE_WEIGHT, (spacing, spacing))
 
     def correct(self, strokes: np.ndarray) -> np.ndarray:
         """Labels (h, w) uint8 after strokes (h, w; class or UNMARKED)."""
