@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
+from dataclasses import asdict, fields
 
 import slicer
 
 from LesionKitLib.imaging.source import ImageSource
+
+SOURCE_ATTRIBUTE = "LesionKit.Source"  # of a volume node: its ImageSource as JSON, without the patient and the files
+NOT_KEPT = ("patient_name", "patient_id", "files")
+
+
+def remember_source(node, source: ImageSource | None) -> None:
+    """Keep with the volume node, and with a saved scene, which image it is; for a volume that LesionKit read itself."""
+    if source is not None:
+        kept = {name: value for name, value in asdict(source).items() if name not in NOT_KEPT}
+        node.SetAttribute(SOURCE_ATTRIBUTE, json.dumps(kept))
 
 
 def source_of(node, identify: bool = False) -> ImageSource | None:
@@ -14,8 +26,11 @@ def source_of(node, identify: bool = False) -> ImageSource | None:
 
     Of a DICOM series (the levels that Slicer's DICOM plugin makes: patient, study, series): UIDs, study date, modality,
     and as its description the item's name; of any other image the name of its file. identify: with the patient's name
-    and ID.
+    and ID. What remember_source kept comes first.
     """
+    kept = _remembered(node)
+    if kept is not None:
+        return kept
     scene = node.GetScene()
     if scene is None:
         return None
@@ -40,6 +55,18 @@ def source_of(node, identify: bool = False) -> ImageSource | None:
         patient_name=said(patient, names.GetDICOMPatientNameAttributeName()) if identify else "",
         patient_id=said(patient, names.GetDICOMPatientIDAttributeName()) if identify else "",
     )
+
+
+def _remembered(node) -> ImageSource | None:
+    try:
+        kept = json.loads(node.GetAttribute(SOURCE_ATTRIBUTE) or "null")
+    except ValueError:
+        return None
+    if not isinstance(kept, dict):
+        return None
+    names = {field.name for field in fields(ImageSource)} - set(NOT_KEPT)
+    known = {name: tuple(value) if isinstance(value, list) else value for name, value in kept.items() if name in names}
+    return ImageSource(**known)
 
 
 def _source_of_file(node) -> ImageSource | None:

@@ -1,0 +1,1 @@
+"""Slicer's segment editor on the page."""

@@ -1,0 +1,1 @@
+"""3D Slicer without its desktop: the application, and the modules' own files loaded in it."""

@@ -1,0 +1,1 @@
+"""One user's process: the scene, the page and what is kept of it."""

@@ -1,0 +1,35 @@
+"""Choosing or dropping files on the page: the browser posts them to the gateway, which answers with their number."""
+
+from __future__ import annotations
+
+from trame.widgets import client, html
+from trame.widgets import vuetify3 as v3
+
+SCRIPT = """
+window.lesionkitUpload = async function (files) {
+  const form = new FormData();
+  for (const file of files) form.append('files', file, file.name);
+  const answer = await fetch('upload', { method: 'POST', body: form });
+  const text = await answer.text();
+  return answer.ok ? { upload: text } : { error: text || 'The upload failed.' };
+};
+"""
+
+
+def add_script() -> None:
+    """Once per page."""
+    client.Script(SCRIPT)
+
+
+def build_open(session, tab: str) -> None:
+    """A picker for files and one for a folder."""
+    sent = f"lesionkitUpload($event.target.files).then((r) => trigger('opened', ['{tab}', r])); $event.target.value = ''"
+    with html.Div(classes="d-flex flex-wrap mb-2", style="gap: 4px;"):
+        for name, extra in (("Open files", "multiple"), ("Open a folder", "webkitdirectory")):
+            key = name.split()[-1]
+            v3.VBtn(name, size="small", variant="tonal", click=f"utils.get('document').getElementById('{tab}-{key}').click()")
+            html.Input(
+                type="file", id=f"{tab}-{key}", style="display: none;", aria_label=name,
+                __properties=[("multiple", "multiple"), ("webkitdirectory", "webkitdirectory")],
+                **{extra: True}, change=sent,
+            )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Slice and 3-D views of the page."""

@@ -1,0 +1,79 @@
+"""The views of a page: axial, coronal and sagittal slices, linked, and 3-D when it is asked for."""
+
+from __future__ import annotations
+
+import slicer
+from trame_slicer.core import LayoutManager
+from trame_slicer.rca_view import register_rca_factories
+from trame_slicer.views import Layout, LayoutDirection, ViewLayoutDefinition
+
+SLICES, WITH_3D = "slices", "slices and 3-D"
+QUALITY_WHILE_MOVING = 60  # of the JPEG pictures while something moves; at rest they are sent in full quality
+FRAMES_PER_S = 30.0
+
+
+class ViewGrid:
+    """slicer_app: trame_slicer.core.SlicerApp. Views are drawn here and sent as pictures; the pointer is sent back."""
+
+    def __init__(self, server, slicer_app):
+        register_rca_factories(
+            slicer_app.view_manager,
+            server,
+            slice_view_ui_f=_no_gutter,
+            three_d_view_ui_f=_no_gutter,
+            target_fps=FRAMES_PER_S,
+            interactive_quality=QUALITY_WHILE_MOVING,
+        )
+        self._app = slicer_app
+        self._layouts = LayoutManager(slicer_app.scene, slicer_app.view_manager, server)
+        self._layouts.register_layout_dict(_layouts(), lazy_initialization=True)
+        self._layouts.set_layout(SLICES)
+
+    def build(self, layout) -> None:
+        """Put the views into the part of the page's layout that is being built."""
+        self._layouts.initialize_layout_grid(layout)
+        self._link()
+
+    def show(self, volume_node) -> None:
+        """The volume in all slice views, as large as they are."""
+        for view in self._app.view_manager.get_slice_views():
+            view.set_background_volume_id(volume_node.GetID() if volume_node is not None else None)
+            view.fit_view_to_content()
+
+    def set_3d(self, shown: bool) -> None:
+        """With or without a 3-D view; without one nothing is drawn for it."""
+        self._layouts.set_layout(WITH_3D if shown else SLICES)
+        if shown:
+            for view in self._app.view_manager.get_views():
+                if not hasattr(view, "set_background_volume_id"):
+                    view.reset_view()
+
+    def set_crosshair(self, shown: bool) -> None:
+        """A cross in all slice views at the place of the pointer (with Shift the other views follow it)."""
+        crosshair = slicer.util.getNodesByClass("vtkMRMLCrosshairNode", self._app.scene)[0]
+        crosshair.SetCrosshairMode(
+            slicer.vtkMRMLCrosshairNode.ShowBasic if shown else slicer.vtkMRMLCrosshairNode.NoCrosshair
+        )
+
+    def render(self) -> None:
+        """Draw all views anew."""
+        for view in self._app.view_manager.get_views():
+            view.schedule_render()
+
+    def _link(self) -> None:
+        for node in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode", self._app.scene):
+            node.SetLinkedControl(True)
+
+
+def _layouts() -> dict[str, Layout]:
+    axial, coronal = ViewLayoutDefinition.axial_view(), ViewLayoutDefinition.coronal_view()
+    sagittal, threed = ViewLayoutDefinition.sagittal_view(), ViewLayoutDefinition.threed_view()
+
+    def beside(*views) -> Layout:
+        return Layout(LayoutDirection.Horizontal, [axial, Layout(LayoutDirection.Vertical, list(views))], ["2", "1"])
+
+    return {SLICES: beside(coronal, sagittal), WITH_3D: beside(threed, coronal, sagittal)}
+
+
+def _no_gutter(_server, _view_id, _view) -> None:
+    """trame-slicer would lay buttons over the image."""
