@@ -7,6 +7,7 @@ from trame.widgets import vuetify3 as v3
 
 from LesionKitWorkbench.session.messages import told
 from LesionKitWorkbench.session.timers import AsyncTimer
+from LesionKitWorkbench.views.accessible import accessible
 
 WINDOWS = {"Lung": (1500.0, -600.0), "Soft tissue": (400.0, 40.0)}  # width, level in HU
 CHART_PX = 64  # height of the bars' box
@@ -27,7 +28,7 @@ class ResultsSection:
         )  # fmt: skip
         change = self.state.change
         change("chest_window")(lambda **_: self._set_window())
-        change("chest_opacity", "chest_outline", "chest_visible")(lambda **_: self._set_display())
+        change("chest_opacity", "chest_outline", "chest_visible")(lambda **_: self.set_display())
         change("chest_3d")(lambda **_: self._set_3d())
         change("chest_heatmap")(lambda **_: self._set_heatmap())
         change("chest_crosshair")(lambda chest_crosshair, **_: self.session.views.set_crosshair(chest_crosshair))
@@ -48,7 +49,7 @@ class ResultsSection:
         self._live = LiveMeasurement(
             self.logic, segmentation, self.logic.volumeOf(segmentation), self._show_counts, AsyncTimer
         )
-        self._set_display()
+        self.set_display()
 
     # numbers ----------------------------------------------------------------------------------------------------------
 
@@ -56,7 +57,7 @@ class ResultsSection:
         with self.state:
             self.state.update(
                 {"chest_headline": "–", "chest_detail": "No result is chosen.", "chest_result_image": "", "chest_rows": [],
-                 "chest_header": [], "chest_bars": [], "chest_lesions": [], "chest_decision": "", "chest_has_heatmap": False,
+                 "chest_header": [], "chest_bars": [], "chest_chart_text": "", "chest_lesions": [], "chest_decision": "", "chest_has_heatmap": False,
                  "chest_classes": [], "chest_has_result": False, "chest_place": ""}
             )  # fmt: skip
 
@@ -74,6 +75,7 @@ class ResultsSection:
             else:
                 state.chest_headline, state.chest_detail = headline(counts.measurements)
                 state.chest_bars = bars(counts.measurements)
+                state.chest_chart_text = "; ".join(part["text"] for bar in state.chest_bars for part in bar["parts"])
             decision = self.logic.decisionFor(self._segmentation)
             state.chest_decision = decision_text(decision) if decision else ""
             state.chest_has_heatmap = self.logic.heatmapFor(self._segmentation) is not None
@@ -127,7 +129,8 @@ class ResultsSection:
             set_window(volume, *WINDOWS[self.state.chest_window])
 
     @told
-    def _set_display(self) -> None:
+    def set_display(self) -> None:
+        """As the controls have it; lungs are never filled, so that the image stays to be seen."""
         from CovidLungQuantLib.labels import LESIONS
 
         display = self._segmentation.GetDisplayNode() if self._segmentation is not None else None
@@ -138,9 +141,9 @@ class ResultsSection:
         for row in self.state.chest_classes:
             for segment_id in row["ids"]:
                 display.SetSegmentVisibility(segment_id, row["key"] in self.state.chest_visible)
-                if row["key"] in lesions:
-                    display.SetSegmentVisibility2DFill(segment_id, not self.state.chest_outline)
-                    display.SetSegmentOpacity2DFill(segment_id, self.state.chest_opacity / 100)
+                filled = row["key"] in lesions and not self.state.chest_outline
+                display.SetSegmentVisibility2DFill(segment_id, filled)
+                display.SetSegmentOpacity2DFill(segment_id, self.state.chest_opacity / 100)
         display.EndModify(modifying)
 
     @told
@@ -188,20 +191,20 @@ class ResultsSection:
     def _build_table(self) -> None:
         with v3.VTable(density="compact", classes="lk-table", id="chest-table", hover=True):
             with html.Thead(), html.Tr():
-                html.Th("{{ name }}", v_for="(name, n) in chest_header", key="n", scope="col")
+                html.Th("{{ name }}", v_for="(name, n) in chest_header", key="n", **accessible(scope="col"))
             with html.Tbody(), html.Tr(v_for="(row, n) in chest_rows", key="n"):
                 html.Td("{{ cell }}", v_for="(cell, m) in row", key="m", classes=("m ? 'number' : ''",))
 
     def _build_chart(self) -> None:
         """% of each third of the lungs as bars: right upper ... left lower."""
-        with html.Div(classes="d-flex mt-2", style="gap: 6px;", role="img", aria_label=("chest_chart_text", "% of each lung third")):
+        with html.Div(classes="d-flex mt-2", style="gap: 6px;", **accessible(role="img", aria_label=("chest_chart_text",))):
             with html.Div(v_for="bar in chest_bars", key="bar.label", classes="flex-grow-1 text-center"):
                 with html.Div(
                     classes="d-flex align-end justify-center",
                     style=f"height: {CHART_PX}px; gap: 2px; border-bottom: 1px solid currentColor;",
                 ):
                     html.Div(
-                        v_for="part in bar.parts", key="part.title", title=("part.text",),
+                        v_for="part in bar.parts", key="part.title", **accessible(title=("part.text",)),
                         style=(f"{{width: '12px', height: (part.share * {CHART_PX}) + 'px', background: part.color}}",),
                     )  # fmt: skip
                 html.Div("{{ bar.label }}", classes="text-caption")
@@ -227,7 +230,7 @@ class ResultsSection:
             )  # fmt: skip
         v3.VSlider(
             v_model=("chest_opacity",), min=0, max=100, step=5, density="compact", hide_details=True, label="Opacity",
-            disabled=("chest_outline",), aria_label="Opacity in %",
+            disabled=("chest_outline",), **accessible(aria_label="Opacity in %"),
         )  # fmt: skip
 
     def _build_lesions(self) -> None:
@@ -236,12 +239,13 @@ class ResultsSection:
             v3.VBtn("Next", click=(self.step, "[1]"), size="small", variant="tonal", id="chest-next")
             v3.VBtn("Update list", click=self.update_lesions, size="small", variant="text")
             html.Span("{{ chest_place }}", classes="text-caption")
-        with html.Div(style="max-height: 180px; overflow: auto;", tabindex="0", role="region", aria_label="Lesions"):
+        with html.Div(style="max-height: 180px; overflow: auto;", **accessible(tabindex="0", role="region", aria_label="Lesions")):
             with v3.VTable(density="compact", classes="lk-table", hover=True, id="chest-lesions"):
                 with html.Thead(), html.Tr():
-                    html.Th("{{ name }}", v_for="(name, n) in chest_lesion_header", key="n", scope="col")
+                    html.Th("{{ name }}", v_for="(name, n) in chest_lesion_header", key="n", **accessible(scope="col"))
                 with html.Tbody(), html.Tr(
-                    v_for="(lesion, n) in chest_lesions", key="n", click=(self.jump, "[n]"), classes="clickable", tabindex="0",
+                    v_for="(lesion, n) in chest_lesions", key="n", click=(self.jump, "[n]"), classes="clickable",
+                    **accessible(tabindex="0"),
                     keydown_enter=(self.jump, "[n]"),
                 ):  # fmt: skip
                     html.Td("{{ cell }}", v_for="(cell, m) in lesion.cells", key="m")
@@ -265,7 +269,7 @@ def bars(measurements: dict) -> list[dict]:
 
     labels, series = third_bars(measurements)
     highest = max((value for values in series.values() for value in values if value), default=1.0)
-    colors = {title: "#" + "".join(f"{round(255 * part):02x}" for part in color) for title, color in BARS.values()}
+    colors = {title: "#" + "".join(f"{part:02x}" for part in color) for title, color in BARS.values()}
     return [
         {
             "label": label,

@@ -33,7 +33,7 @@ class ChestTab:
         self.volume = self.segmentation = None
         self._apply_after_opening = False
         self.results = ResultsSection(session, self.logic, self._on_counts)
-        self.edit = EditSection(session, self.logic, self.NAME, session.changed)
+        self.edit = EditSection(session, self.logic, self.NAME, session.changed, self.results.set_display)
         self.export = ExportSection(session, self.logic, lambda: self.segmentation)
         self.state.update({"chest_network": "convlstm", "chest_image": "", "chest_images": [], "chest_image_id": ""})
         self.state.change("chest_image_id")(lambda chest_image_id, **_: self._on_image(chest_image_id))

@@ -20,6 +20,7 @@ from trame_slicer.segmentation.segmentation_effect_smoothing import SmoothingEff
 from undo_stack import UndoStack
 
 from LesionKitWorkbench.session.messages import told
+from LesionKitWorkbench.views.accessible import accessible
 
 from .grow_from_seeds import grow_from_seeds
 
@@ -41,10 +42,12 @@ SMALL_ISLAND_VOXELS = 50
 
 class EditSection:
     """session: LesionKitWorkbench.session.session.Session; logic: of the module; tab: its name, which the state's names
-    begin with. on_review(): review marks were set or taken away."""
+    begin with. on_review(): review marks were set or taken away. on_restored(): undo or redo has put segments back, whose
+    display must be set anew."""
 
-    def __init__(self, session, logic, tab: str, on_review):
-        self.session, self.logic, self._tab, self._on_review = session, logic, tab, on_review
+    def __init__(self, session, logic, tab: str, on_review, on_restored):
+        self.session, self.logic, self._tab = session, logic, tab
+        self._on_review, self._on_restored = on_review, on_restored
         self.editor = session.slicer_app.segmentation_editor
         self._undo = UndoStack(undo_limit=UNDO_STATES)
         self._undo.index_changed.connect(self._show_undo)
@@ -107,28 +110,29 @@ class EditSection:
             density="compact", hide_details=True, classes="mb-2", id=f"{tab}-segment",
         ):  # fmt: skip
             pass
-        with html.Div(classes="d-flex flex-wrap", style="gap: 4px;", role="toolbar", aria_label="Editing tools"):
+        with html.Div(classes="d-flex flex-wrap", style="gap: 4px;", **accessible(role="toolbar", aria_label="Editing tools")):
             for name, (icon, _effect) in TOOLS.items():
                 v3.VBtn(
-                    icon=icon, click=f"{tab}_tool = '{name}'", size="small", rounded="sm", title=name, aria_label=name,
-                    id=f"{tab}-tool-{name.lower()}", color=(f"{tab}_tool === '{name}' ? 'primary' : undefined",),
+                    icon=icon, click=f"{tab}_tool = '{name}'", size="small", rounded="sm", id=f"{tab}-tool-{name.lower()}", color=(f"{tab}_tool === '{name}' ? 'primary' : undefined",),
                     variant=(f"{tab}_tool === '{name}' ? 'flat' : 'tonal'",),
-                    aria_pressed=(f"{tab}_tool === '{name}' ? 'true' : 'false'",),
+                    **accessible(
+                        title=name, aria_label=name, aria_pressed=(f"{tab}_tool === '{name}' ? 'true' : 'false'",)
+                    ),
                 )  # fmt: skip
             v3.VBtn(
-                icon="mdi-undo", click=self.undo, size="small", rounded="sm", variant="tonal", title="Undo (Ctrl+Z)",
-                aria_label="Undo", disabled=(f"!{tab}_can_undo",), id=f"{tab}-undo",
+                icon="mdi-undo", click=self.undo, size="small", rounded="sm", variant="tonal",
+                **accessible(title="Undo (Ctrl+Z)", aria_label="Undo"), disabled=(f"!{tab}_can_undo",), id=f"{tab}-undo",
             )  # fmt: skip
             v3.VBtn(
-                icon="mdi-redo", click=self.redo, size="small", rounded="sm", variant="tonal", title="Redo (Ctrl+Y)",
-                aria_label="Redo", disabled=(f"!{tab}_can_redo",), id=f"{tab}-redo",
+                icon="mdi-redo", click=self.redo, size="small", rounded="sm", variant="tonal",
+                **accessible(title="Redo (Ctrl+Y)", aria_label="Redo"), disabled=(f"!{tab}_can_redo",), id=f"{tab}-redo",
             )  # fmt: skip
         self._build_options()
         with html.Div(classes="d-flex flex-wrap mt-1", style="gap: 4px;"):
             v3.VBtn("Grow from seeds", click=self.grow, size="small", variant="tonal", id=f"{tab}-grow")
             v3.VBtn("Revert to AI", click=self.revert, size="small", variant="tonal", id=f"{tab}-revert")
             v3.VBtn(
-                (f"{tab}_reviewed ? 'Reviewed' : 'Mark as reviewed'",), click=self.review, size="small",
+                f"{{{{ {tab}_reviewed ? 'Reviewed' : 'Mark as reviewed' }}}}", click=self.review, size="small",
                 variant=(f"{tab}_reviewed ? 'flat' : 'tonal'",), id=f"{tab}-review",
             )  # fmt: skip
         html.Div(f"{{{{ {tab}_edit_state }}}}", classes="text-caption mt-1", id=f"{tab}-edit-state")
@@ -136,10 +140,10 @@ class EditSection:
     def _build_options(self) -> None:
         tab = self._tab
         brushes = f"['Paint', 'Erase', 'Smoothing'].includes({tab}_tool)"
-        with html.Div(v_show=(brushes,), classes="d-flex align-center"):
+        with html.Div(v_if=(brushes,), classes="d-flex align-center"):
             v3.VSlider(
                 v_model=(f"{tab}_brush_mm",), min=2, max=60, step=1, density="compact", hide_details=True, label="Brush",
-                aria_label="Diameter of the brush in mm",
+                **accessible(aria_label="Diameter of the brush in mm"),
             )  # fmt: skip
             html.Span(f"{{{{ {tab}_brush_mm }}}} mm", classes="text-caption mx-2 number")
             v3.VCheckbox(v_model=(f"{tab}_sphere",), label="Ball", density="compact", hide_details=True)
@@ -147,19 +151,19 @@ class EditSection:
             v3.VCheckbox(v_model=(f"{tab}_inside",), label="Inside the lungs", density="compact", hide_details=True)
             v3.VCheckbox(
                 v_model=(f"{tab}_hu_brush",), label="Ground glass (HU)", density="compact", hide_details=True,
-                title="Change only voxels from -900 to -300 HU",
+                **accessible(title="Change only voxels from -900 to -300 HU"),
             )  # fmt: skip
-        with html.Div(v_show=(f"{tab}_tool === 'Threshold'",), classes="d-flex align-center"):
+        with html.Div(v_if=(f"{tab}_tool === 'Threshold'",), classes="d-flex align-center"):
             v3.VRangeSlider(
                 v_model=(f"{tab}_range",), min=-1024, max=300, step=1, density="compact", hide_details=True, strict=True,
-                aria_label="Range of HU",
+                **accessible(aria_label="Range of HU"),
             )  # fmt: skip
             html.Span(f"{{{{ {tab}_range[0] }}}} to {{{{ {tab}_range[1] }}}} HU", classes="text-caption mx-2 number")
             v3.VBtn("Use", click=self.apply_threshold, size="small", variant="tonal")
-        with html.Div(v_show=(f"{tab}_tool === 'Islands'",), classes="d-flex", style="gap: 4px;"):
+        with html.Div(v_if=(f"{tab}_tool === 'Islands'",), classes="d-flex", style="gap: 4px;"):
             v3.VBtn("Keep largest", click=(self.islands, "['KEEP_LARGEST_ISLAND']"), size="small", variant="tonal")
             v3.VBtn("Remove small", click=(self.islands, "['REMOVE_SMALL_ISLANDS']"), size="small", variant="tonal")
-        with html.Div(v_show=(f"{tab}_tool === 'Smoothing'",), classes="d-flex"):
+        with html.Div(v_if=(f"{tab}_tool === 'Smoothing'",), classes="d-flex"):
             v3.VBtn("Smooth the segment", click=self.smooth, size="small", variant="tonal")
 
     # commands ---------------------------------------------------------------------------------------------------------
@@ -168,11 +172,13 @@ class EditSection:
     def undo(self) -> None:
         if self._undo.can_undo():
             self._undo.undo()
+            self._on_restored()
 
     @told
     def redo(self) -> None:
         if self._undo.can_redo():
             self._undo.redo()
+            self._on_restored()
 
     @told
     def apply_threshold(self) -> None:

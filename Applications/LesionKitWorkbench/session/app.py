@@ -13,6 +13,7 @@ from trame_slicer import module as trame_slicer_module
 from LesionKitLib.run.errors import UnusableInput
 from LesionKitWorkbench.chest.tab import ChestTab
 from LesionKitWorkbench.uploads.widgets import add_script
+from LesionKitWorkbench.views.accessible import accessible
 
 from .messages import told
 from .session import Session
@@ -25,6 +26,11 @@ STYLE = """
 html { overflow: hidden; }
 .number { text-align: right; font-variant-numeric: tabular-nums; }
 .lk-table td, .lk-table th { padding: 2px 6px !important; font-size: 0.82rem; }
+.lk-table th { height: 28px !important; line-height: 1.1; }
+.lk-table td { height: 26px !important; }
+.v-btn { text-transform: none !important; letter-spacing: normal !important; }
+.v-expansion-panel-text__wrapper { padding: 4px 10px 10px !important; }
+.v-expansion-panel-title { min-height: 34px !important; padding: 4px 10px !important; font-weight: 600; }
 .lk-table tr.clickable { cursor: pointer; }
 .lk-table tr.clickable:focus-visible { outline: 2px solid; }
 """
@@ -67,13 +73,13 @@ class WorkbenchPage:
             client.Style(STYLE)
             add_script()
             with v3.VAppBar(density="compact", flat=True):
-                v3.VAppBarNavIcon(click="drawer = !drawer", aria_label="Show or hide the panel")
+                v3.VAppBarNavIcon(click="drawer = !drawer", **accessible(aria_label="Show or hide the panel"))
                 v3.VAppBarTitle(TITLE)
                 html.Span(NOTICE, classes="text-caption mr-3 d-none d-md-inline")
                 v3.VBtn(
                     icon="mdi-theme-light-dark",
                     click="theme = theme === 'dark' ? 'light' : 'dark'",
-                    aria_label="Light or dark",
+                    **accessible(aria_label="Light or dark"),
                 )
             with v3.VNavigationDrawer(v_model=("drawer",), width=DRAWER_PX, permanent=("drawer",)):
                 with v3.VTabs(v_model=("tab",), density="compact", grow=True):
@@ -86,15 +92,15 @@ class WorkbenchPage:
             with v3.VMain(), html.Div(style="width: 100%; height: 100%;"):
                 self.session.views.build(layout)
             with v3.VSnackbar(v_model=("message_shown",), timeout=12000, location="bottom"):
-                html.Span("{{ message }}", role="alert", id="message")
+                html.Span("{{ message }}", id="message", **accessible(role="alert"))
                 with v3.Template(v_slot_actions=True):
                     v3.VBtn("Close", click="message_shown = false", variant="text")
         return layout
 
     def _build_busy(self) -> None:
-        with html.Div(v_if=("busy",), classes="pa-2", role="status"):
+        with html.Div(v_if=("busy",), classes="pa-2", **accessible(role="status")):
             v3.VProgressLinear(
-                model_value=("busy_percent",), height=6, color="primary", aria_label="Progress of what is running"
+                model_value=("busy_percent",), height=6, color="primary", **accessible(aria_label="Progress of what is running")
             )
             with html.Div(classes="d-flex align-center"):
                 html.Span("{{ busy_text }}", classes="text-caption flex-grow-1")

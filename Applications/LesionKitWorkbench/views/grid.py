@@ -7,6 +7,8 @@ from trame_slicer.core import LayoutManager
 from trame_slicer.rca_view import register_rca_factories
 from trame_slicer.views import Layout, LayoutDirection, ViewLayoutDefinition
 
+from .annotations import build_slice_annotations
+
 SLICES, WITH_3D = "slices", "slices and 3-D"
 QUALITY_WHILE_MOVING = 60  # of the JPEG pictures while something moves; at rest they are sent in full quality
 FRAMES_PER_S = 30.0
@@ -19,8 +21,8 @@ class ViewGrid:
         register_rca_factories(
             slicer_app.view_manager,
             server,
-            slice_view_ui_f=_no_gutter,
-            three_d_view_ui_f=_no_gutter,
+            slice_view_ui_f=_slice_view,
+            three_d_view_ui_f=_threed_view,
             target_fps=FRAMES_PER_S,
             interactive_quality=QUALITY_WHILE_MOVING,
         )
@@ -75,5 +77,15 @@ def _layouts() -> dict[str, Layout]:
     return {SLICES: beside(coronal, sagittal), WITH_3D: beside(threed, coronal, sagittal)}
 
 
-def _no_gutter(_server, _view_id, _view) -> None:
-    """trame-slicer would lay buttons over the image."""
+def _slice_view(server, view_id, view) -> None:
+    _draw_fast(view)
+    build_slice_annotations(server, view_id, view)
+
+
+def _threed_view(_server, _view_id, view) -> None:
+    _draw_fast(view)
+
+
+def _draw_fast(view) -> None:
+    """Without multisampling, which costs 50 ms a picture where the processor draws (measured: 55 ms with, 5 without)."""
+    view.render_window().SetMultiSamples(0)
