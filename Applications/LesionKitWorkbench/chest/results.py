@@ -10,6 +10,7 @@ from LesionKitWorkbench.session.timers import AsyncTimer
 from LesionKitWorkbench.views.accessible import accessible
 
 WINDOWS = {"Lung": (1500.0, -600.0), "Soft tissue": (400.0, 40.0)}  # width, level in HU
+LINE_PX = 2  # of outlines
 CHART_PX = 64  # height of the bars' box
 
 
@@ -58,7 +59,7 @@ class ResultsSection:
             self.state.update(
                 {"chest_headline": "–", "chest_detail": "No result is chosen.", "chest_result_image": "", "chest_rows": [],
                  "chest_header": [], "chest_bars": [], "chest_chart_text": "", "chest_lesions": [], "chest_decision": "", "chest_has_heatmap": False,
-                 "chest_classes": [], "chest_has_result": False, "chest_place": ""}
+                 "chest_classes": [], "chest_has_result": False, "chest_notes": [], "chest_place": ""}
             )  # fmt: skip
 
     def _show_counts(self, counts) -> None:
@@ -76,6 +77,7 @@ class ResultsSection:
                 state.chest_headline, state.chest_detail = headline(counts.measurements)
                 state.chest_bars = bars(counts.measurements)
                 state.chest_chart_text = "; ".join(part["text"] for bar in state.chest_bars for part in bar["parts"])
+            state.chest_notes = list(self.logic.runOf(self._segmentation).get("notes") or ())
             decision = self.logic.decisionFor(self._segmentation)
             state.chest_decision = decision_text(decision) if decision else ""
             state.chest_has_heatmap = self.logic.heatmapFor(self._segmentation) is not None
@@ -137,6 +139,7 @@ class ResultsSection:
         if display is None:
             return
         modifying = display.StartModify()
+        display.SetSliceIntersectionThickness(LINE_PX)
         lesions = {label.key for label in LESIONS}
         for row in self.state.chest_classes:
             for segment_id in row["ids"]:
@@ -182,6 +185,8 @@ class ResultsSection:
         html.Div("{{ chest_headline }}", classes="text-h5", id="chest-headline")
         html.Div("{{ chest_detail }}", classes="text-caption mb-1", id="chest-detail")
         html.Div("{{ chest_decision }}", v_if=("chest_decision",), classes="text-caption mb-1")
+        with html.Div(v_if=("chest_notes.length",), classes="text-caption mb-1", id="chest-notes"):
+            html.Div("• {{ note }}", v_for="(note, n) in chest_notes", key="n")
         with html.Div(v_if=("chest_has_result",)):
             self._build_table()
             self._build_chart()

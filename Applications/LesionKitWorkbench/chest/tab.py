@@ -6,7 +6,7 @@ import slicer
 from trame.widgets import html
 from trame.widgets import vuetify3 as v3
 
-from LesionKitWorkbench.editing.section import EditSection
+from LesionKitWorkbench.editing.section import TOOLS, EditSection
 from LesionKitWorkbench.session.messages import told
 
 from .export import ExportSection
@@ -26,6 +26,14 @@ class ChestTab:
     """session: LesionKitWorkbench.session.session.Session."""
 
     NAME, TITLE = "chest", "CovidLungQuant"
+    KEYS = {  # as in the panel, and of Slicer's editor
+        "Shift+N": lambda tab: tab.results.step(+1),
+        "Shift+P": lambda tab: tab.results.step(-1),
+        "Shift+R": lambda tab: tab.edit.review(),
+        "Ctrl+Z": lambda tab: tab.edit.undo(),
+        "Ctrl+Y": lambda tab: tab.edit.redo(),
+        **{str(n): lambda tab, name=name: tab.edit.choose(name) for n, name in enumerate(TOOLS)},
+    }
 
     def __init__(self, session):
         self.session, self.state = session, session.state
@@ -49,6 +57,10 @@ class ChestTab:
             ):
                 with v3.VExpansionPanel(title=title, eager=True), v3.VExpansionPanelText():
                     build()
+
+    def key(self, name: str) -> None:
+        """A key of KEYS was pressed."""
+        self.KEYS[name](self)
 
     # image ------------------------------------------------------------------------------------------------------------
 
@@ -148,8 +160,6 @@ class ChestTab:
 
         def deliver(result):
             self._show(self.logic.showResult(result, volume, existing))
-            if result.notes:
-                self.session.say(" ".join(result.notes))
 
         self.session.run(work, deliver)
 

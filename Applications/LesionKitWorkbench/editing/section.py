@@ -73,7 +73,12 @@ class EditSection:
         self._segmentation, self._volume = segmentation, volume
         with self.session.state as state:
             if segmentation is None:
-                state[f"{self._tab}_segments"], state[f"{self._tab}_segment"] = [], ""
+                self._undo.clear()
+                self.editor.deactivate_effect()
+                state.update(
+                    {f"{self._tab}_segments": [], f"{self._tab}_segment": "", f"{self._tab}_tool": "Look",
+                     f"{self._tab}_edit_state": "", f"{self._tab}_can_undo": False, f"{self._tab}_can_redo": False}
+                )  # fmt: skip
                 return
             self.editor.set_active_segmentation(segmentation, volume)
             self.editor.set_undo_stack(self._undo)
@@ -104,6 +109,13 @@ class EditSection:
 
     def build(self) -> None:
         """The section's part of the page."""
+        html.Div(
+            "There is no result to correct.", v_if=(f"!{self._tab}_segments.length",), classes="text-caption"
+        )
+        with html.Div(v_if=(f"{self._tab}_segments.length",)):
+            self._build_tools()
+
+    def _build_tools(self) -> None:
         tab = self._tab
         with v3.VSelect(
             v_model=(f"{tab}_segment",), items=(f"{tab}_segments",), item_title="name", item_value="id", label="Segment",
@@ -165,6 +177,13 @@ class EditSection:
             v3.VBtn("Remove small", click=(self.islands, "['REMOVE_SMALL_ISLANDS']"), size="small", variant="tonal")
         with html.Div(v_if=(f"{tab}_tool === 'Smoothing'",), classes="d-flex"):
             v3.VBtn("Smooth the segment", click=self.smooth, size="small", variant="tonal")
+
+    def choose(self, tool: str) -> None:
+        """Take up a tool of TOOLS, as with its button."""
+        if self._segmentation is not None:
+            with self.session.state as state:
+                state[f"{self._tab}_tool"] = tool
+            self._set_tool()
 
     # commands ---------------------------------------------------------------------------------------------------------
 

@@ -136,7 +136,7 @@ class Sessions:
         folder.mkdir(exist_ok=True, mode=0o700)
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "LesionKitWorkbench.session", "--folder", str(folder), *arguments,
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env=_environment(),
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env=_environment(folder),
         )  # fmt: skip
         try:
             port = await asyncio.wait_for(_port(process), START_WAIT_S)
@@ -150,9 +150,9 @@ class Sessions:
         return session
 
 
-def _environment() -> dict[str, str]:
-    """Of this process, with the folders that it found its own packages in."""
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "PYTHONUNBUFFERED": "1"}
+def _environment(temporary: Path) -> dict[str, str]:
+    """Of this process, with the folders that it found its own packages in; temporary files go with the session."""
+    return {**os.environ, "TMPDIR": str(temporary), "PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "PYTHONUNBUFFERED": "1"}
 
 
 async def _port(process) -> int:

@@ -36,6 +36,18 @@ html { overflow: hidden; }
 """
 
 
+KEYS_SCRIPT = """
+document.addEventListener('keydown', function (event) {
+  if (event.target.closest('input, textarea, [role=combobox], [contenteditable]')) return;
+  const key = (event.ctrlKey || event.metaKey ? 'Ctrl+' : '') + (event.shiftKey ? 'Shift+' : '') + event.key.toUpperCase();
+  if (/^(Shift\\+[NPR]|Ctrl\\+[ZY]|[0-9])$/.test(key) && window.trame) {
+    event.preventDefault();
+    window.trame.trigger('key', [key]);
+  }
+});
+"""
+
+
 class WorkbenchPage:
     """Builds the page of a session. server: of trame; folder: of the session."""
 
@@ -46,6 +58,7 @@ class WorkbenchPage:
         self.state.update({"trame__title": TITLE, "theme": "dark", "tab": TABS[0].NAME, "drawer": True})
         self.tabs = {tab.NAME: tab(self.session) for tab in TABS}
         server.trigger("opened")(self.opened)
+        server.trigger("key")(self.key)
         self.ui = self._build()
         if self.session.restore():
             for tab in self.tabs.values():
@@ -55,6 +68,13 @@ class WorkbenchPage:
     def open_paths(self, paths: list[str], apply: bool = False) -> None:
         """Open files or a folder in the tab that is shown; apply: and analyze them at once."""
         self.tabs[self.state.tab].open_paths(paths, apply)
+
+    @told
+    def key(self, name: str) -> None:
+        """A key was pressed that the shown tab may know."""
+        tab = self.tabs[self.state.tab]
+        if name in tab.KEYS:
+            tab.key(name)
 
     @told
     def opened(self, tab: str, answer: dict) -> None:
@@ -72,6 +92,7 @@ class WorkbenchPage:
             layout.root.theme = ("theme",)
             client.Style(STYLE)
             add_script()
+            client.Script(KEYS_SCRIPT)
             with v3.VAppBar(density="compact", flat=True):
                 v3.VAppBarNavIcon(click="drawer = !drawer", **accessible(aria_label="Show or hide the panel"))
                 v3.VAppBarTitle(TITLE)

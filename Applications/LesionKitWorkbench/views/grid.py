@@ -7,11 +7,14 @@ from trame_slicer.core import LayoutManager
 from trame_slicer.rca_view import register_rca_factories
 from trame_slicer.views import Layout, LayoutDirection, ViewLayoutDefinition
 
+from LesionKitWorkbench.session.timers import AsyncTimer
+
 from .annotations import build_slice_annotations
 
 SLICES, WITH_3D = "slices", "slices and 3-D"
 QUALITY_WHILE_MOVING = 60  # of the JPEG pictures while something moves; at rest they are sent in full quality
 FRAMES_PER_S = 30.0
+LAYOUT_MS = 400  # until a page has laid out its views
 
 
 class ViewGrid:
@@ -27,6 +30,7 @@ class ViewGrid:
             interactive_quality=QUALITY_WHILE_MOVING,
         )
         self._app = slicer_app
+        self._fit_timer = AsyncTimer(LAYOUT_MS, self._fit)
         self._layouts = LayoutManager(slicer_app.scene, slicer_app.view_manager, server)
         self._layouts.register_layout_dict(_layouts(), lazy_initialization=True)
         self._layouts.set_layout(SLICES)
@@ -45,10 +49,17 @@ class ViewGrid:
     def set_3d(self, shown: bool) -> None:
         """With or without a 3-D view; without one nothing is drawn for it."""
         self._layouts.set_layout(WITH_3D if shown else SLICES)
-        if shown:
-            for view in self._app.view_manager.get_views():
-                if not hasattr(view, "set_background_volume_id"):
-                    view.reset_view()
+        self._fit_timer.start()  # the page has to lay them out first
+
+    def _fit(self) -> None:
+        """All views as large as their places are."""
+        self._fit_timer.stop()
+        slices = list(self._app.view_manager.get_slice_views())
+        for view in slices:
+            view.fit_view_to_content()
+        for view in self._app.view_manager.get_views():
+            if view not in slices:
+                view.reset_view()
 
     def set_crosshair(self, shown: bool) -> None:
         """A cross in all slice views at the place of the pointer (with Shift the other views follow it)."""
