@@ -10,6 +10,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 MODULE_PATHS := "$(CURDIR)/LesionKit" "$(CURDIR)/CovidLungQuant" "$(CURDIR)/StrokeSynth" "$(CURDIR)/BodyPartRouter"
 DEBIAN_PACKAGES := python3 python3-venv libstdc++6
+# the Workbench draws without a screen
+DEBIAN_DRAW_PACKAGES := libegl1 libgl1
 # Qt without a screen, for the tests of the panels; DICOM peers, for those of the router's service
 DEBIAN_TEST_PACKAGES := libegl1 libgl1 libxkbcommon0 libdbus-1-3 libfontconfig1 libglib2.0-0 fonts-dejavu-core dcmtk openssl chromium
 ARGS ?=
@@ -23,7 +25,7 @@ unexport PYTHONPATH PYTHONHOME
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
-demo: $(VENV)/.demo ## analyze the bundled sample CT and show the result (ARGS=--no-serve ends after the report)
+demo: $(VENV)/.demo ## analyze the bundled sample CT and open the Workbench with it (ARGS=--no-serve ends after the report)
 	@$(BIN)/lesionkit demo $(ARGS)
 
 test: lint ## set up, lint and run all tests (ARGS go to pytest)
@@ -45,8 +47,9 @@ wheel-test: ## build sdist and wheel and run the command line from a clean envir
 
 mrml-newest: ## run the MRML layer's tests on the newest slicer-core instead of the pinned one
 	mkdir -p build
-	sed 's|^-r demo.txt|-r ../requirements/demo.txt|; s/^slicer-core==.*/slicer-core/; /^vtk==/d' requirements/test.txt \
-	  > build/mrml-newest.txt
+	sed 's/^slicer-core==.*/slicer-core/; /^vtk==/d; /^trame-slicer==/d; /^slicer-layer-dm==/d' requirements/demo.txt \
+	  > build/mrml-newest-demo.txt
+	sed 's|^-r demo.txt|-r mrml-newest-demo.txt|' requirements/test.txt > build/mrml-newest.txt
 	$(PYTHON) -m venv --clear build/mrml-newest
 	build/mrml-newest/bin/python -m pip install --quiet -r build/mrml-newest.txt
 	build/mrml-newest/bin/python -m pip list | grep -i -E "^(slicer-core|vtk) "
@@ -90,6 +93,7 @@ clean: ## remove the environment, caches and build products
 
 # Fails where Python cannot make an environment or the wheels' C++ library is missing.
 CAN_START := import ctypes, ensurepip, sys; sys.platform == "linux" and ctypes.CDLL("libstdc++.so.6")
+CAN_DRAW := import ctypes, sys; sys.platform == "linux" and ctypes.CDLL("libEGL.so.1")
 IS_RECENT := import sys; sys.exit(sys.version_info < (3, 11))
 CAN_SHOW := import PySide6.QtWidgets, PySide6.QtUiTools, PySide6.QtGui as g; g.QGuiApplication([]); \
   assert g.QFontDatabase.families()
@@ -112,6 +116,8 @@ $(BIN)/pip:
 $(VENV)/.demo: requirements/demo.txt pyproject.toml | $(BIN)/pip
 	$(PIP) install --quiet -r requirements/demo.txt
 	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -c '$(CAN_DRAW)' >/dev/null 2>&1 || ($(call install_debian,$(DEBIAN_DRAW_PACKAGES),EGL is missing)) \
+	  || echo "Without it the demo ends with its report, and does not open the Workbench." >&2
 	@touch $@
 
 $(VENV)/.test: requirements/test.txt $(VENV)/.demo

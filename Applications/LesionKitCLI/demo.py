@@ -20,7 +20,8 @@ def add_parser(commands) -> None:
     parser = add_command(
         commands, "demo", "analyze the bundled sample CT, a procedural chest with known lesions", ("lesionkit demo",)
     )
-    parser.add_argument("--no-serve", action="store_true", help="end after the report (today the demo always does)")
+    parser.add_argument("--no-serve", action="store_true", help="end after the report; otherwise the Workbench opens")
+    parser.add_argument("--port", type=int, default=8765, metavar="P", help="of the Workbench (default 8765; 0: any)")
     parser.add_argument(
         "--output", type=Path, default=Path("lesionkit-demo"), metavar="DIR", help="default: lesionkit-demo"
     )
@@ -48,3 +49,17 @@ def run(options: argparse.Namespace) -> None:
         print(f"  {key.removesuffix('_ml'):14} true {true_ml:8.1f}   found {found[key]:8.1f}")
     print(f"\nReport:   {options.output / REPORT}\nPictures: {options.output / OVERLAY}")
     print(f"Image:    {options.output / SAMPLE}")
+    if not options.no_serve:
+        _open_workbench(options.output / SAMPLE, options.port)
+
+
+def _open_workbench(sample: Path, port: int) -> None:
+    """The sample in the Workbench; without what the Workbench needs, one sentence says so and the demo is done."""
+    from LesionKitLib.run.errors import MissingResource
+
+    from .workbench import open_workbench
+
+    try:
+        open_workbench([str(sample)], port, apply=True)
+    except (MissingResource, ModuleNotFoundError) as error:
+        print(f"\nThe Workbench was not opened: {error}")

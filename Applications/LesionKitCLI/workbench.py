@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from importlib.util import find_spec
 from pathlib import Path
 
 from LesionKitCLI.shared.parser import add_command
@@ -26,15 +27,37 @@ def add_parser(commands) -> None:
 
 def run(options: argparse.Namespace) -> None:
     from LesionKitLib.run.errors import UnusableInput
-    from LesionKitWorkbench.command import serve
-    from LesionKitWorkbench.gateway.access import choose_access
-    from LesionKitWorkbench.gateway.server import tls_context
 
     for file in options.files:
         if not Path(file).exists():
             raise UnusableInput(f"'{file}' does not exist.")
-    tls = tls_context(options.tls_cert, options.tls_key) if options.tls_cert and options.tls_key else None
-    access = choose_access(options.host, None, tls is not None)
-    serve(
-        access, options.port, options.files, options.sessions, tls, options.state, options.apply, not options.no_browser
-    )
+    if (options.tls_cert is None) != (options.tls_key is None):
+        raise UnusableInput("--tls-cert and --tls-key belong together; give both.")
+    open_workbench(
+        options.files, options.port, options.host, options.sessions, options.tls_cert, options.tls_key, options.state,
+        options.apply, not options.no_browser,
+    )  # fmt: skip
+
+
+def open_workbench(
+    files: list[str],
+    port: int,
+    host: str = "127.0.0.1",
+    sessions: int = 4,
+    certificate: Path | None = None,
+    key: Path | None = None,
+    state: Path | None = None,
+    apply: bool = False,
+    open_browser: bool = True,
+) -> None:
+    """Serve until Ctrl+C; see LesionKitWorkbench.command.serve."""
+    from LesionKitLib.run.errors import MissingResource
+
+    if find_spec("trame_slicer") is None or find_spec("aiohttp") is None:
+        raise MissingResource("The Workbench needs more packages: pip install 'lesionkit[workbench]'")
+    from LesionKitWorkbench.command import serve
+    from LesionKitWorkbench.gateway.access import choose_access
+    from LesionKitWorkbench.gateway.server import tls_context
+
+    tls = tls_context(certificate, key) if certificate is not None and key is not None else None
+    serve(choose_access(host, None, tls is not None), port, files, sessions, tls, state, apply, open_browser)

@@ -20,6 +20,7 @@ from .gateway.server import Gateway
 from .gateway.sessions import Sessions
 
 DEFAULT_PORT, DEFAULT_SESSIONS = 8765, 4
+END_WAIT_S = 2.0  # for pages that are still connected
 
 
 def serve(
@@ -44,14 +45,16 @@ def serve(
 
 async def _serve(access, port, arguments, most, tls, state, open_browser) -> None:
     sessions = Sessions(state, most, arguments)
-    runner = web.AppRunner(Gateway(access, sessions).application(), access_log=None)
+    runner = web.AppRunner(Gateway(access, sessions).application(), access_log=None, shutdown_timeout=END_WAIT_S)
     await runner.setup()
     try:
         site = web.TCPSite(runner, access.host, port, ssl_context=tls)
         try:
             await site.start()
         except OSError as error:
-            raise UnusableInput(f"Port {port} cannot be listened on: {error.strerror}. Choose another with --port.") from error
+            raise UnusableInput(
+                f"Port {port} cannot be listened on: {error.strerror}. Choose another with --port."
+            ) from error
         number = runner.addresses[0][1]
         address = _address(access, number)
         print("Starting the Workbench ...", flush=True)

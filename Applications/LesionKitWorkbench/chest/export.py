@@ -12,8 +12,12 @@ from trame.widgets import vuetify3 as v3
 from LesionKitLib.run.background import user_sentence
 from LesionKitLib.run.progress import Progress
 
-KINDS = {"table": "Tables (CSV, JSON)", "report": "Report (HTML)", "labelmap": "Label maps (NIfTI)",
-         "segmentation": "Segmentation (.seg.nrrd)"}  # fmt: skip
+KINDS = {
+    "table": "Tables (CSV, JSON)",
+    "report": "Report (HTML)",
+    "labelmap": "Label maps (NIfTI)",
+    "segmentation": "Segmentation (.seg.nrrd)",
+}
 ARCHIVE, SCENE = "lesionkit-export.zip", "lesionkit-scene.mrb"
 
 
@@ -37,15 +41,21 @@ class ExportSection:
             v3.VCheckbox(v_model=("chest_kinds",), value=kind, label=name, density="compact", hide_details=True)
         with html.Div(classes="d-flex mt-2", style="gap: 4px;"):
             v3.VBtn(
-                "Export", id="chest-export", size="small", color="primary",
+                "Export",
+                id="chest-export",
+                size="small",
+                color="primary",
                 click=f"utils.download('{ARCHIVE}', trigger('chest_export'), 'application/zip')",
                 disabled=("!chest_can_export || !chest_kinds.length",),
-            )  # fmt: skip
+            )
             v3.VBtn(
-                "Scene for 3D Slicer (.mrb)", id="chest-scene", size="small", variant="tonal",
+                "Scene for 3D Slicer (.mrb)",
+                id="chest-scene",
+                size="small",
+                variant="tonal",
                 click=f"utils.download('{SCENE}', trigger('chest_scene'), 'application/octet-stream')",
                 disabled=("!chest_image_id",),
-            )  # fmt: skip
+            )
 
     async def archive(self):
         """The chosen files as one zip archive."""

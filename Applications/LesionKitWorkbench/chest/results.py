@@ -24,9 +24,16 @@ class ResultsSection:
         self._place = -1
         self._show_nothing()
         self.state.update(
-            {"chest_window": "Lung", "chest_opacity": 50, "chest_outline": True, "chest_3d": False, "chest_heatmap": False,
-             "chest_crosshair": False, "chest_visible": []}
-        )  # fmt: skip
+            {
+                "chest_window": "Lung",
+                "chest_opacity": 50,
+                "chest_outline": True,
+                "chest_3d": False,
+                "chest_heatmap": False,
+                "chest_crosshair": False,
+                "chest_visible": [],
+            }
+        )
         change = self.state.change
         change("chest_window")(lambda **_: self._set_window())
         change("chest_opacity", "chest_outline", "chest_visible")(lambda **_: self.set_display())
@@ -57,10 +64,23 @@ class ResultsSection:
     def _show_nothing(self) -> None:
         with self.state:
             self.state.update(
-                {"chest_headline": "–", "chest_detail": "No result is chosen.", "chest_result_image": "", "chest_rows": [],
-                 "chest_header": [], "chest_bars": [], "chest_chart_text": "", "chest_lesions": [], "chest_decision": "", "chest_has_heatmap": False,
-                 "chest_classes": [], "chest_has_result": False, "chest_notes": [], "chest_place": ""}
-            )  # fmt: skip
+                {
+                    "chest_headline": "–",
+                    "chest_detail": "No result is chosen.",
+                    "chest_result_image": "",
+                    "chest_rows": [],
+                    "chest_header": [],
+                    "chest_bars": [],
+                    "chest_chart_text": "",
+                    "chest_lesions": [],
+                    "chest_decision": "",
+                    "chest_has_heatmap": False,
+                    "chest_classes": [],
+                    "chest_has_result": False,
+                    "chest_notes": [],
+                    "chest_place": "",
+                }
+            )
 
     def _show_counts(self, counts) -> None:
         """counts: a LiveTable of LesionKitLib.mrml.live_measurements."""
@@ -202,26 +222,38 @@ class ResultsSection:
 
     def _build_chart(self) -> None:
         """% of each third of the lungs as bars: right upper ... left lower."""
-        with html.Div(classes="d-flex mt-2", style="gap: 6px;", **accessible(role="img", aria_label=("chest_chart_text",))):
-            with html.Div(v_for="bar in chest_bars", key="bar.label", classes="flex-grow-1 text-center"):
-                with html.Div(
-                    classes="d-flex align-end justify-center",
-                    style=f"height: {CHART_PX}px; gap: 2px; border-bottom: 1px solid currentColor;",
-                ):
-                    html.Div(
-                        v_for="part in bar.parts", key="part.title", **accessible(title=("part.text",)),
-                        style=(f"{{width: '12px', height: (part.share * {CHART_PX}) + 'px', background: part.color}}",),
-                    )  # fmt: skip
-                html.Div("{{ bar.label }}", classes="text-caption")
+        with (
+            html.Div(
+                classes="d-flex mt-2", style="gap: 6px;", **accessible(role="img", aria_label=("chest_chart_text",))
+            ),
+            html.Div(v_for="bar in chest_bars", key="bar.label", classes="flex-grow-1 text-center"),
+        ):
+            with html.Div(
+                classes="d-flex align-end justify-center",
+                style=f"height: {CHART_PX}px; gap: 2px; border-bottom: 1px solid currentColor;",
+            ):
+                html.Div(
+                    v_for="part in bar.parts",
+                    key="part.title",
+                    **accessible(title=("part.text",)),
+                    style=(f"{{width: '12px', height: (part.share * {CHART_PX}) + 'px', background: part.color}}",),
+                )
+            html.Div("{{ bar.label }}", classes="text-caption")
         html.Div("% of each lung third; R, L: the patient's right and left", classes="text-caption")
 
     def _build_display(self) -> None:
-        with html.Div(classes="d-flex flex-wrap align-center mt-2", style="gap: 2px 8px;"):
-            with html.Div(v_for="row in chest_classes", key="row.key", classes="d-flex align-center"):
-                html.Span(style=("{width: '10px', height: '10px', background: row.color, display: 'inline-block'}",))
-                v3.VCheckbox(
-                    v_model=("chest_visible",), value=("row.key",), label=("row.name",), density="compact", hide_details=True
-                )
+        with (
+            html.Div(classes="d-flex flex-wrap align-center mt-2", style="gap: 2px 8px;"),
+            html.Div(v_for="row in chest_classes", key="row.key", classes="d-flex align-center"),
+        ):
+            html.Span(style=("{width: '10px', height: '10px', background: row.color, display: 'inline-block'}",))
+            v3.VCheckbox(
+                v_model=("chest_visible",),
+                value=("row.key",),
+                label=("row.name",),
+                density="compact",
+                hide_details=True,
+            )
         with html.Div(classes="d-flex flex-wrap align-center", style="gap: 4px;"):
             with v3.VBtnToggle(v_model=("chest_window",), density="compact", mandatory=True):
                 for name in WINDOWS:
@@ -230,13 +262,23 @@ class ResultsSection:
             v3.VCheckbox(v_model=("chest_3d",), label="3-D", density="compact", hide_details=True, id="chest-3d")
             v3.VCheckbox(v_model=("chest_crosshair",), label="Crosshair", density="compact", hide_details=True)
             v3.VCheckbox(
-                v_model=("chest_heatmap",), label="Heat map", density="compact", hide_details=True,
+                v_model=("chest_heatmap",),
+                label="Heat map",
+                density="compact",
+                hide_details=True,
                 disabled=("!chest_has_heatmap",),
-            )  # fmt: skip
+            )
         v3.VSlider(
-            v_model=("chest_opacity",), min=0, max=100, step=5, density="compact", hide_details=True, label="Opacity",
-            disabled=("chest_outline",), **accessible(aria_label="Opacity in %"),
-        )  # fmt: skip
+            v_model=("chest_opacity",),
+            min=0,
+            max=100,
+            step=5,
+            density="compact",
+            hide_details=True,
+            label="Opacity",
+            disabled=("chest_outline",),
+            **accessible(aria_label="Opacity in %"),
+        )
 
     def _build_lesions(self) -> None:
         with html.Div(classes="d-flex align-center mt-1", style="gap: 4px;"):
@@ -244,16 +286,27 @@ class ResultsSection:
             v3.VBtn("Next", click=(self.step, "[1]"), size="small", variant="tonal", id="chest-next")
             v3.VBtn("Update list", click=self.update_lesions, size="small", variant="text")
             html.Span("{{ chest_place }}", classes="text-caption")
-        with html.Div(style="max-height: 180px; overflow: auto;", **accessible(tabindex="0", role="region", aria_label="Lesions")):
-            with v3.VTable(density="compact", classes="lk-table", hover=True, id="chest-lesions"):
-                with html.Thead(), html.Tr():
-                    html.Th("{{ name }}", v_for="(name, n) in chest_lesion_header", key="n", **accessible(scope="col"))
-                with html.Tbody(), html.Tr(
-                    v_for="(lesion, n) in chest_lesions", key="n", click=(self.jump, "[n]"), classes="clickable",
+        with (
+            html.Div(
+                style="max-height: 180px; overflow: auto;",
+                **accessible(tabindex="0", role="region", aria_label="Lesions"),
+            ),
+            v3.VTable(density="compact", classes="lk-table", hover=True, id="chest-lesions"),
+        ):
+            with html.Thead(), html.Tr():
+                html.Th("{{ name }}", v_for="(name, n) in chest_lesion_header", key="n", **accessible(scope="col"))
+            with (
+                html.Tbody(),
+                html.Tr(
+                    v_for="(lesion, n) in chest_lesions",
+                    key="n",
+                    click=(self.jump, "[n]"),
+                    classes="clickable",
                     **accessible(tabindex="0"),
                     keydown_enter=(self.jump, "[n]"),
-                ):  # fmt: skip
-                    html.Td("{{ cell }}", v_for="(cell, m) in lesion.cells", key="m")
+                ),
+            ):
+                html.Td("{{ cell }}", v_for="(cell, m) in lesion.cells", key="m")
 
 
 def headline(measurements: dict) -> tuple[str, str]:
@@ -280,14 +333,16 @@ def bars(measurements: dict) -> list[dict]:
             "label": label,
             "parts": [
                 {
-                    "title": title, "color": colors[title], "share": (values[n] or 0.0) / highest,
+                    "title": title,
+                    "color": colors[title],
+                    "share": (values[n] or 0.0) / highest,
                     "text": f"{title}, {label}: {'–' if values[n] is None else f'{values[n]:.1f}'} %",
                 }
                 for title, values in series.items()
             ],
         }
         for n, label in enumerate(labels)
-    ]  # fmt: skip
+    ]
 
 
 def decision_text(decision: dict) -> str:

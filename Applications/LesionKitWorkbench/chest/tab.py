@@ -69,18 +69,40 @@ class ChestTab:
 
         build_open(self.session, self.NAME)
         with html.Div(classes="d-flex mb-2", style="gap: 4px;"):
-            v3.VBtn("Sample: a chest with known lesions", click=self.open_sample, size="small", variant="tonal", id="chest-sample")
+            v3.VBtn(
+                "Sample: a chest with known lesions",
+                click=self.open_sample,
+                size="small",
+                variant="tonal",
+                id="chest-sample",
+            )
         v3.VSelect(
-            v_model=("chest_image_id",), items=("chest_images",), item_title="name", item_value="id", label="Chest CT",
-            density="compact", hide_details=True, classes="mb-2", id="chest-image",
-        )  # fmt: skip
+            v_model=("chest_image_id",),
+            items=("chest_images",),
+            item_title="name",
+            item_value="id",
+            label="Chest CT",
+            density="compact",
+            hide_details=True,
+            classes="mb-2",
+            id="chest-image",
+        )
         v3.VSelect(
-            v_model=("chest_network",), items=("chest_networks", NETWORKS), label="Network", density="compact",
-            hide_details=True, classes="mb-2",
-        )  # fmt: skip
+            v_model=("chest_network",),
+            items=("chest_networks", NETWORKS),
+            label="Network",
+            density="compact",
+            hide_details=True,
+            classes="mb-2",
+        )
         v3.VBtn(
-            "Apply", click=self.apply, color="primary", block=True, id="chest-apply", disabled=("busy || !chest_image_id",),
-        )  # fmt: skip
+            "Apply",
+            click=self.apply,
+            color="primary",
+            block=True,
+            id="chest-apply",
+            disabled=("busy || !chest_image_id",),
+        )
 
     @told
     def open_paths(self, paths: list[str], apply: bool = False) -> None:

@@ -1,7 +1,7 @@
 """Slicer's "Grow from seeds": each segment grows from what is drawn of it, by gray values, until they meet.
 
-The method is vtkImageGrowCutSegment of Slicer (L. Zhu et al., An effective interactive medical image segmentation method
-using fast GrowCut, MICCAI Workshop on Interactive Methods 2014).
+The method is vtkImageGrowCutSegment of Slicer (L. Zhu et al., An effective interactive medical image segmentation
+method using fast GrowCut, MICCAI Workshop on Interactive Methods 2014).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def grow_from_seeds(editor, segmentation, volume_node, segment_ids: Sequence[str
 
 
 def grow_cut(image: np.ndarray, seeds: np.ndarray) -> np.ndarray:
-    """Label of each voxel [k, j, i]; seeds: 0 where a label is looked for. Raises ValueError for fewer than 3 slices."""
+    """Label of each voxel [k, j, i]; seeds: 0 where one is looked for. Raises ValueError for fewer than 3 slices."""
     if image.shape[0] < LEAST_SLICES:
         raise ValueError(f"Growing from seeds needs an image of at least {LEAST_SLICES} slices.")
     grow = slicer.vtkImageGrowCutSegment()

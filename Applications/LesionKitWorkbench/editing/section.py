@@ -42,8 +42,8 @@ SMALL_ISLAND_VOXELS = 50
 
 class EditSection:
     """session: LesionKitWorkbench.session.session.Session; logic: of the module; tab: its name, which the state's names
-    begin with. on_review(): review marks were set or taken away. on_restored(): undo or redo has put segments back, whose
-    display must be set anew."""
+    begin with. on_review(): review marks were set or taken away. on_restored(): undo or redo has put segments back,
+    whose display must be set anew."""
 
     def __init__(self, session, logic, tab: str, on_review, on_restored):
         self.session, self.logic, self._tab = session, logic, tab
@@ -55,11 +55,20 @@ class EditSection:
         state = session.state
         state.update(
             {
-                f"{tab}_tool": "Look", f"{tab}_brush_mm": 12, f"{tab}_sphere": False, f"{tab}_segment": "",
-                f"{tab}_segments": [], f"{tab}_inside": True, f"{tab}_hu_brush": False, f"{tab}_can_undo": False,
-                f"{tab}_can_redo": False, f"{tab}_range": [-900, -300], f"{tab}_edit_state": "", f"{tab}_reviewed": False,
+                f"{tab}_tool": "Look",
+                f"{tab}_brush_mm": 12,
+                f"{tab}_sphere": False,
+                f"{tab}_segment": "",
+                f"{tab}_segments": [],
+                f"{tab}_inside": True,
+                f"{tab}_hu_brush": False,
+                f"{tab}_can_undo": False,
+                f"{tab}_can_redo": False,
+                f"{tab}_range": [-900, -300],
+                f"{tab}_edit_state": "",
+                f"{tab}_reviewed": False,
             }
-        )  # fmt: skip
+        )
         state.change(f"{tab}_tool")(lambda **_: self._set_tool())
         state.change(f"{tab}_brush_mm", f"{tab}_sphere")(lambda **_: self._set_brush())
         state.change(f"{tab}_segment")(lambda **_: self._set_segment())
@@ -76,9 +85,15 @@ class EditSection:
                 self._undo.clear()
                 self.editor.deactivate_effect()
                 state.update(
-                    {f"{self._tab}_segments": [], f"{self._tab}_segment": "", f"{self._tab}_tool": "Look",
-                     f"{self._tab}_edit_state": "", f"{self._tab}_can_undo": False, f"{self._tab}_can_redo": False}
-                )  # fmt: skip
+                    {
+                        f"{self._tab}_segments": [],
+                        f"{self._tab}_segment": "",
+                        f"{self._tab}_tool": "Look",
+                        f"{self._tab}_edit_state": "",
+                        f"{self._tab}_can_undo": False,
+                        f"{self._tab}_can_redo": False,
+                    }
+                )
                 return
             self.editor.set_active_segmentation(segmentation, volume)
             self.editor.set_undo_stack(self._undo)
@@ -109,44 +124,71 @@ class EditSection:
 
     def build(self) -> None:
         """The section's part of the page."""
-        html.Div(
-            "There is no result to correct.", v_if=(f"!{self._tab}_segments.length",), classes="text-caption"
-        )
+        html.Div("There is no result to correct.", v_if=(f"!{self._tab}_segments.length",), classes="text-caption")
         with html.Div(v_if=(f"{self._tab}_segments.length",)):
             self._build_tools()
 
     def _build_tools(self) -> None:
         tab = self._tab
         with v3.VSelect(
-            v_model=(f"{tab}_segment",), items=(f"{tab}_segments",), item_title="name", item_value="id", label="Segment",
-            density="compact", hide_details=True, classes="mb-2", id=f"{tab}-segment",
-        ):  # fmt: skip
+            v_model=(f"{tab}_segment",),
+            items=(f"{tab}_segments",),
+            item_title="name",
+            item_value="id",
+            label="Segment",
+            density="compact",
+            hide_details=True,
+            classes="mb-2",
+            id=f"{tab}-segment",
+        ):
             pass
-        with html.Div(classes="d-flex flex-wrap", style="gap: 4px;", **accessible(role="toolbar", aria_label="Editing tools")):
+        with html.Div(
+            classes="d-flex flex-wrap", style="gap: 4px;", **accessible(role="toolbar", aria_label="Editing tools")
+        ):
             for name, (icon, _effect) in TOOLS.items():
                 v3.VBtn(
-                    icon=icon, click=f"{tab}_tool = '{name}'", size="small", rounded="sm", id=f"{tab}-tool-{name.lower()}", color=(f"{tab}_tool === '{name}' ? 'primary' : undefined",),
+                    icon=icon,
+                    click=f"{tab}_tool = '{name}'",
+                    size="small",
+                    rounded="sm",
+                    id=f"{tab}-tool-{name.lower()}",
+                    color=(f"{tab}_tool === '{name}' ? 'primary' : undefined",),
                     variant=(f"{tab}_tool === '{name}' ? 'flat' : 'tonal'",),
                     **accessible(
                         title=name, aria_label=name, aria_pressed=(f"{tab}_tool === '{name}' ? 'true' : 'false'",)
                     ),
-                )  # fmt: skip
+                )
             v3.VBtn(
-                icon="mdi-undo", click=self.undo, size="small", rounded="sm", variant="tonal",
-                **accessible(title="Undo (Ctrl+Z)", aria_label="Undo"), disabled=(f"!{tab}_can_undo",), id=f"{tab}-undo",
-            )  # fmt: skip
+                icon="mdi-undo",
+                click=self.undo,
+                size="small",
+                rounded="sm",
+                variant="tonal",
+                **accessible(title="Undo (Ctrl+Z)", aria_label="Undo"),
+                disabled=(f"!{tab}_can_undo",),
+                id=f"{tab}-undo",
+            )
             v3.VBtn(
-                icon="mdi-redo", click=self.redo, size="small", rounded="sm", variant="tonal",
-                **accessible(title="Redo (Ctrl+Y)", aria_label="Redo"), disabled=(f"!{tab}_can_redo",), id=f"{tab}-redo",
-            )  # fmt: skip
+                icon="mdi-redo",
+                click=self.redo,
+                size="small",
+                rounded="sm",
+                variant="tonal",
+                **accessible(title="Redo (Ctrl+Y)", aria_label="Redo"),
+                disabled=(f"!{tab}_can_redo",),
+                id=f"{tab}-redo",
+            )
         self._build_options()
         with html.Div(classes="d-flex flex-wrap mt-1", style="gap: 4px;"):
             v3.VBtn("Grow from seeds", click=self.grow, size="small", variant="tonal", id=f"{tab}-grow")
             v3.VBtn("Revert to AI", click=self.revert, size="small", variant="tonal", id=f"{tab}-revert")
             v3.VBtn(
-                f"{{{{ {tab}_reviewed ? 'Reviewed' : 'Mark as reviewed' }}}}", click=self.review, size="small",
-                variant=(f"{tab}_reviewed ? 'flat' : 'tonal'",), id=f"{tab}-review",
-            )  # fmt: skip
+                f"{{{{ {tab}_reviewed ? 'Reviewed' : 'Mark as reviewed' }}}}",
+                click=self.review,
+                size="small",
+                variant=(f"{tab}_reviewed ? 'flat' : 'tonal'",),
+                id=f"{tab}-review",
+            )
         html.Div(f"{{{{ {tab}_edit_state }}}}", classes="text-caption mt-1", id=f"{tab}-edit-state")
 
     def _build_options(self) -> None:
@@ -154,22 +196,37 @@ class EditSection:
         brushes = f"['Paint', 'Erase', 'Smoothing'].includes({tab}_tool)"
         with html.Div(v_if=(brushes,), classes="d-flex align-center"):
             v3.VSlider(
-                v_model=(f"{tab}_brush_mm",), min=2, max=60, step=1, density="compact", hide_details=True, label="Brush",
+                v_model=(f"{tab}_brush_mm",),
+                min=2,
+                max=60,
+                step=1,
+                density="compact",
+                hide_details=True,
+                label="Brush",
                 **accessible(aria_label="Diameter of the brush in mm"),
-            )  # fmt: skip
+            )
             html.Span(f"{{{{ {tab}_brush_mm }}}} mm", classes="text-caption mx-2 number")
             v3.VCheckbox(v_model=(f"{tab}_sphere",), label="Ball", density="compact", hide_details=True)
         with html.Div(classes="d-flex"):
             v3.VCheckbox(v_model=(f"{tab}_inside",), label="Inside the lungs", density="compact", hide_details=True)
             v3.VCheckbox(
-                v_model=(f"{tab}_hu_brush",), label="Ground glass (HU)", density="compact", hide_details=True,
+                v_model=(f"{tab}_hu_brush",),
+                label="Ground glass (HU)",
+                density="compact",
+                hide_details=True,
                 **accessible(title="Change only voxels from -900 to -300 HU"),
-            )  # fmt: skip
+            )
         with html.Div(v_if=(f"{tab}_tool === 'Threshold'",), classes="d-flex align-center"):
             v3.VRangeSlider(
-                v_model=(f"{tab}_range",), min=-1024, max=300, step=1, density="compact", hide_details=True, strict=True,
+                v_model=(f"{tab}_range",),
+                min=-1024,
+                max=300,
+                step=1,
+                density="compact",
+                hide_details=True,
+                strict=True,
                 **accessible(aria_label="Range of HU"),
-            )  # fmt: skip
+            )
             html.Span(f"{{{{ {tab}_range[0] }}}} to {{{{ {tab}_range[1] }}}} HU", classes="text-caption mx-2 number")
             v3.VBtn("Use", click=self.apply_threshold, size="small", variant="tonal")
         with html.Div(v_if=(f"{tab}_tool === 'Islands'",), classes="d-flex", style="gap: 4px;"):
@@ -297,7 +354,10 @@ class EditSection:
 
     def _show_undo(self, *_arguments) -> None:
         with self.session.state as state:
-            state[f"{self._tab}_can_undo"], state[f"{self._tab}_can_redo"] = self._undo.can_undo(), self._undo.can_redo()
+            state[f"{self._tab}_can_undo"], state[f"{self._tab}_can_redo"] = (
+                self._undo.can_undo(),
+                self._undo.can_redo(),
+            )
 
     def _list_segments(self) -> None:
         content = self._segmentation.GetSegmentation()

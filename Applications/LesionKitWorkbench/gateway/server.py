@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import json
 import logging
+import secrets
+import shutil
 import ssl
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from LesionKitWorkbench.uploads.limits import Limits, free_place
 from LesionKitWorkbench.uploads.unpacking import CHUNK, unpack
 
 from .access import Access
-from .sessions import Sessions, TooManySessions
+from .sessions import SessionProcess, Sessions, TooManySessions
 
 SESSION_COOKIE, TOKEN_COOKIE, TOKEN_FIELD = "lesionkit-session", "lesionkit-token", "token"
 MESSAGE_BYTES = 64 << 20  # of one message of the page's socket; files do not go that way
@@ -84,7 +86,8 @@ class Gateway:
             return web.Response(status=403, text="This server is not reached under that name.")
         given = request.query.get(TOKEN_FIELD)
         if given and access.token and access.allows_token(given):
-            answer = web.HTTPSeeOther("/")  # so that the token leaves the address, and the history
+            # so that the token leaves the address and the history
+            answer = web.Response(status=303, headers={"Location": "/"})
             _set_cookie(answer, TOKEN_COOKIE, given, access.secure)
             return answer
         if not access.allows_token(request.cookies.get(TOKEN_COOKIE, "")):
@@ -104,13 +107,22 @@ class Gateway:
         session = await self._sessions.of(cookie) if is_start else self._sessions.get(cookie)
         if session is None:
             return web.Response(status=404, text="There is no session; open the page anew.")
-        url = f"http://127.0.0.1:{session.port}{request.raw_path if not is_start else '/index.html'}"
-        async with self._client.request(request.method, url, allow_redirects=False) as answer:
-            headers = {k: v for k, v in answer.headers.items() if k.lower() not in HOP_HEADERS}
-            response = web.Response(status=answer.status, headers=headers, body=await answer.read())
+        path = "/index.html" if is_start else request.raw_path
+        try:
+            response = await self._fetched(request.method, session, path)
+        except aiohttp.ClientError:  # its process has just ended
+            await session.end()
+            session = await self._sessions.of(session.id)
+            response = await self._fetched(request.method, session, path)
         if is_start:
             _set_cookie(response, SESSION_COOKIE, session.id, self._access.secure)
         return response
+
+    async def _fetched(self, method: str, session: SessionProcess, path: str) -> web.Response:
+        url = f"http://127.0.0.1:{session.port}{path}"
+        async with self._client.request(method, url, allow_redirects=False) as answer:
+            headers = {k: v for k, v in answer.headers.items() if k.lower() not in HOP_HEADERS}
+            return web.Response(status=answer.status, headers=headers, body=await answer.read())
 
     async def _socket(self, request: web.Request) -> web.StreamResponse:
         session = self._sessions.get(request.cookies.get(SESSION_COOKIE))
@@ -137,14 +149,17 @@ class Gateway:
         session = self._sessions.get(request.cookies.get(SESSION_COOKIE))
         if session is None:
             return web.Response(status=404, text="There is no session; open the page anew.")
-        number = len(session.uploads) + 1
-        folder = session.folder / "uploads" / str(number)
+        folder = session.folder / "uploads" / secrets.token_hex(8)
         folder.mkdir(parents=True, exist_ok=True)
-        files = await self._receive(request, folder)
-        if len(files) == 1 and files[0].suffix.lower() == ".zip":
-            files = await asyncio.to_thread(unpack, files[0], folder, self._limits)
-        path = path_to_open(files, folder)
-        session.uploads[str(number)] = files
+        session.uploads += 1
+        try:
+            files = await self._receive(request, folder)
+            if len(files) == 1 and files[0].suffix.lower() == ".zip":
+                files = await asyncio.to_thread(unpack, files[0], folder, self._limits)
+            path = path_to_open(files, folder)
+        except BaseException:
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+            raise
         return web.Response(text=json.dumps({"path": path.relative_to(session.folder).as_posix()}))
 
     async def _receive(self, request: web.Request, folder: Path) -> list[Path]:

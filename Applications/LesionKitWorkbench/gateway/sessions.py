@@ -28,19 +28,29 @@ class TooManySessions(Exception):
 
 @dataclass
 class SessionProcess:
-    """One visitor's process. port: on loopback. sockets: how many pages are connected."""
+    """One visitor's process. port: on loopback. uploads: how many came. sockets: how many pages are connected."""
 
     id: str
     folder: Path
     process: asyncio.subprocess.Process
     port: int
-    uploads: dict[str, list[Path]] = field(default_factory=dict)
+    uploads: int = 0
     sockets: int = 0
     used: float = field(default_factory=time.monotonic)
 
     @property
     def alive(self) -> bool:
         return self.process.returncode is None
+
+    async def answers(self) -> bool:
+        """Whether the process still serves; asked of its port, as the end of a process is not known at once."""
+        try:
+            _reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        except OSError:
+            await self.end()
+            return False
+        writer.close()
+        return self.alive
 
     async def end(self) -> None:
         """Let the process end (its standard input closes); then make it."""
@@ -86,7 +96,7 @@ class Sessions:
             return await self._new()
         async with self._locks.setdefault(cookie, asyncio.Lock()):
             session = self._by_id.get(cookie)
-            if session is None or not session.alive:
+            if session is None or not await session.answers():
                 self._make_room()
                 session = await self._start(cookie, [])
             session.used = time.monotonic()
@@ -118,6 +128,8 @@ class Sessions:
             self.warm_up()
         waiting, self._spare = self._spare, None
         session = await asyncio.shield(waiting)
+        if not await session.answers():  # it has died while nobody was there
+            session = await self._start(secrets.token_hex(ID_BYTES), [])
         self.warm_up()
         return session
 
@@ -135,16 +147,23 @@ class Sessions:
         folder = self._folder / session_id
         folder.mkdir(exist_ok=True, mode=0o700)
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "LesionKitWorkbench.session", "--folder", str(folder), *arguments,
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env=_environment(folder),
-        )  # fmt: skip
+            sys.executable,
+            "-m",
+            "LesionKitWorkbench.session",
+            "--folder",
+            str(folder),
+            *arguments,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env=_environment(folder),
+        )
         try:
             port = await asyncio.wait_for(_port(process), START_WAIT_S)
         except BaseException:
             if process.returncode is None:
                 process.kill()
             raise
-        asyncio.create_task(_drain(process))  # noqa: RUF006  (it ends with the process)
+        asyncio.create_task(_drain(process))
         session = SessionProcess(session_id, folder, process, port)
         self._by_id[session_id] = session
         return session
@@ -152,7 +171,12 @@ class Sessions:
 
 def _environment(temporary: Path) -> dict[str, str]:
     """Of this process, with the folders that it found its own packages in; temporary files go with the session."""
-    return {**os.environ, "TMPDIR": str(temporary), "PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "PYTHONUNBUFFERED": "1"}
+    return {
+        **os.environ,
+        "TMPDIR": str(temporary),
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        "PYTHONUNBUFFERED": "1",
+    }
 
 
 async def _port(process) -> int:

@@ -37,9 +37,13 @@ html { overflow: hidden; }
 
 
 KEYS_SCRIPT = """
+new MutationObserver(function () {
+  for (const picture of document.querySelectorAll('img.image-display-area:not([alt])')) picture.alt = 'View of the image';
+}).observe(document.documentElement, { childList: true, subtree: true });
 document.addEventListener('keydown', function (event) {
   if (event.target.closest('input, textarea, [role=combobox], [contenteditable]')) return;
-  const key = (event.ctrlKey || event.metaKey ? 'Ctrl+' : '') + (event.shiftKey ? 'Shift+' : '') + event.key.toUpperCase();
+  const modifiers = (event.ctrlKey || event.metaKey ? 'Ctrl+' : '') + (event.shiftKey ? 'Shift+' : '');
+  const key = modifiers + event.key.toUpperCase();
   if (/^(Shift\\+[NPR]|Ctrl\\+[ZY]|[0-9])$/.test(key) && window.trame) {
     event.preventDefault();
     window.trame.trigger('key', [key]);
@@ -121,7 +125,10 @@ class WorkbenchPage:
     def _build_busy(self) -> None:
         with html.Div(v_if=("busy",), classes="pa-2", **accessible(role="status")):
             v3.VProgressLinear(
-                model_value=("busy_percent",), height=6, color="primary", **accessible(aria_label="Progress of what is running")
+                model_value=("busy_percent",),
+                height=6,
+                color="primary",
+                **accessible(aria_label="Progress of what is running"),
             )
             with html.Div(classes="d-flex align-center"):
                 html.Span("{{ busy_text }}", classes="text-caption flex-grow-1")

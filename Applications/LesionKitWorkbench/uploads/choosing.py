@@ -23,7 +23,9 @@ def path_to_open(files: Sequence[Path], folder: Path) -> Path:
 def path_under(root: Path | None, path: str) -> Path:
     """An existing path under the root that the server's owner allows. Raises UnusableInput for any other."""
     if root is None:
-        raise UnusableInput("Opening by path is not allowed here; whoever started the page can allow it with --root DIR.")
+        raise UnusableInput(
+            "Opening by path is not allowed here; whoever started the page can allow it with --root DIR."
+        )
     found = (root / path).resolve()
     if not found.is_relative_to(root.resolve()) or not found.exists():
         raise UnusableInput("There is no such file or folder under the folder that is allowed here.")

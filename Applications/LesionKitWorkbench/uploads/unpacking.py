@@ -23,8 +23,12 @@ def unpack(archive: Path, folder: Path, limits: Limits) -> list[Path]:
             members = [one for one in opened.infolist() if _is_file(one)]
             limits.check_files(len(members))
             written = _extract(opened, members, folder, limits, archive.stat().st_size)
+    except UnusableInput:
+        raise
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OSError, ValueError) as error:
-        raise UnusableInput("The zip archive cannot be unpacked: it is damaged, encrypted or of an unknown kind.") from error
+        raise UnusableInput(
+            "The zip archive cannot be unpacked: it is damaged, encrypted or of an unknown kind."
+        ) from error
     archive.unlink()
     if not written:
         raise UnusableInput("The zip archive holds no file.")

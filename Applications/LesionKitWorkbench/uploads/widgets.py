@@ -23,12 +23,23 @@ def add_script() -> None:
 
 def build_open(session, tab: str) -> None:
     """A picker for files and one for a folder."""
-    sent = f"utils.get('lesionkitUpload')($event.target.files).then((r) => trigger('opened', ['{tab}', r])); $event.target.value = ''"
+    sent = (
+        f"utils.get('lesionkitUpload')($event.target.files).then((r) => trigger('opened', ['{tab}', r])); "
+        "$event.target.value = ''"
+    )
     with html.Div(classes="d-flex flex-wrap mb-2", style="gap: 4px;"):
         for name, extra in (("Open files", "multiple"), ("Open a folder", "webkitdirectory")):
             key = name.split()[-1]
-            v3.VBtn(name, size="small", variant="tonal", click=f"utils.get('document').getElementById('{tab}-{key}').click()")
+            v3.VBtn(
+                name,
+                size="small",
+                variant="tonal",
+                click=f"utils.get('document').getElementById('{tab}-{key}').click()",
+            )
             html.Input(
-                id=f"{tab}-{key}", style="display: none;", change=sent, type="file",
+                id=f"{tab}-{key}",
+                style="display: none;",
+                change=sent,
+                type="file",
                 raw_attrs=[extra, f'aria-label="{name}"'],
-            )  # fmt: skip
+            )

@@ -1,4 +1,4 @@
-"""What stands over a slice view: the sides of the patient, the place of the slice, and a slider for who has no wheel."""
+"""Over a slice view: the sides of the patient, the place of the slice, and a slider for whoever has no wheel."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ PLACES = (
     "top: 4px; left: 50%;",
     "bottom: 26px; left: 50%;",
 )
-OVER = "position: absolute; pointer-events: none; color: #fff; text-shadow: 0 0 3px #000, 0 0 3px #000; font-size: 13px;"
+OVER = (
+    "position: absolute; pointer-events: none; color: #fff; text-shadow: 0 0 3px #000, 0 0 3px #000; font-size: 13px;"
+)
 SLIDER = "position: absolute; bottom: 0; left: 8px; right: 8px; height: 22px;"
 
 
@@ -33,9 +35,14 @@ def build_slice_annotations(server, view_id: str, view) -> None:
         low, high = view.get_slice_range()
         with state:
             state.update(
-                {offset: round(view.get_slice_value(), 2), least: low, most: high, step: view.get_slice_step() or 1,
-                 place: place_text(view.get_orientation(), view.get_slice_value())}
-            )  # fmt: skip
+                {
+                    offset: round(view.get_slice_value(), 2),
+                    least: low,
+                    most: high,
+                    step: view.get_slice_step() or 1,
+                    place: place_text(view.get_orientation(), view.get_slice_value()),
+                }
+            )
 
     view.modified.connect(follow)
     state.change(offset)(lambda **changed: _move(view, changed[offset]))
@@ -43,13 +50,22 @@ def build_slice_annotations(server, view_id: str, view) -> None:
         html.Div(letter, style=f"{OVER} {where}")
     html.Div(f"{{{{ {place} }}}}", style=f"{OVER} top: 4px; left: 8px;", classes="lk-place")
     v3.VSlider(
-        v_model=(offset,), min=(least,), max=(most,), step=(step,), density="compact", hide_details=True, style=SLIDER,
-        thumb_size=10, track_size=2, color="grey-lighten-1", **accessible(aria_label=f"Slice of the {view.get_orientation()} view"),
-    )  # fmt: skip
+        v_model=(offset,),
+        min=(least,),
+        max=(most,),
+        step=(step,),
+        density="compact",
+        hide_details=True,
+        style=SLIDER,
+        thumb_size=10,
+        track_size=2,
+        color="grey-lighten-1",
+        **accessible(aria_label=f"Slice of the {view.get_orientation()} view"),
+    )
 
 
 def place_text(orientation: str, offset: float) -> str:
-    """Such as "Axial, S 12.5 mm". offset: mm along the slice axis, as Slicer counts it (RAS; sagittal: towards R or L)."""
+    """Such as "Axial, S 12.5 mm". offset: mm along the axis of the slices (RAS), as Slicer counts it."""
     positive, negative = SIDES.get(orientation, ("", "", "", "", ("+", "-")))[4]
     return f"{orientation}, {positive if offset >= 0 else negative} {abs(offset):.1f} mm"
 
