@@ -59,6 +59,11 @@ class ResultsSection:
         )
         self.set_display()
 
+    @property
+    def labels(self):
+        """The label maps that the numbers are of (LiveMeasurement.labels), or None."""
+        return self._live.labels if self._live is not None else None
+
     # numbers ----------------------------------------------------------------------------------------------------------
 
     def _show_nothing(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import slicer
 from trame.widgets import html
 from trame.widgets import vuetify3 as v3
@@ -41,7 +42,7 @@ class ChestTab:
         self.volume = self.segmentation = None
         self._apply_after_opening = False
         self.results = ResultsSection(session, self.logic, self._on_counts)
-        self.edit = EditSection(session, self.logic, self.NAME, session.changed, self.results.set_display)
+        self.edit = EditSection(session, self.logic, self.NAME, session.changed)
         self.export = ExportSection(session, self.logic, lambda: self.segmentation)
         self.state.update({"chest_network": "convlstm", "chest_image": "", "chest_images": [], "chest_image_id": ""})
         self.state.change("chest_image_id")(lambda chest_image_id, **_: self._on_image(chest_image_id))
@@ -195,13 +196,32 @@ class ChestTab:
 
     def _on_counts(self) -> None:
         """After an edit was counted."""
+        self.edit.note(self.results.labels)
         self.edit.show_state()
-        self.session.changed()
+        self.session.keep_strokes(self.segmentation, self.results.labels)
+
+    def _take_up_strokes(self, segmentation) -> None:
+        """Put into the segments what was drawn after the scene was written."""
+        from LesionKitLib.mrml.segmentations import segments_of
+
+        kept, volume = self.session.kept_strokes(segmentation), self.logic.volumeOf(segmentation)
+        if kept is None or volume is None:
+            return
+        labels, attributes = kept
+        for group, array in zip(self.logic.liveGroups(), labels, strict=True):
+            for label in group:
+                for segment_id in segments_of(segmentation, label)[:1]:
+                    mask = (array == label.value).astype(np.uint8)
+                    slicer.util.updateSegmentBinaryLabelmapFromArray(mask, segmentation, segment_id, volume)
+        for name, value in attributes.items():
+            segmentation.SetAttribute(name, value)
 
     def take_up(self) -> None:
         """Show what a kept scene holds."""
         self._list_images()
         results = self.logic.results()
+        for result in results:
+            self._take_up_strokes(result)
         volume = self.logic.volumeOf(results[-1]) if results else None
         images = self.state.chest_images
         if volume is None and images:

@@ -17,12 +17,12 @@ from trame_slicer.segmentation import (
 )
 from trame_slicer.segmentation.segmentation_effect_islands import SegmentationIslandsMode
 from trame_slicer.segmentation.segmentation_effect_smoothing import SmoothingEffectMode
-from undo_stack import UndoStack
 
 from LesionKitWorkbench.session.messages import told
 from LesionKitWorkbench.views.accessible import accessible
 
 from .grow_from_seeds import grow_from_seeds
+from .history import EditHistory
 
 UNDO_STATES = 30  # as in the panels
 TOOLS = {  # as on the page -> icon, effect
@@ -42,15 +42,13 @@ SMALL_ISLAND_VOXELS = 50
 
 class EditSection:
     """session: LesionKitWorkbench.session.session.Session; logic: of the module; tab: its name, which the state's names
-    begin with. on_review(): review marks were set or taken away. on_restored(): undo or redo has put segments back,
-    whose display must be set anew."""
+    begin with. on_review(): review marks were set or taken away."""
 
-    def __init__(self, session, logic, tab: str, on_review, on_restored):
+    def __init__(self, session, logic, tab: str, on_review):
         self.session, self.logic, self._tab = session, logic, tab
-        self._on_review, self._on_restored = on_review, on_restored
+        self._on_review = on_review
         self.editor = session.slicer_app.segmentation_editor
-        self._undo = UndoStack(undo_limit=UNDO_STATES)
-        self._undo.index_changed.connect(self._show_undo)
+        self._history: EditHistory | None = None
         self._segmentation = self._volume = None
         state = session.state
         state.update(
@@ -82,7 +80,7 @@ class EditSection:
         self._segmentation, self._volume = segmentation, volume
         with self.session.state as state:
             if segmentation is None:
-                self._undo.clear()
+                self._history = None
                 self.editor.deactivate_effect()
                 state.update(
                     {
@@ -96,8 +94,7 @@ class EditSection:
                 )
                 return
             self.editor.set_active_segmentation(segmentation, volume)
-            self.editor.set_undo_stack(self._undo)
-            self._undo.clear()
+            self._history = EditHistory(segmentation, volume, self.logic.liveGroups(), UNDO_STATES)
             self._list_segments()
             state[f"{self._tab}_tool"] = "Look"
             if state[f"{self._tab}_segment"] not in {row["id"] for row in state[f"{self._tab}_segments"]}:
@@ -105,6 +102,11 @@ class EditSection:
             self._set_segment()
             self._set_mask()
         self.show_state()
+
+    def note(self, labels) -> None:
+        """After an edit was counted; labels: of LiveMeasurement."""
+        if self._history is not None and labels is not None:
+            self._history.note(labels)
 
     def show_state(self) -> None:
         """Number of edits, and whether a person has reviewed the result."""
@@ -246,15 +248,13 @@ class EditSection:
 
     @told
     def undo(self) -> None:
-        if self._undo.can_undo():
-            self._undo.undo()
-            self._on_restored()
+        if self._history is not None:
+            self._history.undo()
 
     @told
     def redo(self) -> None:
-        if self._undo.can_redo():
-            self._undo.redo()
-            self._on_restored()
+        if self._history is not None:
+            self._history.redo()
 
     @told
     def apply_threshold(self) -> None:
@@ -276,8 +276,7 @@ class EditSection:
     def grow(self) -> None:
         """Let the lesion segments grow from what is drawn of them now."""
         segment_ids = [row["id"] for row in self.session.state[f"{self._tab}_segments"] if not row["lung"]]
-        with self.editor.active_segment_modifier.group_undo_commands("grow from seeds"):
-            grow_from_seeds(self.editor, self._segmentation, self._volume, segment_ids)
+        grow_from_seeds(self.editor, self._segmentation, self._volume, segment_ids)
 
     @told
     def revert(self) -> None:
@@ -290,9 +289,7 @@ class EditSection:
         if original is None or label is None or not original.fits(self._volume):
             raise ValueError("What the network found is not kept with this segment.")
         found = original.labels([label.key], [1])
-        modifier = self.editor.active_segment_modifier
-        with modifier.group_undo_commands("revert to AI"):
-            modifier.set_segment_labelmap(segment_id, (found == 1).astype("uint8"))
+        self.editor.active_segment_modifier.set_segment_labelmap(segment_id, (found == 1).astype("uint8"))
 
     @told
     def review(self) -> None:
@@ -352,12 +349,10 @@ class EditSection:
 
     # editor -> state --------------------------------------------------------------------------------------------------
 
-    def _show_undo(self, *_arguments) -> None:
+    def _show_undo(self) -> None:
         with self.session.state as state:
-            state[f"{self._tab}_can_undo"], state[f"{self._tab}_can_redo"] = (
-                self._undo.can_undo(),
-                self._undo.can_redo(),
-            )
+            state[f"{self._tab}_can_undo"] = self._history is not None and self._history.can_undo
+            state[f"{self._tab}_can_redo"] = self._history is not None and self._history.can_redo
 
     def _list_segments(self) -> None:
         content = self._segmentation.GetSegmentation()

@@ -28,6 +28,7 @@ html { overflow: hidden; }
 .lk-table td, .lk-table th { padding: 2px 6px !important; font-size: 0.82rem; }
 .lk-table th { height: 28px !important; line-height: 1.1; }
 .lk-table td { height: 26px !important; }
+.v-field-label, .v-label { opacity: 0.9 !important; }
 .v-btn { text-transform: none !important; letter-spacing: normal !important; }
 .v-expansion-panel-text__wrapper { padding: 4px 10px 10px !important; }
 .v-expansion-panel-title { min-height: 34px !important; padding: 4px 10px !important; font-weight: 600; }
@@ -38,7 +39,8 @@ html { overflow: hidden; }
 
 KEYS_SCRIPT = """
 new MutationObserver(function () {
-  for (const picture of document.querySelectorAll('img.image-display-area:not([alt])')) picture.alt = 'View of the image';
+  const pictures = document.querySelectorAll('img.image-display-area:not([alt])');
+  for (const picture of pictures) picture.alt = 'View of the image';
 }).observe(document.documentElement, { childList: true, subtree: true });
 document.addEventListener('keydown', function (event) {
   if (event.target.closest('input, textarea, [role=combobox], [contenteditable]')) return;

@@ -14,6 +14,7 @@ from LesionKitWorkbench.host.application import load_module, start
 from LesionKitWorkbench.views.grid import ViewGrid
 
 from .autosave import Autosave
+from .strokes import StrokeStore
 from .timers import AsyncTimer
 
 AUTOSAVE_DELAY_MS = 400  # after the last change
@@ -34,6 +35,7 @@ class Session:
         self.views = ViewGrid(server, self.slicer_app)
         self.runner = BackgroundRunner(AsyncTimer, yield_s=0.0)
         self._autosave = Autosave(self.scene, folder / "scene")
+        self._strokes = StrokeStore(folder / "scene")
         self._save_timer = AsyncTimer(AUTOSAVE_DELAY_MS, self._save_now)
         self.state.update({"message": "", "message_shown": False, "busy": False, "busy_text": "", "busy_percent": 0})
 
@@ -49,6 +51,15 @@ class Session:
     def changed(self) -> None:
         """Something was changed that must not be lost."""
         self._save_timer.start()
+
+    def keep_strokes(self, segmentation, labels) -> None:
+        """Keep what was drawn, on a thread; labels: of LiveMeasurement, which nobody writes to."""
+        if labels is not None and not self._save_timer.running:
+            self._strokes.keep(segmentation, labels)
+
+    def kept_strokes(self, segmentation):
+        """(label maps, attributes) that were kept since the scene was written, or None; see StrokeStore.read."""
+        return self._strokes.read(segmentation)
 
     def restore(self) -> bool:
         """Bring back the scene of this session as it was kept; False where nothing was."""
@@ -101,6 +112,7 @@ class Session:
         """The session ends; its files are the gateway's to remove."""
         self.runner.stop(1.0)
         self._save_timer.stop()
+        self._strokes.close()
 
     def new_folder(self, name: str) -> Path:
         """An empty folder among this session's exports."""
@@ -118,4 +130,5 @@ class Session:
         if slicer.mrmlScene.IsBatchProcessing():
             self._save_timer.start()
             return
+        self._strokes.forget()
         self._autosave.save()

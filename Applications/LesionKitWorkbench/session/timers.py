@@ -16,6 +16,11 @@ class AsyncTimer:
         self._callback = callback
         self._handle: asyncio.TimerHandle | None = None
 
+    @property
+    def running(self) -> bool:
+        """From start() to stop()."""
+        return self._handle is not None
+
     def start(self) -> None:
         """Begin anew, as QTimer does."""
         self.stop()

@@ -13,7 +13,7 @@ from .annotations import build_slice_annotations
 
 SLICES, WITH_3D = "slices", "slices and 3-D"
 QUALITY_WHILE_MOVING = 60  # of the JPEG pictures while something moves; at rest they are sent in full quality
-FRAMES_PER_S = 30.0
+FRAMES_PER_S, FRAMES_PER_S_ELSEWHERE = 30.0, 2.0  # of the view under the pointer, and of the others
 LAYOUT_MS = 400  # until a page has laid out its views
 
 
@@ -27,6 +27,7 @@ class ViewGrid:
             slice_view_ui_f=_slice_view,
             three_d_view_ui_f=_threed_view,
             target_fps=FRAMES_PER_S,
+            blur_fps=FRAMES_PER_S_ELSEWHERE,
             interactive_quality=QUALITY_WHILE_MOVING,
         )
         self._app = slicer_app

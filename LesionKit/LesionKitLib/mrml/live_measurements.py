@@ -112,6 +112,11 @@ class LiveMeasurement:
         """Until stop()."""
         return bool(self._observed)
 
+    @property
+    def labels(self) -> tuple[np.ndarray, ...] | None:
+        """One label map per group [k, j, i] as last read, of the volume's shape; do not write to them. None before."""
+        return self._counts.labels if self._counts is not None else None
+
     def stop(self) -> None:
         """Let go of the nodes. Nothing is called any more."""
         self._timer.stop()

@@ -83,6 +83,12 @@ def floors() -> list[Floor]:
             frozenset(DESKTOP | MRML | {"LesionKitCLI"}),
         ),
         Floor("LesionKitCLI", files_below("Applications/LesionKitCLI"), frozenset(DESKTOP | MRML)),
+        # the page: the logics, MRML and trame; no Qt and no desktop
+        Floor(
+            "LesionKitWorkbench",
+            files_below("Applications/LesionKitWorkbench"),
+            frozenset(DESKTOP - {"trame", "trame_slicer"} | {"LesionKitResearch", "LesionKitPanel"}),
+        ),
         Floor("LesionKitCohort", files_below("Applications/LesionKitCohort"), frozenset(DESKTOP | MRML)),
         Floor(
             "LesionKitPanel",
@@ -178,7 +184,9 @@ def test_a_logic_knows_nothing_of_qt(module):
 
 def test_importing_the_libs_does_not_import_torch():
     """Nor anything else that is heavy: every light file of the libraries, imported in a fresh interpreter."""
-    names = [module_name(file) for file in light_files() if "/mrml/" not in file and is_library(file)]
+    apart = ("/mrml/", "Applications/LesionKitWorkbench/")  # MRML and trame are what they are about
+    light = [file for file in light_files() if is_library(file) and not any(part in file for part in apart)]
+    names = [module_name(file) for file in light]
     names.remove("LesionKitCLI.__main__")
     assert "LesionKitLib.imaging.volume" in names
     code = (
