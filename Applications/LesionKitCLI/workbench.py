@@ -55,6 +55,8 @@ def open_workbench(
 
     if find_spec("trame_slicer") is None or find_spec("aiohttp") is None:
         raise MissingResource("The Workbench needs more packages: pip install 'lesionkit[workbench]'")
+    if not (Path(__file__).parents[2] / "CovidLungQuant" / "CovidLungQuant.py").is_file():
+        raise MissingResource("The Workbench runs from a copy of the repository, which holds the modules' own files.")
     from LesionKitWorkbench.command import serve
     from LesionKitWorkbench.gateway.access import choose_access
     from LesionKitWorkbench.gateway.server import tls_context

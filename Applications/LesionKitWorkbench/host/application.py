@@ -10,6 +10,8 @@ from pathlib import Path
 import slicer
 import slicer.util  # the modules use it without importing it
 
+from LesionKitLib.run.errors import MissingResource
+
 from . import parameter_node, scripted_module
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -79,9 +81,16 @@ def start(slicer_app, temporary: Path) -> Application:
 
 
 def load_module(name: str) -> types.ModuleType:
-    """The scripted module of this name, as Slicer imports it: its file, and its folder on sys.path."""
+    """The scripted module of this name, as Slicer imports it: its file, and its folder on sys.path.
+
+    Raises MissingResource where the modules' files are not beside this package, as in a wheel.
+    """
     if name not in sys.modules:
         file = ROOT / name / f"{name}.py"
+        if not file.is_file():
+            raise MissingResource(
+                "The Workbench runs from a copy of the repository, which holds the modules' own files."
+            )
         sys.path.insert(0, str(file.parent))
         spec = importlib.util.spec_from_file_location(name, file)
         sys.modules[name] = importlib.util.module_from_spec(spec)
