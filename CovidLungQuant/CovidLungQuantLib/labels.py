@@ -53,6 +53,16 @@ EFFUSION = SegmentClass(
 )  # fmt: skip
 LESIONS = (GGO, CONSOLIDATION, EFFUSION)
 
+# Other names of the classes in segmentations of others; a name that several have is a question to the user.
+_ANY_LESION = ("lesion", "lesions", "infection", "covid", "pneumonia")
+SYNONYMS = {
+    GGO.key: ("ground glass", "groundglass", "gg", *_ANY_LESION),
+    CONSOLIDATION.key: ("consolidations", *_ANY_LESION),
+    EFFUSION.key: ("pleural fluid", "hydrothorax"),
+    RIGHT_LUNG.key: ("lungs right", "lung r", "rightlung"),
+    LEFT_LUNG.key: ("lungs left", "lung l", "leftlung"),
+}
+
 
 def lungs_with_lesions(lungs: np.ndarray, lesions: np.ndarray, spacing) -> np.ndarray:
     """Lung label map (k, j, i) in which every lesion voxel is lung, as the definition of burden asks.

@@ -57,6 +57,9 @@ LABEL_COUNT = len(LABELS) + 1  # channels of a one-hot map, background included
 # value in a label map of its own
 BRAIN = SegmentClass("brain", 1, "Brain", (250, 250, 210), ANATOMICAL_STRUCTURE, BRAIN_CODE)
 
+# Other names of the classes in segmentations of others
+SYNONYMS = {LESION.key: ("stroke", "infarct", "infarction", "ischemia"), BRAIN.key: ("brain mask",)}
+
 # FreeSurfer's numbers (FreeSurferColorLUT.txt); left and right together. 1xxx and 2xxx are its cortical parcels.
 _FREESURFER = {
     BACKGROUND: (0, 30, 62),  # vessels are too thin to matter
