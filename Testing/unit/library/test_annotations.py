@@ -159,6 +159,18 @@ def test_contours_are_filled_in_the_slice_they_lie_in_and_inner_ones_are_holes(t
     assert match(segment, CLASSES, SYNONYMS).found == GGO
 
 
+def test_a_contour_through_the_centers_of_its_outermost_voxels_holds_them(tmp_path):
+    """OpenCV draws so, also around holes; rt-utils writes these contours."""
+    write_series(tmp_path / "in")
+    volume = read_volume(tmp_path / "in")
+    path = structure_set(tmp_path, volume, [square(10, 30, 3), square(14, 21, 3)])
+    (segment,) = read_annotations(path, volume).segments
+    truth = np.zeros(volume.array.shape, bool)
+    truth[3, 10:31, 10:31] = True
+    truth[3, 15:21, 15:21] = False
+    assert np.array_equal(segment.mask, truth)
+
+
 def test_contours_across_the_slices_are_refused(tmp_path):
     write_series(tmp_path / "in")
     volume = read_volume(tmp_path / "in")
