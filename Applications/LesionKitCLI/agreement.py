@@ -9,6 +9,8 @@ from LesionKitCLI.shared.console import print_json
 from LesionKitCLI.shared.options import add_json_option
 from LesionKitCLI.shared.parser import add_command
 
+READERS = ("case", "segment", "readers", "fleiss_kappa")
+
 
 def add_parser(commands) -> None:
     parser = add_command(
@@ -33,15 +35,24 @@ def add_parser(commands) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    from LesionKitCohort.agreement import COLUMNS, cases_of, consensus, pair_rows, read_segments, summary_rows
+    from LesionKitCohort.agreement import (
+        COLUMNS,
+        cases_of,
+        consensus,
+        pair_rows,
+        read_segments,
+        reader_rows,
+        summary_rows,
+    )
     from LesionKitLib.report.files import labelmap_writer, rows_writer, write_files
 
     if len(options.readers) < 2:
         options.parser.error("give two readers or more")
-    rows, writers = [], {}
+    rows, overall, writers = [], [], {}
     for case, files in cases_of(options.readers).items():
         readings = [read_segments(path) for path in files]
         rows += pair_rows(case, readings)
+        overall += reader_rows(case, readings)
         for name in readings[0].masks if options.output else ():
             masks = [reading.masks[name] for reading in readings if name in reading.masks]
             labels = consensus(masks).astype("uint8")
@@ -49,9 +60,10 @@ def run(options: argparse.Namespace) -> None:
     summary = summary_rows(rows)
     if options.output:
         writers["agreement.csv"] = rows_writer(COLUMNS, [[row[name] for name in COLUMNS] for row in rows])
+        writers["readers.csv"] = rows_writer(READERS, [[row[name] for name in READERS] for row in overall])
         write_files(options.output, writers)
     if options.json:
-        print_json({"summary": summary, "cases": rows})
+        print_json({"summary": summary, "cases": rows, "all_readers": overall})
         return
     print(f"{'segment':24}{'readers':>9}{'cases':>7}{'Dice':>8}{'bias ml':>10}{'limits of agreement ml':>26}")
     for row in summary:

@@ -18,12 +18,26 @@ from LesionKitLib import __version__
 from LesionKitLib.run.errors import Cancelled, MissingResource, UnusableInput
 from LesionKitLib.run.threads import prepare_libraries
 
-from . import agreement, batch, covid, demo, evaluate, import_annotations, models, route, stroke, train, workbench
+from . import (
+    agreement,
+    batch,
+    covid,
+    demo,
+    evaluate,
+    import_annotations,
+    models,
+    route,
+    stroke,
+    train,
+    workbench,
+    worklist,
+)
 from .shared import completion
 
 EXIT_DONE, EXIT_FAULT, EXIT_UNUSABLE, EXIT_MISSING, EXIT_CANCELLED = 0, 1, 3, 4, 130
 COMMANDS = (
-    demo, workbench, covid, stroke, route, import_annotations, batch, agreement, evaluate, train, models, completion,
+    demo, workbench, covid, stroke, route, import_annotations, batch, worklist, agreement, evaluate, train, models,
+    completion,
 )  # fmt: skip
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 

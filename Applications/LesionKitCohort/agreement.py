@@ -115,6 +115,30 @@ def cohen_kappa(a: np.ndarray, b: np.ndarray) -> float | None:
     return None if chance >= 1 else float(((a == b).mean() - chance) / (1 - chance))
 
 
+def fleiss_kappa(masks: Sequence[np.ndarray]) -> float | None:
+    """Agreement of two or more readers over all voxels, corrected for chance (Fleiss 1971, Psychol Bull 76:378).
+
+    None where chance explains all.
+    """
+    readers = len(masks)
+    inside = np.sum(masks, axis=0, dtype=np.int64)
+    agreed = float((inside**2 + (readers - inside) ** 2 - readers).mean() / (readers * (readers - 1)))
+    share = float(inside.mean() / readers)
+    chance = share**2 + (1 - share) ** 2
+    return None if chance >= 1 else (agreed - chance) / (1 - chance)
+
+
+def reader_rows(case: str, readings: Sequence[Reading]) -> list[dict]:
+    """For each segment Fleiss' kappa of all readers; a segment that a reader lacks is empty."""
+    names = list(dict.fromkeys(name for reading in readings for name in reading.masks))
+    nothing = np.zeros(readings[0].volume.array.shape, bool)
+    return [
+        {"case": case, "segment": name, "readers": len(readings),
+         "fleiss_kappa": fleiss_kappa([reading.masks.get(name, nothing) for reading in readings])}
+        for name in names
+    ]  # fmt: skip
+
+
 def summary_rows(rows: Sequence[dict]) -> list[dict]:
     """For each segment and pair of readers: cases, mean Dice, and bias and limits of agreement of the volumes in ml.
 

@@ -11,11 +11,12 @@ import pytest
 import SimpleITK as sitk
 
 from LesionKitCLI.main import main
-from LesionKitCohort.agreement import cohen_kappa, consensus, hausdorff_95
+from LesionKitCohort.agreement import cohen_kappa, consensus, fleiss_kappa, hausdorff_95
 from LesionKitLib.imaging.volume import Volume, affine
 from LesionKitLib.io.images import write_labelmap
 
 SPACING = (0.8, 0.7, 2.0)
+FLEISS_BY_STATSMODELS = 0.765357276468388
 
 
 def box(low, high) -> np.ndarray:
@@ -95,3 +96,16 @@ def test_other_grids_one_reader_and_nothing_in_common_are_refused_with_one_sente
     assert "no file of the same name" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["agreement", str(a)])
+
+
+def test_fleiss_kappa_of_three_readers_is_statsmodels_s():
+    """statsmodels 0.15.0: fleiss_kappa of the table of how many of three readers have a voxel inside and outside."""
+    third = np.roll(A, 1, axis=1)
+    assert fleiss_kappa([A, B, third]) == pytest.approx(FLEISS_BY_STATSMODELS, abs=1e-12)
+    assert fleiss_kappa([A, A, A]) == 1.0
+    assert fleiss_kappa([np.zeros_like(A)] * 3) is None
+
+
+def test_fleiss_kappa_of_two_readers_with_equal_shares_is_cohen_s():
+    shifted = np.roll(A, 3, axis=2)
+    assert fleiss_kappa([A, shifted]) == pytest.approx(cohen_kappa(A, shifted))
