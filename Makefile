@@ -74,11 +74,11 @@ lock: ## renew the pinned versions in requirements/
 	rm -rf build/lock
 	$(PYTHON) -m venv build/lock
 	build/lock/bin/python -m pip install --upgrade "torch==$(TORCH)"
-	build/lock/bin/python -m pip install ".[router,codecs,stroke,train,pdf,dicom,cohort,workbench]"
+	build/lock/bin/python -m pip install ".[router,codecs,stroke,train,pdf,dicom,cohort,onnx,workbench]"
 	$(FREEZE) > build/lock/demo.txt
-	build/lock/bin/python -m pip install ".[router,codecs,stroke,train,pdf,dicom,cohort,workbench,test,slicer]"
+	build/lock/bin/python -m pip install ".[router,codecs,stroke,train,pdf,dicom,cohort,onnx,workbench,test,slicer]"
 	$(FREEZE) > build/lock/test.txt
-	build/lock/bin/python -m pip install ".[router,codecs,stroke,train,pdf,dicom,cohort,workbench,test,slicer,bench]"
+	build/lock/bin/python -m pip install ".[router,codecs,stroke,train,pdf,dicom,cohort,onnx,workbench,test,slicer,bench]"
 	$(FREEZE) > build/lock/bench.txt
 	{ $(HEADER); cat build/lock/demo.txt; } > requirements/demo.txt
 	{ $(HEADER); echo "-r demo.txt"; grep -vxFf build/lock/demo.txt build/lock/test.txt; } > requirements/test.txt

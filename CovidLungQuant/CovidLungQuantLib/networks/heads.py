@@ -43,7 +43,9 @@ def lung_weights(lung: Tensor, size: tuple[int, int], outside: float = 0.02) -> 
     lung: logits (n, 1, h, w), from which no gradient is taken. Text, arrows and the picture's border thereby have
     hardly a say; where no lung is found all places count alike.
     """
-    inside = torch.nn.functional.adaptive_avg_pool2d(lung.detach().float().sigmoid(), size)
+    # not adaptive pooling, which ONNX has only for fixed sizes; size divides the input's
+    steps = tuple(int(length) // int(wanted) for length, wanted in zip(lung.shape[-2:], size, strict=True))
+    inside = F.avg_pool2d(lung.detach().float().sigmoid(), steps)
     return outside + (1 - outside) * inside
 
 

@@ -18,7 +18,7 @@ MRML = {"slicer", "slicer_core", "vtk", "vtkmodules", "LesionKitLib.mrml"}
 HEAVY = {
     "torch", "scipy", "highdicom", "SimpleITK", "nibabel", "pydicom", "matplotlib", "PIL", "safetensors", "pandas",
     "jinja2", "reportlab", "pyarrow", "fsspec", "pynetdicom", "dicomweb_client", "requests", "jsonschema", "yaml",
-    "prometheus_client",
+    "prometheus_client", "onnx", "onnxruntime", "ray",
 }  # fmt: skip
 
 

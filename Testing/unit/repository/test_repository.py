@@ -139,7 +139,7 @@ def test_the_core_needs_no_package_of_an_extra():
     """What "pip install lesionkit" installs reads, segments and reports a CT."""
     extras = read_pyproject()["project"]["optional-dependencies"]
     core = required_names(read_pyproject()["project"]["dependencies"])
-    for extra in ("router", "stroke", "train", "pdf", "dicom", "workbench", "cohort"):
+    for extra in ("router", "stroke", "train", "pdf", "dicom", "workbench", "cohort", "onnx"):
         assert not core & required_names(extras[extra])
 
 

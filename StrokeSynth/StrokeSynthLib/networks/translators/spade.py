@@ -71,4 +71,6 @@ class SpadeGenerator(nn.Module):
 
 def shrunk(told: Tensor, size: tuple[int, int]) -> Tensor:
     """Labels and noise at a lower resolution: by areas, so that a small lesion does not fall between the pixels."""
-    return told if tuple(told.shape[-2:]) == tuple(size) else F.adaptive_avg_pool2d(told, size)
+    # not adaptive pooling, which ONNX has only for fixed sizes; size divides the labels'
+    steps = tuple(int(length) // int(wanted) for length, wanted in zip(told.shape[-2:], size, strict=True))
+    return told if steps == (1, 1) else F.avg_pool2d(told, steps)
