@@ -14,6 +14,7 @@ from LesionKitResearch.datasets.stroke_frames import FRAME, LARGEST, in_frame, i
 from LesionKitResearch.evaluation.stroke_slices import predict_slices
 from LesionKitResearch.training.recipes.stroke_recipe import fine_tuned_card
 from LesionKitResearch.training.stroke import FINE_TUNE_PLAN, Sources, split_held_back
+from LesionKitResearch.training.weight_interpolation import Interpolation
 
 
 def stripped(size: int, offset: int = 0, background: int = 0, shape=(256, 256)) -> SliceSet:
@@ -96,8 +97,10 @@ def test_patients_held_back_for_the_curve_are_not_trained_on():
 
 def test_the_card_of_a_fine_tuning_names_its_start_its_data_and_where_it_stopped(tmp_path):
     start = Model({"name": "stroke-unet", "version": "2.0.0", "sha256": "ab" * 32}, tmp_path)
-    card = fine_tuned_card(FINE_TUNE_PLAN, start, 80, {}, 0.3)
+    mixed = Interpolation(None, 0.6, {0.0: 0.5, 0.6: 0.59, 1.0: 0.6})
+    card = fine_tuned_card(FINE_TUNE_PLAN, start, 80, {}, 0.3, mixed)
     assert "stroke-unet 2.0.0" in card["training"]["command"] and card["training"]["steps"] == 80
     assert f"step 80 of {FINE_TUNE_PLAN.steps}" in card["training"]["selection"]
+    assert "0.6 parts" in card["training"]["selection"] and "0.6: 0.590" in card["training"]["selection"]
     assert any("ISLES" in part["name"] for part in card["training_data"])
     assert not any("stroke-spade drew" in part["name"] for part in card["training_data"])
