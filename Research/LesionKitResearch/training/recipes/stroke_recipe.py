@@ -214,7 +214,7 @@ def fine_tuned_card(
             "seed": plan.seed,
             "selection": f"{stopped}the weights are the mean of {mixed.share:g} parts of the last averaged ones and "
             f"{1 - mixed.share:g} parts of the starting ones: the smallest share that keeps {ENOUGH:.0%} of the gain "
-            f"in Dice on one in {HELD_BACK_EVERY} of the training patients, held back from this training (Dice by share: "
+            f"in Dice on one in {HELD_BACK_EVERY} of the training patients, held back from it (Dice by share: "
             f"{dice}; the starting weights had been trained on those of soop among them); the lesion threshold "
             f"({threshold:g}, moved to 0.5 by the bias) was chosen on the same; nothing was chosen on the validation "
             "patients",
