@@ -409,7 +409,8 @@ class CovidLungQuantLogic(ResultLogic, ScriptedLoadableModuleLogic):
         return work
 
     def showFollowUp(self, followup, ordered: list, segmentation: vtkMRMLSegmentationNode) -> None:
-        """Write the last interval's changes to the result that was compared.
+        """Write to the result that was compared what changed since the examination before it (the first one: until the
+        next).
 
         ordered: the segmentations in the order of the examinations, as prepareFollowUp's function gives them.
         """
@@ -417,8 +418,9 @@ class CovidLungQuantLogic(ResultLogic, ScriptedLoadableModuleLogic):
 
         from CovidLungQuantLib.followup.change_table import CHANGE_HEADER, change_rows, outcome_of
 
-        changes = [change.document() for change in followup.intervals[-1].changes]
-        earlier, later = ordered[-2:]
+        interval = max(ordered.index(segmentation) - 1, 0)
+        changes = [change.document() for change in followup.intervals[interval].changes]
+        earlier, later = ordered[interval : interval + 2]
         other = earlier if later is segmentation else later
         self.writeTable(CHANGE_HEADER, change_rows(changes), segmentation, self.FOLLOW_UP_ROLE, "follow-up")
         segmentation.SetNodeReferenceID(self.EARLIER_ROLE, other.GetID())

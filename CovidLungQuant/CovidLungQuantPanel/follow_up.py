@@ -1,4 +1,4 @@
-"""Two examinations of one patient: what grew, shrank, is new or gone, and the report of it as files."""
+"""Examinations of one patient at two or more dates: which lesions grew, shrank, are new or gone; with its report."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from LesionKitPanel.texts import show_text
 
 
 class FollowUpSection(VTKObservationMixin):
-    """Compares a result with one of another date, on a thread; the later one of the two is found by the study date."""
+    """Compares a result with one of another date, or all of the scene, on a thread; study dates give their order."""
 
     def __init__(self, ui, logic):
         super().__init__()
@@ -30,6 +30,7 @@ class FollowUpSection(VTKObservationMixin):
         )  # fmt: skip
         self.lesions = LesionTable(ui.followUpTable, self._show_lesion)
         ui.earlierSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._check)
+        ui.followUpAllCheckBox.connect("toggled(bool)", self._check)
         ui.followUpButton.connect("clicked(bool)", self._on_compare)
         self._show_outcome()
         self._check()
@@ -62,9 +63,13 @@ class FollowUpSection(VTKObservationMixin):
     def _check(self, _node=None) -> None:
         """Enable Compare, or say in its tool tip why it cannot run."""
         other = self.ui.earlierSelector.currentNode()
+        everything = self.ui.followUpAllCheckBox.checked
+        self.ui.earlierSelector.enabled = not everything
         reason = ""
         if self._segmentation is None:
             reason = _("There is no result to compare.")
+        elif everything:
+            reason = "" if len(self.logic.results()) > 1 else _("There is no other result in the scene.")
         elif other is None:
             reason = _("Choose the result of another date.")
         elif other is self._segmentation:
@@ -77,8 +82,9 @@ class FollowUpSection(VTKObservationMixin):
             return
         path = self.ui.followUpFolderPathLineEdit
         segmentation = self._segmentation
-        both = [self.ui.earlierSelector.currentNode(), segmentation]
-        work = self.logic.prepareFollowUp(both, path.currentPath.strip())
+        everything = self.ui.followUpAllCheckBox.checked
+        chosen = self.logic.results() if everything else [self.ui.earlierSelector.currentNode(), segmentation]
+        work = self.logic.prepareFollowUp(chosen, path.currentPath.strip())
         if path.currentPath.strip():
             path.addCurrentPathToHistory()
 

@@ -167,3 +167,34 @@ def test_closing_the_scene_ends_a_comparison(panel, two_dates):
     panel.scene.Clear(False)
     panel.host.process_events()
     assert not panel.widget.followUpSection.apply.running and rows(panel) == []
+
+
+def test_three_dates_are_compared_at_once_and_the_result_shows_what_changed_since_the_one_before(
+    panel, two_dates, chest, tmp_path
+):
+    march, april = two_dates
+    panel.pipeline.lesions = chest[2].copy()
+    panel.pipeline.lesions[:] = 0
+    panel.pipeline.lesions[6:9, 4:8, 3:5] = 1
+    panel.parameters.outputSegmentation = None
+    node = panel.add_ct("June")
+    DATES["June"] = "20260610"
+    dated(panel.scene, node, "June", "ID-4711")
+    june = panel.apply()
+    panel.ui.followUpAllCheckBox.checked = True
+    compare(panel, None, tmp_path)
+    document = json.loads((tmp_path / "followup.json").read_text("utf-8"))
+    assert [one["source"]["date"] for one in document["examinations"]] == ["2026-03-01", "2026-04-22", "2026-06-10"]
+    assert june.GetNodeReference(panel.widget.logic.EARLIER_ROLE) is april
+    assert {row[0] for row in rows(panel)} <= {"gone", "shrunk", "stable"}
+    panel.parameters.outputSegmentation = march
+    compare(panel, None)
+    assert march.GetNodeReference(panel.widget.logic.EARLIER_ROLE) is april
+    assert {row[0] for row in rows(panel)} == {"grown", "gone", "new"}
+
+
+def test_all_results_needs_a_second_one(panel, two_dates):
+    march, _april = two_dates
+    panel.scene.RemoveNode(march)
+    panel.ui.followUpAllCheckBox.checked = True
+    assert not panel.ui.followUpButton.enabled and "no other result" in panel.ui.followUpButton.toolTip

@@ -55,7 +55,7 @@ class Mixture:
 
 PLAN = TrainingPlan(steps=4000, check_every=500, save_every=100, learning_rate=1.5e-3)
 FINE_TUNE = Mixture(2, 0.25, 0.25, 0, 0.25, isles_dwi=1.5, isles_flair=1, infarct=1, negatives=0.5)
-FINE_TUNE_PLAN = TrainingPlan(300, learning_rate=6e-4, ema=0.98, save_every=20, check_every=100, warmup=20)
+FINE_TUNE_PLAN = TrainingPlan(600, learning_rate=6e-4, ema=0.98, save_every=20, check_every=100, warmup=20)
 TRANSLATOR = "spade"  # its slices help as much as any in the experiment, and look most like real ones
 TRANSLATED = 600  # slices made by it before training
 
