@@ -4,5 +4,6 @@ command.py       starts it; gateway/ is the only door: sessions, Origin, token, 
 session/         one process per user: its scene, its page, its autosave
 host/            what 3D Slicer's Python adds to slicer-core, so that the modules' files load unchanged
 views/           slice and 3-D views
-chest/           the tab of CovidLungQuant
+editing/         Slicer's segment editor
+chest/, brain/, xray/  the tabs of the three modules
 """

@@ -11,9 +11,9 @@ import zipfile
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from workbench_running import ChestPage, RunningWorkbench
+from workbench_running import ChestPage
 
-sync_api = pytest.importorskip("playwright.sync_api")
+pytest.importorskip("playwright.sync_api")
 pytest.importorskip("trame_slicer")
 CHROMIUM = shutil.which("chromium")
 pytestmark = [
@@ -21,7 +21,7 @@ pytestmark = [
     pytest.mark.xdist_group("workbench"),
     pytest.mark.skipif(not CHROMIUM, reason="chromium is not installed"),
 ]
-WAIT_MS = 30_000
+WAIT_MS = 90_000
 SIZE = {"width": 1280, "height": 720}
 SCREENSHOTS = os.environ.get("WORKBENCH_SCREENSHOTS")
 
@@ -34,22 +34,6 @@ def phantom_file(tmp_path_factory):
     file = tmp_path_factory.mktemp("phantom") / "small-chest.nii.gz"
     write_volume(file, make_phantom(seed=1, spacing=(3.0, 3.0, 5.0)).volume)
     return file
-
-
-@pytest.fixture(scope="module")
-def workbench(tmp_path_factory):
-    running = RunningWorkbench(tmp_path_factory.mktemp("workbench"), "--sessions", "3")
-    yield running
-    assert running.stop() == 0, running.log
-    assert not running.state.exists(), "files of the sessions were left behind"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 def opened(browser, address: str) -> ChestPage:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import zipfile
-from pathlib import Path
 
 from trame.widgets import html
 from trame.widgets import vuetify3 as v3
 
 from LesionKitLib.run.background import user_sentence
 from LesionKitLib.run.progress import Progress
+from LesionKitWorkbench.uploads.archives import zipped
 
 KINDS = {
     "table": "Tables (CSV, JSON)",
@@ -63,7 +62,7 @@ class ExportSection:
             folder = self.session.new_folder("files")
             work = self.logic.prepareExport(self._current(), str(folder), list(self.session.state.chest_kinds))
             await asyncio.to_thread(work, Progress())
-            content = await asyncio.to_thread(_zipped, folder, self.session.exports / ARCHIVE)
+            content = await asyncio.to_thread(zipped, folder, self.session.exports / ARCHIVE)
             return self.session.server.protocol.addAttachment(content)
         except Exception as error:
             self.session.say(user_sentence(error))
@@ -77,11 +76,3 @@ class ExportSection:
             self.session.say("The scene could not be written.")
             raise ValueError("The scene could not be written.")
         return self.session.server.protocol.addAttachment(file.read_bytes())
-
-
-def _zipped(folder: Path, file: Path) -> bytes:
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(folder.rglob("*")):
-            if path.is_file():
-                archive.write(path, path.relative_to(folder).as_posix())
-    return file.read_bytes()

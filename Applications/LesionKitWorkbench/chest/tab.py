@@ -200,6 +200,12 @@ class ChestTab:
         self.edit.show_state()
         self.session.keep_strokes(self.segmentation, self.results.labels)
 
+    def activate(self) -> None:
+        """The tab is shown: its image and its segments come to the views and the editor."""
+        if self.volume is not None:
+            self.session.views.show(self.volume)
+            self._show(self.segmentation)
+
     def _take_up_strokes(self, segmentation) -> None:
         """Put into the segments what was drawn after the scene was written."""
         from LesionKitLib.mrml.segmentations import segments_of

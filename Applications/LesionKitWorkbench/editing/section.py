@@ -19,12 +19,14 @@ from trame_slicer.segmentation.segmentation_effect_islands import SegmentationIs
 from trame_slicer.segmentation.segmentation_effect_smoothing import SmoothingEffectMode
 
 from LesionKitWorkbench.session.messages import told
+from LesionKitWorkbench.session.timers import AsyncTimer
 from LesionKitWorkbench.views.accessible import accessible
 
 from .grow_from_seeds import grow_from_seeds
 from .history import EditHistory
 
 UNDO_STATES = 30  # as in the panels
+DRAWING_MS = 60  # one stroke fires several events
 TOOLS = {  # as on the page -> icon, effect
     "Look": ("mdi-cursor-default", SegmentationEffectNoTool),
     "Paint": ("mdi-brush", SegmentationEffectPaint),
@@ -42,13 +44,16 @@ SMALL_ISLAND_VOXELS = 50
 
 class EditSection:
     """session: LesionKitWorkbench.session.session.Session; logic: of the module; tab: its name, which the state's names
-    begin with. on_review(): review marks were set or taken away."""
+    begin with. on_review(): review marks were set or taken away. lungs: a chest CT, whose brush may stay inside the
+    lungs and on voxels of ground-glass density."""
 
-    def __init__(self, session, logic, tab: str, on_review):
+    def __init__(self, session, logic, tab: str, on_review, lungs: bool = True):
         self.session, self.logic, self._tab = session, logic, tab
-        self._on_review = on_review
+        self._on_review, self._lungs = on_review, lungs
         self.editor = session.slicer_app.segmentation_editor
         self._history: EditHistory | None = None
+        self._watched: list = []
+        self._watch_timer = AsyncTimer(DRAWING_MS, self._note_drawing)
         self._segmentation = self._volume = None
         state = session.state
         state.update(
@@ -58,11 +63,11 @@ class EditSection:
                 f"{tab}_sphere": False,
                 f"{tab}_segment": "",
                 f"{tab}_segments": [],
-                f"{tab}_inside": True,
+                f"{tab}_inside": lungs,
                 f"{tab}_hu_brush": False,
                 f"{tab}_can_undo": False,
                 f"{tab}_can_redo": False,
-                f"{tab}_range": [-900, -300],
+                f"{tab}_range": [-900, -300] if lungs else [100, 600],
                 f"{tab}_edit_state": "",
                 f"{tab}_reviewed": False,
             }
@@ -75,8 +80,10 @@ class EditSection:
 
     # what the tab calls -----------------------------------------------------------------------------------------------
 
-    def edit(self, segmentation, volume) -> None:
-        """Edit this segmentation on this image from now on; None: nothing."""
+    def edit(self, segmentation, volume, is_measured: bool = True) -> None:
+        """Edit this segmentation on this image from now on; None: nothing. is_measured: note() is called after each
+        edit; a drawing that nobody measures is looked at here."""
+        self._watch(None if is_measured else segmentation)
         self._segmentation, self._volume = segmentation, volume
         with self.session.state as state:
             if segmentation is None:
@@ -101,6 +108,25 @@ class EditSection:
                 state[f"{self._tab}_segment"] = self._first_lesion()
             self._set_segment()
             self._set_mask()
+        self.show_state()
+
+    def _watch(self, segmentation) -> None:
+        """Note each edit of a drawing by itself."""
+        for watched, tag in self._watched:
+            watched.RemoveObserver(tag)
+        self._watch_timer.stop()
+        self._watched = []
+        if segmentation is not None:
+            content = segmentation.GetSegmentation()
+            event = slicer.vtkSegmentation.SourceRepresentationModified
+            self._watched = [(content, content.AddObserver(event, lambda *_: self._watch_timer.start()))]
+            self._watch_timer.start()
+
+    def _note_drawing(self) -> None:
+        from LesionKitLib.mrml.segmentations import read_labels
+
+        self._watch_timer.stop()
+        self.note(tuple(read_labels(self._segmentation, self._volume, group) for group in self.logic.liveGroups()))
         self.show_state()
 
     def note(self, labels) -> None:
@@ -194,7 +220,7 @@ class EditSection:
         html.Div(f"{{{{ {tab}_edit_state }}}}", classes="text-caption mt-1", id=f"{tab}-edit-state")
 
     def _build_options(self) -> None:
-        tab = self._tab
+        tab, unit = self._tab, "HU" if self._lungs else ""
         brushes = f"['Paint', 'Erase', 'Smoothing'].includes({tab}_tool)"
         with html.Div(v_if=(brushes,), classes="d-flex align-center"):
             v3.VSlider(
@@ -209,7 +235,7 @@ class EditSection:
             )
             html.Span(f"{{{{ {tab}_brush_mm }}}} mm", classes="text-caption mx-2 number")
             v3.VCheckbox(v_model=(f"{tab}_sphere",), label="Ball", density="compact", hide_details=True)
-        with html.Div(classes="d-flex"):
+        with html.Div(v_if=("true" if self._lungs else "false",), classes="d-flex"):
             v3.VCheckbox(v_model=(f"{tab}_inside",), label="Inside the lungs", density="compact", hide_details=True)
             v3.VCheckbox(
                 v_model=(f"{tab}_hu_brush",),
@@ -221,15 +247,17 @@ class EditSection:
         with html.Div(v_if=(f"{tab}_tool === 'Threshold'",), classes="d-flex align-center"):
             v3.VRangeSlider(
                 v_model=(f"{tab}_range",),
-                min=-1024,
-                max=300,
+                min=-1024 if self._lungs else 0,
+                max=300 if self._lungs else 2000,
                 step=1,
                 density="compact",
                 hide_details=True,
                 strict=True,
-                **accessible(aria_label="Range of HU"),
+                **accessible(aria_label="Range of values"),
             )
-            html.Span(f"{{{{ {tab}_range[0] }}}} to {{{{ {tab}_range[1] }}}} HU", classes="text-caption mx-2 number")
+            html.Span(
+                f"{{{{ {tab}_range[0] }}}} to {{{{ {tab}_range[1] }}}} {unit}", classes="text-caption mx-2 number"
+            )
             v3.VBtn("Use", click=self.apply_threshold, size="small", variant="tonal")
         with html.Div(v_if=(f"{tab}_tool === 'Islands'",), classes="d-flex", style="gap: 4px;"):
             v3.VBtn("Keep largest", click=(self.islands, "['KEEP_LARGEST_ISLAND']"), size="small", variant="tonal")
@@ -365,8 +393,11 @@ class EditSection:
         self.session.state[f"{self._tab}_segments"] = rows
 
     def _first_lesion(self) -> str:
+        from LesionKitLib.mrml.segmentations import segments_of
+
+        lesions = [i for label in self.logic.liveGroups()[-1] for i in segments_of(self._segmentation, label)]
         rows = self.session.state[f"{self._tab}_segments"]
-        return next((row["id"] for row in rows if not row["lung"]), rows[0]["id"] if rows else "")
+        return lesions[0] if lesions else rows[0]["id"] if rows else ""
 
     def _label_of(self, segment_id: str):
         from LesionKitLib.mrml.segmentations import segments_of

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import slicer
 from trame.ui.vuetify3 import VAppLayout
 from trame.widgets import client, html
 from trame.widgets import vuetify3 as v3
 from trame_slicer import module as trame_slicer_module
 
+from LesionKitLib.mrml.views import lay_over
 from LesionKitLib.run.errors import UnusableInput
+from LesionKitWorkbench.brain.tab import BrainTab
 from LesionKitWorkbench.chest.tab import ChestTab
 from LesionKitWorkbench.uploads.widgets import add_script
 from LesionKitWorkbench.views.accessible import accessible
+from LesionKitWorkbench.xray.tab import XrayTab
 
 from .messages import told
 from .session import Session
@@ -21,7 +25,7 @@ from .session import Session
 TITLE = "LesionKit Workbench"
 NOTICE = "Research and education only, not a medical device."
 DRAWER_PX = 400
-TABS = (ChestTab,)
+TABS = (ChestTab, BrainTab, XrayTab)
 STYLE = """
 html { overflow: hidden; }
 .number { text-align: right; font-variant-numeric: tabular-nums; }
@@ -65,6 +69,8 @@ class WorkbenchPage:
         self.tabs = {tab.NAME: tab(self.session) for tab in TABS}
         server.trigger("opened")(self.opened)
         server.trigger("key")(self.key)
+        self.session.images_of = self.images_of
+        self.state.change("tab")(lambda tab, **_: self._on_tab(tab))
         self.ui = self._build()
         if self.session.restore():
             for tab in self.tabs.values():
@@ -74,6 +80,19 @@ class WorkbenchPage:
     def open_paths(self, paths: list[str], apply: bool = False) -> None:
         """Open files or a folder in the tab that is shown; apply: and analyze them at once."""
         self.tabs[self.state.tab].open_paths(paths, apply)
+
+    def images_of(self, tab: str) -> set[str]:
+        """IDs of the images that were opened in a tab."""
+        return {row["id"] for row in self.state[f"{tab}_images"] or ()}
+
+    @told
+    def _on_tab(self, tab: str) -> None:
+        """Nothing of another tab lies over this one's image."""
+        for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode", self.session.scene):
+            if node.GetDisplayNode() is not None:
+                node.GetDisplayNode().SetVisibility(False)
+        lay_over(self.session.scene, None, 0.0)
+        self.tabs[tab].activate()
 
     @told
     def key(self, name: str) -> None:

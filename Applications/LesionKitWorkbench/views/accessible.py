@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-NAMES = ("role", "aria_label", "aria_pressed", "tabindex", "scope", "title")
+NAMES = ("role", "aria_label", "aria_pressed", "tabindex", "scope", "title", "alt")
 
 
 def accessible(**attributes) -> dict:

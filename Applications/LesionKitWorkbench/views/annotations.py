@@ -46,9 +46,10 @@ def build_slice_annotations(server, view_id: str, view) -> None:
 
     view.modified.connect(follow)
     state.change(offset)(lambda **changed: _move(view, changed[offset]))
+    # not on a picture, whose sides nobody has established
     for letter, where in zip(SIDES.get(view.get_orientation(), ("", "", "", ""))[:4], PLACES, strict=True):
-        html.Div(letter, style=f"{OVER} {where}")
-    html.Div(f"{{{{ {place} }}}}", style=f"{OVER} top: 4px; left: 8px;", classes="lk-place")
+        html.Div(letter, style=f"{OVER} {where}", v_if=("has_sides",))
+    html.Div(f"{{{{ {place} }}}}", style=f"{OVER} top: 4px; left: 8px;", classes="lk-place", v_if=("has_sides",))
     v3.VSlider(
         v_model=(offset,),
         min=(least,),

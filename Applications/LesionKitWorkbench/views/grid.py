@@ -11,10 +11,10 @@ from LesionKitWorkbench.session.timers import AsyncTimer
 
 from .annotations import build_slice_annotations
 
-SLICES, WITH_3D = "slices", "slices and 3-D"
+SLICES, WITH_3D, PICTURE = "slices", "slices and 3-D", "picture"
 QUALITY_WHILE_MOVING = 60  # of the JPEG pictures while something moves; at rest they are sent in full quality
 FRAMES_PER_S, FRAMES_PER_S_ELSEWHERE = 30.0, 2.0  # of the view under the pointer, and of the others
-LAYOUT_MS = 400  # until a page has laid out its views
+LAYOUT_MS = 700  # until a page has laid out its views
 
 
 class ViewGrid:
@@ -30,7 +30,8 @@ class ViewGrid:
             blur_fps=FRAMES_PER_S_ELSEWHERE,
             interactive_quality=QUALITY_WHILE_MOVING,
         )
-        self._app = slicer_app
+        self._app, self._state = slicer_app, server.state
+        self._state.has_sides = True
         self._fit_timer = AsyncTimer(LAYOUT_MS, self._fit)
         self._layouts = LayoutManager(slicer_app.scene, slicer_app.view_manager, server)
         self._layouts.register_layout_dict(_layouts(), lazy_initialization=True)
@@ -43,9 +44,22 @@ class ViewGrid:
 
     def show(self, volume_node) -> None:
         """The volume in all slice views, as large as they are."""
+        if not self._state.has_sides:
+            self._state.has_sides = True
+            self._layouts.set_layout(SLICES)
         for view in self._app.view_manager.get_slice_views():
             view.set_background_volume_id(volume_node.GetID() if volume_node is not None else None)
+            view._view_node.SetOrientationToDefault()
             view.fit_view_to_content()
+
+    def show_picture(self, volume_node) -> None:
+        """A picture of one slice: in the axial view alone, turned to its plane."""
+        self._state.has_sides = False
+        self._layouts.set_layout(PICTURE)
+        view = self._app.view_manager.get_view("Red")
+        view.set_background_volume_id(volume_node.GetID())
+        view._view_node.RotateToVolumePlane(volume_node)
+        self._fit_timer.start()
 
     def set_3d(self, shown: bool) -> None:
         """With or without a 3-D view; without one nothing is drawn for it."""
@@ -86,7 +100,11 @@ def _layouts() -> dict[str, Layout]:
     def beside(*views) -> Layout:
         return Layout(LayoutDirection.Horizontal, [axial, Layout(LayoutDirection.Vertical, list(views))], ["2", "1"])
 
-    return {SLICES: beside(coronal, sagittal), WITH_3D: beside(threed, coronal, sagittal)}
+    return {
+        SLICES: beside(coronal, sagittal),
+        WITH_3D: beside(threed, coronal, sagittal),
+        PICTURE: Layout(LayoutDirection.Vertical, [axial]),
+    }
 
 
 def _slice_view(server, view_id, view) -> None:

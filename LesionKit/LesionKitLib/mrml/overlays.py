@@ -8,12 +8,14 @@ import vtk
 
 from .nodes import filled
 
+BUILT_IN_COLORS = "vtkMRMLColorTableNodeReverseRainbow"  # blue to red; where Slicer's color files are not installed
+
 
 def write_overlay(array: np.ndarray, volume_node, name: str, color_node_id: str, node=None, top: float = 1.0):
     """A vtkMRMLScalarVolumeNode of values 0..top [k, j, i] on the grid of ``volume_node``.
 
-    node: is refilled when given. color_node_id: such as "vtkMRMLColorTableNodeFileColdToHotRainbow.txt"; a color
-    that is not there is left out.
+    node: is refilled when given. color_node_id: such as "vtkMRMLColorTableNodeFileColdToHotRainbow.txt"; where
+    it is not there, BUILT_IN_COLORS are taken.
     Raises ValueError when the array does not have the volume's shape.
     """
     if array.shape != volume_node.GetImageData().GetDimensions()[::-1]:
@@ -36,8 +38,10 @@ def _color(node, color_node_id: str, top: float) -> None:
     display = node.GetScalarVolumeDisplayNode()
     if display is None:
         return
-    if node.GetScene().GetNodeByID(color_node_id):
-        display.SetAndObserveColorNodeID(color_node_id)
+    for known in (color_node_id, BUILT_IN_COLORS):
+        if node.GetScene().GetNodeByID(known):
+            display.SetAndObserveColorNodeID(known)
+            break
     display.AutoWindowLevelOff()
     display.SetWindowLevelMinMax(0.0, top)
     display.SetLowerThreshold(0.1 * top)
