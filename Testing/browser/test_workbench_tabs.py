@@ -65,6 +65,7 @@ def test_pictures_are_classified_corrected_and_sorted_into_an_archive(page, tmp_
     page.get_by_role("tab", name="BodyPartRouter").click()
     page.set_input_files("#xray-files", [picture(1), picture(2)])
     page.wait_for_selector("#xray-summary:has-text('2 images')")
+    page.wait_for_timeout(1500)  # the first picture comes to the view, and the list is drawn anew
     page.get_by_role("combobox").first.click()
     page.get_by_role("option", name="Spine").click()
     page.wait_for_selector("button:has-text('Corrections'):not([disabled])")
