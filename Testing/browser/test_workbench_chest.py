@@ -72,6 +72,20 @@ def test_a_stroke_changes_the_table_and_undo_and_redo_follow(visitor):
     keep_picture(visitor.page, "painted")
 
 
+def test_one_undo_takes_a_stroke_and_what_it_taught_back(visitor):
+    page = visitor.page
+    page.click("#chest-tool-paint")
+    page.locator("#chest-teach").check()
+    before = visitor.ml()
+    visitor.stroke((0.64, 0.60), (0.68, 0.62))
+    visitor.wait_for_other_ml(before)
+    page.wait_for_timeout(2000)  # for the answer
+    taught = visitor.ml()
+    page.click("#chest-undo")
+    assert visitor.wait_for_other_ml(taught) == before
+    page.locator("#chest-teach").uncheck()
+
+
 def test_keys_undo_and_choose_tools(visitor):
     visitor.page.keyboard.press("Escape")
     visitor.page.locator(".v-toolbar-title").click()

@@ -83,3 +83,40 @@ def test_only_so_many_steps_are_kept(logic, result, history):
 def test_nothing_changed_is_no_step(logic, result, history):
     history.note(labels(logic, result))
     assert not history.can_undo
+
+
+def test_the_answer_to_a_stroke_is_one_step_with_it(logic, result, history):
+    before = labels(logic, result)
+    paint(result, np.s_[5:7, 8:10, 3:6])
+    painted = labels(logic, result)
+    assert history.note(painted) is not None
+    answer = painted[1].copy()
+    answer[5:8, 8:11, 3:7] = 1
+    history.replace(1, answer)
+    now = labels(logic, result)
+    assert np.array_equal(now[1], answer)
+    assert history.note(now) is None  # no stroke of a person
+    history.undo()
+    assert same(labels(logic, result), before)
+    history.note(labels(logic, result))
+    assert not history.can_undo
+    history.redo()
+    assert same(labels(logic, result), now)
+
+
+def test_a_stroke_teaches_what_is_alike_near_it_and_never_outside_the_lungs(logic, result, chest):
+    from LesionKitWorkbench.editing.teaching import Teacher
+
+    before = labels(logic, result)
+    paint(result, np.s_[7, 5:7, 4:6], 0)  # "this is not", in the middle of a lesion
+    answer = Teacher(logic, *result).answer(before, labels(logic, result))
+    drawn = np.s_[7, 5:7, 4:6]
+    assert (answer[drawn] == 0).all()
+    assert not answer[(before[0] == 0) & (before[1] == 0)].any()
+
+
+def test_no_change_teaches_nothing(logic, result):
+    from LesionKitWorkbench.editing.teaching import Teacher
+
+    now = labels(logic, result)
+    assert Teacher(logic, *result).answer(now, now) is None

@@ -30,7 +30,8 @@ class EditHistory:
         self._steps: list[list[_Change]] = []
         self._position = 0  # so many of them are done
         self._labels: tuple[np.ndarray, ...] | None = None
-        self._restoring = False
+        self._earlier: tuple[np.ndarray, ...] | None = None  # before the last step
+        self._restoring = self._joining = False
 
     @property
     def can_undo(self) -> bool:
@@ -40,17 +41,41 @@ class EditHistory:
     def can_redo(self) -> bool:
         return self._position < len(self._steps)
 
-    def note(self, labels: tuple[np.ndarray, ...]) -> None:
-        """The label map of each group as it is now, [k, j, i]; what differs from the last one is a step."""
+    def note(self, labels: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...] | None:
+        """The label map of each group as it is now, [k, j, i]; what differs from the last one is a step.
+
+        Returns the label maps before a person's stroke; None where it was no stroke: undo, or the answer to one.
+        """
         before, self._labels = self._labels, labels
         if before is None or self._restoring:
             self._restoring = False
-            return
+            return None
+        was_joined = self._joining
+        if was_joined:
+            self._joining = False
+            self._steps.pop()
+            self._position = len(self._steps)
+            before = self._earlier
+        if self._add(before, labels):
+            self._earlier = before
+            return None if was_joined else before
+        return None
+
+    def replace(self, group: int, wanted: np.ndarray) -> None:
+        """Give a group these labels, as part of the last step."""
+        change = _change(group, self._labels[group], wanted)
+        if change is not None:
+            self._restore([(change, change.before, change.after)])
+            self._restoring, self._joining = False, True
+
+    def _add(self, before, labels) -> bool:
+        """A step of what differs; whether there is one."""
         changes = [_change(n, *pair) for n, pair in enumerate(zip(before, labels, strict=True))]
         step = [change for change in changes if change is not None]
         if step:
             self._steps = [*self._steps[: self._position], step][-self._most :]
             self._position = len(self._steps)
+        return bool(step)
 
     def undo(self) -> None:
         """Take the last step back; nothing where there is none."""

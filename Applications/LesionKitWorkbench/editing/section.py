@@ -24,7 +24,9 @@ from LesionKitWorkbench.views.accessible import accessible
 
 from .grow_from_seeds import grow_from_seeds
 from .history import EditHistory
+from .teaching import Teacher
 
+STROKES = ("Paint", "Draw", "Erase")  # that can teach
 UNDO_STATES = 30  # as in the panels
 DRAWING_MS = 60  # one stroke fires several events
 TOOLS = {  # as on the page -> icon, effect
@@ -52,6 +54,7 @@ class EditSection:
         self._on_review, self._lungs = on_review, lungs
         self.editor = session.slicer_app.segmentation_editor
         self._history: EditHistory | None = None
+        self._teacher: Teacher | None = None
         self._watched: list = []
         self._watch_timer = AsyncTimer(DRAWING_MS, self._note_drawing)
         self._segmentation = self._volume = None
@@ -61,6 +64,7 @@ class EditSection:
                 f"{tab}_tool": "Look",
                 f"{tab}_brush_mm": 12,
                 f"{tab}_sphere": False,
+                f"{tab}_teach": False,
                 f"{tab}_segment": "",
                 f"{tab}_segments": [],
                 f"{tab}_inside": lungs,
@@ -102,6 +106,7 @@ class EditSection:
                 return
             self.editor.set_active_segmentation(segmentation, volume)
             self._history = EditHistory(segmentation, volume, self.logic.liveGroups(), UNDO_STATES)
+            self._teacher = Teacher(self.logic, segmentation, volume)
             self._list_segments()
             state[f"{self._tab}_tool"] = "Look"
             if state[f"{self._tab}_segment"] not in {row["id"] for row in state[f"{self._tab}_segments"]}:
@@ -131,8 +136,14 @@ class EditSection:
 
     def note(self, labels) -> None:
         """After an edit was counted; labels: of LiveMeasurement."""
-        if self._history is not None and labels is not None:
-            self._history.note(labels)
+        if self._history is None or labels is None:
+            return
+        before = self._history.note(labels)
+        taught = self.session.state[f"{self._tab}_teach"] and self.session.state[f"{self._tab}_tool"] in STROKES
+        if before is not None and taught:
+            answer = self._teacher.answer(before, labels)
+            if answer is not None:
+                self._history.replace(len(labels) - 1, answer)
 
     def show_state(self) -> None:
         """Number of edits, and whether a person has reviewed the result."""
@@ -235,6 +246,14 @@ class EditSection:
             )
             html.Span(f"{{{{ {tab}_brush_mm }}}} mm", classes="text-caption mx-2 number")
             v3.VCheckbox(v_model=(f"{tab}_sphere",), label="Ball", density="compact", hide_details=True)
+        v3.VCheckbox(
+            v_model=(f"{tab}_teach",),
+            label="Teach: a stroke also takes what is alike near it",
+            density="compact",
+            hide_details=True,
+            id=f"{tab}-teach",
+            v_if=(f"['Paint', 'Draw', 'Erase'].includes({tab}_tool)",),
+        )
         with html.Div(v_if=("true" if self._lungs else "false",), classes="d-flex"):
             v3.VCheckbox(v_model=(f"{tab}_inside",), label="Inside the lungs", density="compact", hide_details=True)
             v3.VCheckbox(
