@@ -18,6 +18,7 @@ from LesionKitLib.run.errors import UnusableInput
 from LesionKitLib.run.progress import Progress
 
 from .pool import Limits, Outcome, Pool
+from .ray_pool import RayEngine
 from .studies import Study
 from .summary import FAILED, OK, summary_of
 from .tasks import Settings, task_of
@@ -52,11 +53,13 @@ class Batch:
 def run_batch(
     task: str, studies: Sequence[Study], folder: Path, settings: Settings, workers: int = 1,
     limits: Limits | None = None, resume: bool = False, progress: Progress | None = None,
+    engine: RayEngine | None = None,
 ) -> Batch:  # fmt: skip
     """Analyze all studies and write tables and summary into ``folder``; what is there of each study stays by itself.
 
     resume: go on with an earlier batch there: rows are kept, but studies that failed for a reason that may pass are
-    tried again. Raises UnusableInput, MissingResource, Cancelled (then --resume goes on).
+    tried again. engine: where the workers run; processes of this machine by default.
+    Raises UnusableInput, MissingResource, Cancelled (then --resume goes on).
     """
     folder = Path(folder)
     refuse_unwritable(folder)
@@ -65,7 +68,8 @@ def run_batch(
     start = time.monotonic()
     todo = [study for study in studies if study.id not in kept]
     if todo:
-        pool = Pool(task, settings, str(folder / STUDIES), workers, limits)
+        make = engine.pool if engine else Pool
+        pool = make(task, settings, str(folder / STUDIES), workers, limits)
         pool.run(todo, lambda outcome: _keep(folder, outcome), progress or Progress())
     records = [_read(folder, study) for study in studies]
     batch = Batch([record["row"] for record in records], time.monotonic() - start, len(todo))

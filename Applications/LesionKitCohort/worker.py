@@ -36,7 +36,7 @@ def work(connection, task_name: str, settings: Settings, folder: str, memory_byt
     except (MissingResource, ModuleNotFoundError) as error:
         connection.send((MISSING, str(error)))
         return
-    _limit_memory(memory_bytes)
+    limit_memory(memory_bytes)
     connection.send((READY,))
     Stages(connection, task, settings, Path(folder)).run()
 
@@ -80,21 +80,10 @@ class Stages:
                 return
             self._send((BEGUN, study.id))
             seconds: dict[str, float] = {}
-            done = self._step(study, "read", seconds, self._fetched, study)
+            done = self._step(study, "read", seconds, lambda item, settings: fetched(item, self._task, settings), study)
             if done is not None:
                 self._read.put((study, done[0], seconds))
             done = None
-
-    def _fetched(self, study: Study, settings: Settings):
-        if "://" not in study.path:
-            return self._task.read(study.path, settings)
-        import fsspec
-
-        with tempfile.TemporaryDirectory() as place:
-            system, path = fsspec.core.url_to_fs(study.path)
-            target = Path(place, Path(path).name)
-            system.get(path, str(target), recursive=system.isdir(path))
-            return self._task.read(str(target), settings)
 
     def _writing(self) -> None:
         while (item := self._analyzed.get()) is not None:
@@ -123,6 +112,19 @@ class Stages:
             os._exit(1)
 
 
+def fetched(study: Study, task: Task, settings: Settings):
+    """What the task reads of a study; what lies at an fsspec address is copied here before."""
+    if "://" not in study.path:
+        return task.read(study.path, settings)
+    import fsspec
+
+    with tempfile.TemporaryDirectory() as place:
+        system, path = fsspec.core.url_to_fs(study.path)
+        target = Path(place, Path(path).name)
+        system.get(path, str(target), recursive=system.isdir(path))
+        return task.read(str(target), settings)
+
+
 def explained(error: Exception) -> tuple[str, str]:
     """Cause and sentence of a failure; never what an image's header says."""
     if isinstance(error, MemoryError) or isinstance(error.__cause__, MemoryError) or "allocate memory" in str(error):
@@ -132,7 +134,7 @@ def explained(error: Exception) -> tuple[str, str]:
     return ERROR, f"LesionKit met an error of its own ({type(error).__name__})."
 
 
-def _limit_memory(memory_bytes: int) -> None:
+def limit_memory(memory_bytes: int) -> None:
     """Of the address space, which is what Linux can limit; elsewhere there is no limit."""
     try:
         import resource

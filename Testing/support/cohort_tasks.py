@@ -20,6 +20,8 @@ def read(path: str, settings) -> str:
         os._exit(9)
     while word == "endless":
         time.sleep(0.1)
+    if word.startswith("slow"):
+        time.sleep(0.3)
     if word == "once" and not Path(f"{path}.seen").exists():
         Path(f"{path}.seen").touch()
         os._exit(9)
