@@ -10,6 +10,7 @@ import numpy as np
 
 from BodyPartRouterLib.labels import CLASSES
 from BodyPartRouterLib.networks.registry import DEFAULT_NETWORK, NETWORKS
+from BodyPartRouterLib.reading.xray import flatness
 from LesionKitLib.models.inference import Runtime, choose_runtime, with_fallback
 from LesionKitLib.models.registry import Model
 from LesionKitLib.run.progress import Progress
@@ -51,7 +52,15 @@ class Classifier:
             for row, distance in zip(chances, distances, strict=True):
                 xray = xrays[len(found)]
                 found.append(
-                    decide(row, float(distance), xray.header, self.decision, xray.colored, max(xray.pixels.shape))
+                    decide(
+                        row,
+                        float(distance),
+                        xray.header,
+                        self.decision,
+                        xray.colored,
+                        max(xray.pixels.shape),
+                        flatness(xray.pixels),
+                    )
                 )
         return found
 

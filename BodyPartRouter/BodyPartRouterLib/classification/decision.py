@@ -16,6 +16,7 @@ from .prediction import Prediction
 XRAY_MODALITIES = frozenset({"CR", "DX", "XA", "RG", "PX", "RF", "IO", "MG", "DR"})
 SILENT_MODALITIES = frozenset({"", "OT", "SC", "XC", "HC"})
 LEAST_SIDE = 100  # pixels of the longer side: detectors have a thousand and more, MR and NM slices 64 and 128
+FLAT = (0.85, 0.70)  # of an Xray's flatness: of 2,050 public X-rays none has more than 0.69 in either
 COLORED = 0.05  # share of the pixels: side marks and a physician's arrows are less
 
 
@@ -43,12 +44,14 @@ def decide(
     decision: Decision,
     colored: float = 0.0,
     side: float = math.inf,
+    flatness: tuple[float, float] = (0.0, 0.0),
 ) -> Prediction:
-    """chances: (6,), of the classes and of "no X-ray of these"; colored: of an Xray; side: its longer one, pixels."""
+    """chances: (6,), of the classes and of "no X-ray of these"; colored, flatness, side (the
+    longer one, pixels): of an Xray."""
     chances = np.asarray(chances, float)
     best = int(np.argmax(chances[: len(CLASSES)]))
     label, probability = CLASSES[best], float(chances[best])
-    reason = why_held(chances, distance, header, decision, colored, side)
+    reason = why_held(chances, distance, header, decision, colored, side, flatness)
     shares = {name: float(p) for name, p in zip(CLASSES, chances, strict=False)}
     return Prediction(UNKNOWN if reason else label, probability, shares, reason is not None, reason)
 
@@ -60,6 +63,7 @@ def why_held(
     decision: Decision,
     colored: float = 0.0,
     side: float = math.inf,
+    flatness: tuple[float, float] = (0.0, 0.0),
 ) -> str | None:
     """One sentence, or None where the answer stands."""
     best = int(np.argmax(chances[: len(CLASSES)]))
@@ -70,6 +74,8 @@ def why_held(
         return f"The picture has too few pixels for an X-ray: at most {side} in a row or column."
     if colored > COLORED:
         return "The picture is in color, as no X-ray is."
+    if all(share > limit for share, limit in zip(flatness, FLAT, strict=True)):
+        return "Most of the picture is of one gray value beside another, as a drawing or a screen is and no X-ray."
     if chances[len(CLASSES)] > chances[best]:
         return "The picture does not look like an X-ray of a body part."
     if chances[best] < decision.threshold:

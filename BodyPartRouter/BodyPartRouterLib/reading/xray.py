@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+EXTREME = 0.01  # of the range: as dark or as bright as it gets
+
 
 @dataclass(frozen=True)
 class HeaderFacts:
@@ -36,3 +38,15 @@ class Xray:
     spacing: tuple[float, float] | None = None
     aspect: float = 1.0
     colored: float = 0.0
+
+
+def flatness(pixels: np.ndarray) -> tuple[float, float]:
+    """Share of the pixels that are exactly as their right neighbor: of all, and of those that are neither the darkest
+    nor the brightest (borders and clipped values of an X-ray are). Drawn pictures have much of both, detectors' noise
+    leaves little."""
+    same = pixels[:, 1:] == pixels[:, :-1]
+    if not same.size:
+        return 0.0, 0.0
+    values = pixels[:, 1:]
+    between = (values > pixels.min() + EXTREME) & (values < pixels.max() - EXTREME)
+    return float(same.mean()), float(same[between].mean()) if between.any() else 0.0

@@ -388,3 +388,31 @@ def test_the_light_network_begins_with_the_first_blocks_of_the_main_one():
     with torch.inference_mode():
         gray = torch.rand(1, 3, SIZE, SIZE)
         assert torch.equal(light.encoder(gray), main.encoder.body(gray)[16])
+
+
+def screen(rng) -> np.ndarray:
+    """A screen of an ultrasound: a bar, marks and a small fan of noise on black."""
+    pixels = np.zeros((350, 800), np.float32)
+    pixels[:60] = 0.94
+    pixels[70:140, 340:520] = rng.random((70, 180), np.float32)
+    for row in range(70, 240, 20):
+        pixels[row : row + 10, 4:80] = 0.8
+    return pixels
+
+
+def test_a_picture_of_flat_areas_is_held_as_a_drawing_or_a_screen():
+    from BodyPartRouterLib.reading.xray import flatness
+
+    row = chances("others", 0.95)
+    shares = flatness(screen(np.random.default_rng(3)))
+    prediction = decide(row, 0.1, HeaderFacts(), Decision(1, 0.6, 2), flatness=shares)
+    assert prediction.held and "screen" in prediction.reason
+
+
+def test_an_x_ray_with_wide_black_borders_is_not_held_as_a_drawing():
+    from BodyPartRouterLib.reading.xray import flatness
+
+    pixels = np.zeros((300, 300), np.float32)
+    pixels[100:200, 100:200] = np.random.default_rng(5).random((100, 100), np.float32)
+    assert flatness(pixels)[0] > 0.85
+    assert not decide(chances("others", 0.95), 0.1, HeaderFacts(), Decision(1, 0.6, 2), flatness=flatness(pixels)).held
