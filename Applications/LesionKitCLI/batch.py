@@ -47,6 +47,9 @@ def add_parser(commands) -> None:
     ray.add_argument("--gpus", type=_amount, default=0.0, metavar="F", help="or a part of one (default: 0)")
     parser.add_argument("--resume", action="store_true", help="go on with the batch that --output holds")
     parser.add_argument("--network", default="", help="as the task's own command takes it")
+    parser.add_argument(
+        "--table-only", action="store_true", help="write the table alone, no segmentations and reports of the studies"
+    )
     add_device_option(parser)
     group = parser.add_argument_group("limits of each study")
     group.add_argument("--timeout", type=positive, default=900, metavar="S", help="seconds (default: 900)")
@@ -81,7 +84,7 @@ def run(options: argparse.Namespace) -> None:
     check_device(options.device)
     studies = studies_of(options.inputs, TASKS[options.task].single_files)
     limits = Limits(float(options.timeout), options.memory << 30, options.retries)
-    settings = Settings(options.network, options.device)
+    settings = Settings(options.network, options.device, table_only=options.table_only)
     with cancellable_progress() as progress:
         batch = run_batch(
             options.task, studies, Path(options.output), settings, options.workers, limits, options.resume, progress,

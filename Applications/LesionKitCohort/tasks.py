@@ -10,11 +10,12 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Settings:
-    """network: "" for the task's own choice; device: auto, cpu, cuda or mps."""
+    """network: "" for the task's own choice; device: auto, cpu, cuda or mps; table_only: write no files of a study."""
 
     network: str = ""
     device: str = "auto"
     identify: bool = False
+    table_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,8 @@ def _analyze_covid(image, settings: Settings):
 def _write_covid(result, folder: Path, settings: Settings) -> dict:
     from CovidLungQuantLib.results.files import write_outputs
 
-    write_outputs(result, folder)
+    if not settings.table_only:
+        write_outputs(result, folder)
     decision = result.decision or {}
     return {
         **result.measurements["total"],
@@ -94,7 +96,8 @@ def _analyze_stroke(image, settings: Settings):
 def _write_stroke(result, folder: Path, settings: Settings) -> dict:
     from StrokeSynthLib.results.files import write_outputs
 
-    write_outputs(result, folder)
+    if not settings.table_only:
+        write_outputs(result, folder)
     numbers = {key: value for key, value in result.measurements.items() if not isinstance(value, list | dict)}
     return {**numbers, **_about(result)}
 

@@ -269,10 +269,14 @@ def font(size: int):
     return ImageFont.truetype(io.BytesIO(resource("LesionKitLib", "Fonts", "DejaVuSans.ttf").read_bytes()), size)
 
 
+# of zlib: on an overlay of 1458 x 950 pixels 0.09 s and 893 kB, where Pillow's own 6 takes 0.22 s and 882 kB
+PNG_LEVEL = 3
+
+
 def png_bytes(rgb: np.ndarray) -> bytes:
     """A picture as a PNG file without any metadata."""
     from PIL import Image
 
     buffer = io.BytesIO()
-    Image.fromarray(rgb).save(buffer, "PNG")
+    Image.fromarray(rgb).save(buffer, "PNG", compress_level=PNG_LEVEL)
     return buffer.getvalue()

@@ -227,6 +227,10 @@ def test_the_command_analyzes_chests_with_a_warm_network_as_covid_does_alone(tmp
     total = json.loads(capsys.readouterr().out)["total"]
     assert np.isclose(float(first["lung_ml"]), total["lung_ml"])
     assert (tmp_path / "out" / "studies" / "a.nii.gz" / "report.html").is_file()
+    table = ["batch", "covid", str(tmp_path / "in"), "--output", str(tmp_path / "table"), "--table-only"]
+    assert main(table) == 0
+    assert rows_of(tmp_path / "table") == rows_of(tmp_path / "out")
+    assert not (tmp_path / "table" / "studies").exists()
 
 
 def test_the_command_gives_each_x_ray_its_class_and_what_is_no_image_its_reason(tmp_path, capsys):
