@@ -20,6 +20,7 @@ def add_parser(commands) -> None:
     parser.add_argument("--tls-cert", type=Path, metavar="FILE", help="certificate; needed when others may come in")
     parser.add_argument("--tls-key", type=Path, metavar="FILE", help="its key")
     parser.add_argument("--state", type=Path, metavar="DIR", help="folder for the sessions (default: the user's cache)")
+    parser.add_argument("--root", type=Path, metavar="DIR", help="visitors may open what lies in DIR by its path")
     parser.add_argument("--apply", action="store_true", help="analyze the opened image at once")
     parser.add_argument("--no-browser", action="store_true", help="print the address, open nothing")
     parser.set_defaults(run=run)
@@ -35,7 +36,7 @@ def run(options: argparse.Namespace) -> None:
         raise UnusableInput("--tls-cert and --tls-key belong together; give both.")
     open_workbench(
         options.files, options.port, options.host, options.sessions, options.tls_cert, options.tls_key, options.state,
-        options.apply, not options.no_browser,
+        options.apply, not options.no_browser, options.root,
     )  # fmt: skip
 
 
@@ -49,6 +50,7 @@ def open_workbench(
     state: Path | None = None,
     apply: bool = False,
     open_browser: bool = True,
+    root: Path | None = None,
 ) -> None:
     """Serve until Ctrl+C; see LesionKitWorkbench.command.serve."""
     from LesionKitLib.run.errors import MissingResource
@@ -62,4 +64,4 @@ def open_workbench(
     from LesionKitWorkbench.gateway.server import tls_context
 
     tls = tls_context(certificate, key) if certificate is not None and key is not None else None
-    serve(choose_access(host, None, tls is not None), port, files, sessions, tls, state, apply, open_browser)
+    serve(choose_access(host, None, tls is not None), port, files, sessions, tls, state, apply, open_browser, root)

@@ -32,19 +32,21 @@ def serve(
     state: Path | None = None,
     apply: bool = False,
     open_browser: bool = True,
+    root: Path | None = None,
 ) -> None:
     """Serve until Ctrl+C. files: opened in the first session; apply: and analyzed. state: folder for the sessions.
+    root: whose files visitors may open by their path.
 
     Raises UnusableInput when the port is taken, MissingResource where nothing can be drawn.
     """
     refuse_without_drawing()
     arguments = [argument for file in files for argument in ("--open", str(Path(file).resolve()))]
     arguments += ["--apply"] if apply else []
-    asyncio.run(_serve(access, port, arguments, sessions, tls, state or state_folder(), open_browser))
+    asyncio.run(_serve(access, port, arguments, sessions, tls, state or state_folder(), open_browser, root))
 
 
-async def _serve(access, port, arguments, most, tls, state, open_browser) -> None:
-    sessions = Sessions(state, most, arguments)
+async def _serve(access, port, arguments, most, tls, state, open_browser, root) -> None:
+    sessions = Sessions(state, most, arguments, always=["--root", str(root.resolve())] if root is not None else [])
     runner = web.AppRunner(Gateway(access, sessions).application(), access_log=None, shutdown_timeout=END_WAIT_S)
     await runner.setup()
     try:

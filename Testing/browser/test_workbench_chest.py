@@ -26,16 +26,6 @@ SIZE = {"width": 1280, "height": 720}
 SCREENSHOTS = os.environ.get("WORKBENCH_SCREENSHOTS")
 
 
-@pytest.fixture(scope="module")
-def phantom_file(tmp_path_factory):
-    from CovidLungQuantLib.phantoms.chest import make_phantom
-    from LesionKitLib.io.images import write_volume
-
-    file = tmp_path_factory.mktemp("phantom") / "small-chest.nii.gz"
-    write_volume(file, make_phantom(seed=1, spacing=(3.0, 3.0, 5.0)).volume)
-    return file
-
-
 def opened(browser, address: str) -> ChestPage:
     """Another visitor, with cookies of their own."""
     page = browser.new_context(viewport=SIZE, accept_downloads=True).new_page()
@@ -147,6 +137,17 @@ def test_a_session_that_is_killed_comes_back_with_the_last_stroke(visitor, workb
     again.wait_for_result()
     assert again.ml() == painted
     assert "Edits" in visitor.page.inner_text("#chest-edit-state")
+
+
+def test_a_path_is_opened_only_under_the_allowed_folder(browser, workbench, phantom_file):
+    other = opened(browser, workbench.address)
+    other.page.fill("#chest-path", "../secret.nii.gz")
+    other.page.click("#chest-open-path")
+    other.page.wait_for_selector("#message:has-text('no such file')")
+    other.page.fill("#chest-path", phantom_file.name)
+    other.page.click("#chest-open-path")
+    other.wait_for_image()
+    other.page.context.close()
 
 
 def test_two_visitors_never_see_each_other_s_images(browser, visitor, workbench):

@@ -64,14 +64,17 @@ class SessionProcess:
 
 
 class Sessions:
-    """most: how many at once. folder: for theirs. first: arguments of the first session's process, such as files.
+    """most: how many at once. folder: for theirs. first, always: arguments of the first session's process,
+    such as files, and of each.
 
     idle_s: a session without a page for so long gives its process up; its work is kept and comes back with the visitor.
     """
 
-    def __init__(self, folder: Path, most: int, first: Sequence[str] = (), idle_s: float = 1800.0, root: str = ""):
+    def __init__(
+        self, folder: Path, most: int, first: Sequence[str] = (), idle_s: float = 1800.0, always: Sequence[str] = ()
+    ):
         self._folder, self._most, self._idle_s = folder, most, idle_s
-        self._first, self._root = list(first), root
+        self._first, self._always = list(first), list(always)
         self._by_id: dict[str, SessionProcess] = {}
         self._spare: asyncio.Task | None = None
         self._locks: dict[str, asyncio.Lock] = {}
@@ -152,6 +155,7 @@ class Sessions:
             "LesionKitWorkbench.session",
             "--folder",
             str(folder),
+            *self._always,
             *arguments,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,

@@ -18,6 +18,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--open", action="append", default=[], metavar="FILE")
     parser.add_argument("--apply", action="store_true")
+    parser.add_argument("--root", type=Path)
     options = parser.parse_args()
     sys.argv = sys.argv[:1]  # trame has options of its own
 
@@ -29,7 +30,7 @@ def main() -> None:
 
     prepare_libraries()
     server = get_server("workbench", client_type="vue3")
-    page = WorkbenchPage(server, options.folder)
+    page = WorkbenchPage(server, options.folder, options.root)
 
     def ready(**_state) -> None:
         print(json.dumps({"port": server.port}), flush=True)

@@ -15,6 +15,7 @@ from LesionKitLib.mrml.views import lay_over
 from LesionKitLib.run.errors import UnusableInput
 from LesionKitWorkbench.brain.tab import BrainTab
 from LesionKitWorkbench.chest.tab import ChestTab
+from LesionKitWorkbench.uploads.choosing import path_under
 from LesionKitWorkbench.uploads.widgets import add_script
 from LesionKitWorkbench.views.accessible import accessible
 from LesionKitWorkbench.xray.tab import XrayTab
@@ -59,15 +60,18 @@ document.addEventListener('keydown', function (event) {
 
 
 class WorkbenchPage:
-    """Builds the page of a session. server: of trame; folder: of the session."""
+    """The page of a session. server: of trame; folder: of the session; root: whose files may be opened by path."""
 
-    def __init__(self, server, folder: Path):
+    def __init__(self, server, folder: Path, root: Path | None = None):
         server.enable_module(trame_slicer_module)
         self.server, self.state = server, server.state
         self.session = Session(server, folder)
         self.state.update({"trame__title": TITLE, "theme": "dark", "tab": TABS[0].NAME, "drawer": True})
         self.tabs = {tab.NAME: tab(self.session) for tab in TABS}
+        self._root = root
+        self.state.update({"has_root": root is not None, "path": ""})
         server.trigger("opened")(self.opened)
+        server.trigger("open_path")(self.open_path)
         server.trigger("key")(self.key)
         self.session.images_of = self.images_of
         self.state.change("tab")(lambda tab, **_: self._on_tab(tab))
@@ -93,6 +97,11 @@ class WorkbenchPage:
                 node.GetDisplayNode().SetVisibility(False)
         lay_over(self.session.scene, None, 0.0)
         self.tabs[tab].activate()
+
+    @told
+    def open_path(self, tab: str) -> None:
+        """Open the typed path, which must lie under the folder that is allowed here."""
+        self.tabs[tab].open_paths([str(path_under(self._root, str(self.state.path)))])
 
     @told
     def key(self, name: str) -> None:

@@ -43,3 +43,6 @@ def build_open(session, tab: str) -> None:
                 type="file",
                 raw_attrs=[extra, f'aria-label="{name}"'],
             )
+    with html.Div(v_if=("has_root",), classes="d-flex align-center mb-2", style="gap: 4px;"):
+        v3.VTextField(v_model=("path",), label="Path", density="compact", hide_details=True, id=f"{tab}-path")
+        v3.VBtn("Open", size="small", variant="tonal", click=f"trigger('open_path', ['{tab}'])", id=f"{tab}-open-path")
