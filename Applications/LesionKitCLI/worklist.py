@@ -13,6 +13,15 @@ from LesionKitCLI.shared.parser import Parser, add_command
 # Of LesionKitCohort.worklist.store and exports, which are imported when they are needed.
 STATES = ("open", "in progress", "reviewed", "needs a second reader")
 FORMATS = ("nnunet", "monai", "coco")
+EXAMPLES = {
+    "create": "create WORKLIST CT_FOLDERS",
+    "next": "next WORKLIST --reader anna",
+    "previous": "previous WORKLIST --reader anna",
+    "skip": "skip WORKLIST --reader anna",
+    "list": "list WORKLIST --json",
+    "save": "save WORKLIST CASE --reader anna --segmentation mine.seg.nrrd --state reviewed",
+    "export": "export WORKLIST --format nnunet --output Dataset501_Lesions",
+}
 
 
 def add_parser(commands) -> None:
@@ -20,12 +29,7 @@ def add_parser(commands) -> None:
         commands,
         "worklist",
         "keep the cases that readers correct: next, state, time and edits; export for training",
-        (
-            "lesionkit worklist create WORKLIST CT_FOLDERS",
-            "lesionkit worklist next WORKLIST --reader anna",
-            "lesionkit worklist save WORKLIST CASE --reader anna --segmentation mine.seg.nrrd --state reviewed",
-            "lesionkit worklist export WORKLIST --format nnunet --output Dataset501_Lesions",
-        ),
+        tuple(f"lesionkit worklist {EXAMPLES[name]}" for name in ("create", "next", "save", "export")),
     )
     tasks = parser.add_subparsers(dest="task", required=True, metavar="TASK")
     _add_create(tasks)
@@ -37,7 +41,7 @@ def add_parser(commands) -> None:
 
 
 def _add(tasks, name: str, text: str, run: Callable, with_: Sequence[str] = ()) -> Parser:
-    parser = add_command(tasks, name, text)
+    parser = add_command(tasks, name, text, (f"lesionkit worklist {EXAMPLES[name]}",))
     parser.add_argument("worklist", type=Path, metavar="WORKLIST", help="the worklist's folder")
     if "case" in with_:
         parser.add_argument("case", metavar="CASE", help="a case's id")

@@ -91,7 +91,8 @@ def test_the_report_says_what_it_is_of_and_that_nobody_has_reviewed_it():
 
 
 def test_the_report_names_no_patient_unless_it_was_asked_for():
-    assert "DOE" not in page() and "4711" not in page()
+    text = re.sub(r"data:[\w/+-]+;base64,[\w/+=]+", "", page())  # pictures hold any letters by chance
+    assert "DOE" not in text and "4711" not in text
     named = replace(chest()[0], source=ImageSource(patient_name="Doe, Jane", patient_id="4711"))
     assert "Doe, Jane, 4711" in page(result(volume=named))
 
