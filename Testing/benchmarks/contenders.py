@@ -22,7 +22,7 @@ import numpy as np
 from peak_memory import peak_mb
 
 SLICES, PATCHES = 4, 1  # that a peer runs on
-WARM_MM = 50.0  # of the middle, analyzed by ours before the timed run; less is refused
+WARM, WARM_MM = 20, 50.0  # slices, and mm, of the middle that ours analyzes before the timed run; less is refused
 PATCH_3D = (80, 192, 160)  # of nnU-Net's 3d_fullres for chest CT
 PATCH_FAST, FAST_MM = (112, 112, 128), 3.0  # TotalSegmentator --fast
 STEP = 0.5  # of a patch: how far the next one lies
@@ -41,7 +41,7 @@ def ours(network: str):
         from LesionKitLib.imaging.volume import Volume
 
         volume = read_case(path)
-        middle, count = len(volume.array) // 2, math.ceil(WARM_MM / volume.spacing[2])
+        middle, count = len(volume.array) // 2, max(WARM, math.ceil(WARM_MM / volume.spacing[2]))
         analyze(Volume(volume.array[middle - count // 2 :][:count], volume.ijk_to_ras), network)
         return lambda: analyze(volume, network).seconds, 1.0
 
